@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Mode idle: opens connections up to each of the asked counts, sends one message through every
+ * new one and waits for its echo (so that the proxy has its whole session, and has used and given
+ * back its buffers), prints one JSON line, and holds still until a line arrives on standard input.
+ * Whoever runs it measures the proxy's memory between the lines. End of input ends the run.
+ */
+#include "load.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	TOUCH_MS_MAX = 5000,
+	MESSAGE_BYTES_MAX = 16 * 1024,
+};
+
+static bool touch_receive(int fd, size_t left)
+{
+	static uint8_t into[MESSAGE_BYTES_MAX];
+
+	while (left > 0) {
+		struct pollfd ready = { .fd = fd, .events = POLLIN };
+		ssize_t n = recv(fd, into, left, 0);
+
+		if (n > 0)
+			left -= (size_t)n;
+		else if (n == 0 || errno != EAGAIN)
+			return false;
+		else if (poll(&ready, 1, TOUCH_MS_MAX) <= 0)
+			return false;
+	}
+	return true;
+}
+
+/* Sends to a whole batch before it waits, so that opening thousands takes no thousand waits. */
+static void touch_all(struct load *l, const int *fds, uint32_t count)
+{
+	static uint8_t message[MESSAGE_BYTES_MAX];
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (fds[i] >= 0 && send(fds[i], message, l->message_bytes, MSG_NOSIGNAL) < 0)
+			load_count_error(l, errno);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (fds[i] < 0)
+			continue;
+		if (touch_receive(fds[i], l->message_bytes))
+			l->round_trips++;
+		else
+			l->errors[LOAD_ERROR_EOF]++;
+	}
+}
+
+static bool wait_for_line(uint64_t ms_max)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	char line[64];
+
+	if (poll(&input, 1, (int)ms_max) <= 0)
+		return false;
+	return read(STDIN_FILENO, line, sizeof(line)) > 0;
+}
+
+void load_idle_run(struct load *l)
+{
+	uint32_t most = l->step[l->step_count - 1];
+	int *fds = calloc(most, sizeof(*fds));
+	uint32_t have = 0;
+
+	if (fds == NULL)
+		load_die("out of memory");
+	if (l->message_bytes > MESSAGE_BYTES_MAX)
+		load_refuse("idle takes messages of up to 16384 bytes");
+	load_window_open(l);
+	for (uint32_t i = 0; i < l->step_count; i++) {
+		uint32_t more = l->step[i] > have ? l->step[i] - have : 0;
+
+		l->connections += load_net_open_all(l, fds + have, more);
+		touch_all(l, fds + have, more);
+		have += more;
+		printf("{\"mode\":\"idle\",\"open\":%llu,\"touched\":%llu}\n",
+		       (unsigned long long)l->connections, (unsigned long long)l->round_trips);
+		fflush(stdout);
+		if (!wait_for_line(l->run_ns / 1000000))
+			break;
+	}
+	load_window_close(l);
+	for (uint32_t i = 0; i < have; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	free(fds);
+}

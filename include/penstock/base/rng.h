@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * rng: the only source of randomness (start broker of a round robin, spread of a drain, jitter).
+ * Not for keys. The simulator seeds it.
+ * Thread:   one struct rng per thread
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct rng {
+	uint64_t state;
+};
+
+/* Seeds from the kernel's random source. */
+void rng_init(struct rng *rng);
+
+/* Seeds with a value, so that a run can be repeated. */
+void rng_seed(struct rng *rng, uint64_t seed);
+
+/* The next 64 bits (SplitMix64). */
+uint64_t rng_next(struct rng *rng);
+
+/* Uniform in [0, bound); bound > 0. */
+uint64_t rng_below(struct rng *rng, uint64_t bound);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * stat: counters and gauges from stat.def, one block per worker. Only the worker writes its block,
+ * with relaxed stores; admin reads them all and adds up. Connections are counted per listener and
+ * per close reason besides, so that this identity holds for every listener at every quiet moment:
+ *     active = accepted - sum over reasons of closed
+ * Thread:   write: the owning worker; read: any
+ * Memory:   one block per worker, allocated at start
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include <penstock/base/close.h>
+
+enum stat {
+#define STAT(NAME, metric, labels, type, help) STAT_##NAME,
+#include <penstock/base/stat.def>
+#undef STAT
+	STAT_COUNT,
+};
+
+#define STAT_LISTENERS_MAX 64 /* listener ids over the life of a process, reloads included */
+#define STAT_BUCKETS       32 /* power-of-two buckets of microseconds: 1 us .. 2^31 us */
+
+struct stat_listener {
+	_Atomic uint64_t accepted;
+	_Atomic uint64_t closed[CLOSE_COUNT];
+};
+
+struct stat_block {
+	_Alignas(CACHE_LINE) _Atomic uint64_t value[STAT_COUNT];
+	_Atomic uint64_t dial_us[STAT_BUCKETS];
+	_Atomic uint64_t dial_us_sum;
+	_Atomic uint64_t heartbeat_ns; /* last turn of the loop, for /healthz */
+	_Atomic uint64_t acked_version; /* newest snapshot this worker has taken */
+	struct stat_listener listener[STAT_LISTENERS_MAX];
+};
+
+struct stat_row {
+	const char *metric;
+	const char *labels;
+	const char *type;
+	const char *help;
+};
+
+extern const struct stat_row stat_rows[STAT_COUNT];
+
+/* Relaxed single-writer add: a plain load and store, no locked instruction. */
+static inline void stat_add(struct stat_block *block, enum stat stat, uint64_t n)
+{
+	uint64_t old = atomic_load_explicit(&block->value[stat], memory_order_relaxed);
+
+	atomic_store_explicit(&block->value[stat], old + n, memory_order_relaxed);
+}
+
+static inline void stat_sub(struct stat_block *block, enum stat stat, uint64_t n)
+{
+	stat_add(block, stat, 0 - n);
+}
+
+static inline uint64_t stat_get(const struct stat_block *block, enum stat stat)
+{
+	return atomic_load_explicit(&block->value[stat], memory_order_relaxed);
+}
+
+/* Counts a duration in the power-of-two histogram of dial times. */
+void stat_dial(struct stat_block *block, uint64_t ns);

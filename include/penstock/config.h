@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * config: what the operator asked for, as one immutable structure. Made from penstock.yaml, or
+ * from the command line and proxy.conf of the Java proxy, by one table (config.def): parser,
+ * defaults, dump, reference manual and example file all come from it.
+ * Thread:   made by control; immutable afterwards, so any thread may read it
+ * Memory:   one arena per struct config, freed by config_free
+ * Errors:   collected in a struct config_errors, each with file, line and column, and what to do
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include <penstock/base/addr.h>
+#include <penstock/base/cpu.h>
+#include <penstock/base/log.h>
+
+#define CONFIG_CLUSTERS_MAX  64
+#define CONFIG_LISTENERS_MAX 32
+#define CONFIG_OFF           UINT64_MAX /* "off" where a number or a duration is expected */
+
+enum config_lookup { CONFIG_LOOKUP_RELAY, CONFIG_LOOKUP_DIRECT };
+enum config_send_proxy { CONFIG_SEND_PROXY_OFF, CONFIG_SEND_PROXY_V1, CONFIG_SEND_PROXY_V2 };
+enum config_proxy_mode { CONFIG_PROXY_OFF, CONFIG_PROXY_OPTIONAL, CONFIG_PROXY_REQUIRED };
+enum config_splice { CONFIG_SPLICE_AUTO, CONFIG_SPLICE_OFF };
+enum config_access { CONFIG_ACCESS_ALL, CONFIG_ACCESS_ERRORS, CONFIG_ACCESS_OFF };
+
+struct config_cidrs {
+	struct cidr *at;
+	uint32_t count;
+};
+
+struct config_names {
+	const char **at;
+	uint32_t count;
+};
+
+struct config_ports {
+	uint16_t *at;
+	uint32_t count;
+	bool is_any; /* "*" */
+};
+
+/* A broker URL, "pulsar://host:port" or "pulsar+ssl://host:port". */
+struct config_url {
+	const char *host;
+	uint16_t port;
+	bool is_tls;
+};
+
+struct config_cluster {
+	const char *name;
+	/* Exactly one of the two: */
+	const char *zookeeper_servers; /* "h:p,h:p/chroot", ports filled in; NULL: fixed URLs */
+	struct config_url *urls;
+	uint32_t url_count;
+
+	const char *zookeeper_global_servers; /* NULL: the local ones */
+	uint64_t zookeeper_session_ns;
+	uint64_t zookeeper_resync_ns;
+	enum config_lookup lookup;
+	enum config_send_proxy send_proxy_protocol;
+	bool check_active; /* discovered and configured brokers only: egress.allow is not asked */
+	uint32_t line;
+};
+
+struct config_listener {
+	const char *name;
+	struct addr bind; /* resolved: a literal address */
+	int32_t cluster;  /* index, or -1: forward */
+	const char *forward_host;
+	uint16_t forward_port;
+	enum config_proxy_mode proxy_mode;
+	struct config_cidrs proxy_trusted;
+	enum config_send_proxy send_proxy_protocol; /* with forward */
+	enum config_splice splice;
+	uint32_t backlog;
+	uint32_t line;
+};
+
+struct config {
+	struct config_cluster clusters[CONFIG_CLUSTERS_MAX];
+	uint32_t cluster_count;
+	struct config_listener listeners[CONFIG_LISTENERS_MAX];
+	uint32_t listener_count;
+
+	struct {
+		struct config_names hosts; /* "name", "*.suffix" as in certificates, "**.suffix", "*" */
+		struct config_cidrs networks;
+		struct config_ports ports;
+	} egress;
+
+	struct {
+		uint64_t connections; /* of the process; config_budget_fit may lower it */
+		uint64_t connections_asked; /* as the operator wrote it */
+		uint64_t per_ip;      /* CONFIG_OFF: none */
+		uint64_t unrouted;    /* of one worker */
+		uint64_t lookups;     /* in flight, of the process */
+		uint64_t first_frame; /* bytes, <= 64 KiB */
+		uint64_t pipes;       /* of one worker */
+		uint64_t max_frame;   /* bytes of a whole Pulsar frame before CONNECTED says
+		                       * otherwise: maxMessageSize + 10,240 */
+	} limits;
+
+	struct {
+		uint64_t hello_ns, connect_ns, frame_ns, half_close_ns, idle_ns, drain_ns;
+	} timeouts;
+
+	struct {
+		uint64_t lame_duck_ns, spread_ns;
+	} drain;
+
+	struct {
+		uint32_t workers;     /* as resolved: never 0 */
+		struct cpu_list cpus; /* count 0: not pinned */
+		uint64_t busy_poll_ns; /* 0: off */
+	} process;
+
+	struct {
+		bool is_on;
+		struct addr listen;
+		const char *unix_path; /* instead of listen */
+	} admin;
+
+	/* The Java proxy's web port: /status.html and /metrics. `penstock proxy` switches it on. */
+	struct {
+		bool is_on;
+		struct addr listen;
+		const char *status_file;  /* NULL: /status.html answers 404, as in Java */
+		bool has_metrics;
+		const char *cluster_name; /* value of the `cluster` label; NULL: none */
+	} web;
+
+	struct {
+		enum log_level level;
+		enum log_format format;
+		enum config_access access;
+	} log;
+
+	const char *state_dir; /* where the last broker lists are saved; NULL: nowhere */
+	void *arena;
+};
+
+struct config_errors {
+	FILE *out; /* where problems are written, one per line; NULL: only counted */
+	uint32_t error_count;
+	uint32_t warn_count;
+};
+
+/* Adds one problem: "file:line:col: what, and what to do". line 0: no position. */
+PRINTF_LIKE(5, 6)
+void config_error(struct config_errors *errors, const char *file, uint32_t line, uint32_t column,
+                  const char *format, ...);
+PRINTF_LIKE(5, 6)
+void config_warn(struct config_errors *errors, const char *file, uint32_t line, uint32_t column,
+                 const char *format, ...);
+
+/* Reads and checks penstock.yaml. NULL if there was any error; all of them are in `errors`. */
+struct config *config_load(const char *path, struct config_errors *errors);
+
+/* One "path=value" (limits.connections=100), laid over a file or the defaults before checking. */
+struct config_override {
+	const char *path;
+	const char *value;
+};
+
+/* The command line of `penstock proxy`, in the words of the Java proxy (pulsar.md 3.3). */
+struct config_proxy_args {
+	const char *file;             /* proxy.conf or NULL */
+	const char *zookeeper;        /* -zk */
+	const char *metadata_store;   /* -md: wins over -zk */
+	const char *global_zookeeper; /* -gzk */
+	const char *configuration_servers; /* -cs: wins over -gzk */
+	const char *configuration_store;   /* -cms: wins over -cs */
+	const char *bind;             /* --bind HOST:PORT */
+	const char *web;              /* --web HOST:PORT or off */
+	const char *admin;            /* --admin HOST:PORT, unix:PATH or off */
+	const char **ignore;          /* --ignore KEY */
+	uint32_t ignore_count;
+	const struct config_override *overrides; /* --set path=value */
+	uint32_t override_count;
+};
+
+/* The configuration `penstock proxy` runs with: one cluster, one listener, the web port. */
+struct config *config_load_proxy(const struct config_proxy_args *args, struct config_errors *errors);
+
+void config_free(struct config *config);
+
+/* The effective configuration as YAML that config_load takes. */
+void config_dump(const struct config *config, FILE *out);
+
+/* Names the first thing that differs and cannot change without a restart (process.*, admin, web);
+ * NULL when a reload from `old` to `new` is possible. */
+const char *config_needs_restart(const struct config *old, const struct config *new);
+
+/* What the configuration can take at the most: printed at start, held against the limits. */
+struct config_budget {
+	uint64_t descriptors;
+	uint64_t memory_bytes; /* of ours, all pools full */
+	uint64_t pipe_bytes;   /* of kernel memory in leased pipes */
+	uint64_t sessions_per_worker;
+	uint64_t hops_per_worker;
+	uint64_t buffers_per_worker;
+};
+
+void config_budget(const struct config *config, struct config_budget *ret_budget);
+/* Lowers limits.connections until the descriptors fit under `descriptor_limit`; false if not even
+ * a handful fits. */
+bool config_budget_fit(struct config *config, uint64_t descriptor_limit);
+
+/* The nearer of two candidates to a word somebody may have meant; NULL: none is near enough. */
+const char *config_nearer(const char *word, const char *best, const char *candidate);
+
+/* docs/OPTIONS.md and conf/penstock.yaml, from config.def and proxy_conf.def. */
+void config_docs_options(FILE *out);
+void config_docs_yaml(FILE *out);

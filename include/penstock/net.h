@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * net: every system call on a socket or a pipe, as a function of ours, so that the simulator
+ * (tests/sim) can be the kernel. All sockets and pipes are non-blocking and close-on-exec; EINTR is
+ * retried here; SIGPIPE never happens (ignored by the process, because splice(2) has no
+ * MSG_NOSIGNAL).
+ * Thread:   any; a descriptor belongs to one thread at a time
+ * Errors:   a count, a descriptor, 0, or -errno; -EAGAIN: wait for readiness
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include <penstock/base/addr.h>
+
+/* ---- net_sock.c: bytes and ends of a connected socket -------------------------------------- */
+
+/* Bytes received; 0: the peer's FIN. */
+MUST_USE ssize_t net_recv(int fd, void *ret_bytes, size_t size);
+MUST_USE ssize_t net_send(int fd, const void *bytes, size_t len);
+/* MSG_MORE: more follows at once (a header in front of a stream). */
+MUST_USE ssize_t net_send_more(int fd, const void *bytes, size_t len);
+/* socket -> pipe and pipe -> socket; -EAGAIN from the first means "no data" or "pipe full". */
+MUST_USE ssize_t net_splice_in(int fd, int pipe_write, size_t len);
+MUST_USE ssize_t net_splice_out(int pipe_read, int fd, size_t len);
+/* Sends FIN. -ENOTCONN is reported as 0: the peer is gone, its reader will see. */
+MUST_USE int net_shutdown_write(int fd);
+/* Bytes in our send queue that the peer has not acknowledged (SIOCOUTQ). */
+MUST_USE int net_unsent(int fd);
+/* The pending error of the socket as -errno, or 0. Clears it. */
+int net_error(int fd);
+/* Closes. With `reset` the peer gets RST instead of FIN (SO_LINGER 0). */
+void net_close(int fd, bool reset);
+/* TCP_NODELAY and keep-alive (60 s, 10 s, 6 probes) on a socket that was not accepted. */
+void net_tune(int fd);
+MUST_USE int net_local_addr(int fd, struct addr *ret_addr);
+
+/* ---- net_listen.c -------------------------------------------------------------------------- */
+
+/* `count` SO_REUSEPORT sockets on one address, one per worker. A plain bind comes first, so that a
+ * second instance is refused with -EADDRINUSE instead of sharing the port. NODELAY and keep-alive
+ * are set here and inherited by accepted sockets. */
+MUST_USE int net_listen(const struct addr *addr, uint32_t backlog, uint32_t count, int *ret_fds);
+/* -EAGAIN: none waiting. -EMFILE and -ENFILE leave the connection in the queue. */
+MUST_USE int net_accept(int fd, struct addr *ret_peer);
+
+/* ---- net_dial.c ---------------------------------------------------------------------------- */
+
+/* A socket connecting to addr, in *ret_fd; -EINPROGRESS (the normal case), 0, or another -errno
+ * and no socket. Ready when writable; then net_error says how it went. */
+MUST_USE int net_dial(const struct addr *addr, int *ret_fd);
+
+/* ---- net_pipe.c ---------------------------------------------------------------------------- */
+
+/* fds[0] reads, fds[1] writes; `size` is what it should hold, *ret_size what it got (the user's
+ * pipe limit may have shrunk it: operations.md M1). */
+MUST_USE int net_pipe(int fds[2], size_t size, size_t *ret_size);
+void net_pipe_close(int fds[2]);

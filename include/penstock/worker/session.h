@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * session: one client's life on one worker: accepted, (PROXY header read,) first frame understood,
+ * broker dialled, bytes relayed, ended. The two ends are client and broker; the two directions are
+ * lanes. Brains (proto.h) decide, lanes (relay.h) move bytes, the session carries out and keeps time.
+ * Thread:   worker
+ * Memory:   a fixed pool; an idle relayed session holds no buffer and no pipe
+ * Errors:   end in session_close with a reason of close.def, counted once
+ * See:      docs/ARCHITECTURE.md, "Life of a connection"
+ */
+#pragma once
+
+#include <penstock/base/rng.h>
+#include <penstock/base/timer.h>
+#include <penstock/mail.h>
+#include <penstock/worker/proto.h>
+#include <penstock/worker/relay.h>
+
+enum session_state {
+#define SESSION_STATE(NAME, name, next) SESSION_##NAME,
+#include <penstock/worker/session.def>
+#undef SESSION_STATE
+};
+
+struct session;
+struct session_dial;
+
+/* Called when a dial has ended: CLOSE_NONE and dial->fd, or why not. */
+typedef void session_dialled_fn(struct session_dial *dial, enum close_reason reason);
+
+/* Connecting to one broker: its name resolved, its addresses tried, the next candidate taken. */
+struct session_dial {
+	struct session *session;
+	session_dialled_fn *done;
+	struct uring_op op;
+	struct timer timer;
+	uint64_t started_ns;
+	int fd;
+	uint32_t start, candidate; /* round robin over any live broker */
+	uint16_t port;
+	uint8_t which;             /* 0: the session's own; 1 + i: side connection i */
+	uint8_t addr_count, addr_next;
+	bool is_any;
+	bool is_trusted;  /* the deny-set does not apply to its addresses */
+	bool is_resolving;
+	bool takes_resting; /* second round of any: brokers that rest are better than none */
+	enum close_reason reason; /* of the last failure */
+	struct addr addrs[ROUTE_ADDRS_MAX];
+};
+
+/* A connection to another broker of the same cluster, for lookups redirected there. */
+struct session_side {
+	struct session *session;
+	uint32_t index;
+	uint16_t port;
+	bool is_open;       /* connected */
+	struct session_dial dial;
+	struct lane rx, tx; /* rx: its source is the side's socket; tx: its sink is */
+	struct timer timer;
+	char host[HOST_MAX];
+};
+
+struct session {
+	struct session_env *env;
+	struct timer timer;
+	struct lane lane[LANES];
+	struct proto proto;
+	uint64_t id;
+	uint64_t accepted_ns;
+	uint64_t active_ns; /* when bytes last moved */
+	uint64_t frame_ns;  /* since when a frame has been incomplete; 0: none is */
+	uint64_t dial_ns;   /* how long connecting took */
+	uint64_t abort_ns;  /* when to stop waiting in ABORT */
+	int client_fd, broker_fd;
+	uint32_t cluster;
+	uint16_t listener_id;
+	uint8_t state;
+	uint8_t reason;     /* enum close_reason, once known */
+	uint8_t held;       /* a bit per lane: its brain said HOLD */
+	uint8_t abort_lane; /* whose source was lost */
+	bool is_unrouted;
+	bool is_forward;
+	bool is_tallied;    /* counted in office->per_ip */
+	bool is_draining;
+	bool is_tending;    /* session_side_tend is at work */
+	bool is_client_reset, is_broker_reset; /* learned while sending */
+	struct addr peer;   /* who connected to us */
+	struct addr client; /* who that is on behalf of: PROXY header, else peer */
+	struct addr broker;
+	struct session_side *sides[PROTO_SIDES];
+	struct session_dial dial;
+};
+
+#define SESSION_RESTS    256 /* direct-mapped tables of a worker */
+#define SESSION_LEARNED  256
+#define SESSION_ASKED    256
+
+/* A broker that did not answer: others go first for a while. */
+struct session_rest {
+	struct addr addr;
+	uint64_t until_ns;
+};
+
+/* A broker URL seen in a LOOKUP_RESPONSE of a configured broker (fixed URLs only). */
+struct session_learned {
+	uint64_t until_ns;
+	uint32_t cluster;
+	uint16_t port;
+	char host[HOST_MAX];
+};
+
+/* A namespace control was told about. */
+struct session_asked {
+	uint64_t hash;
+	uint64_t until_ns;
+};
+
+/* What the sessions of a worker share. */
+struct session_env {
+	struct uring *ring;
+	const struct route *route; /* of this turn */
+	struct mail_office *office;
+	struct stat_block *stats;
+	uint32_t worker;
+	uint64_t now_ns; /* of this turn */
+	uint64_t next_id;
+	struct rng rng;
+	struct timer_wheel wheel;
+	struct relay relay;
+	struct relay_queue again; /* lanes that used up their share of the turn, or were asked to run */
+	struct proto_pools protos;
+	struct pool sessions, sides;
+	uint32_t unrouted;
+	uint8_t *scratch; /* SESSION_SCRATCH bytes for verdicts */
+	struct session_rest *rests;
+	struct session_learned *learned;
+	struct session_asked *asked;
+};
+
+#define SESSION_SCRATCH (2 * PROTO_FRAME_MAX)
+
+/* ---- session.c ---- */
+
+/* 0 or -ENOMEM. The ring is set later, on the worker's thread. */
+MUST_USE int session_env_init(struct session_env *env, const struct config *config,
+                              struct mail_office *office, uint32_t worker);
+void session_env_fini(struct session_env *env);
+/* Lanes whose turn has come, and those waiting for a buffer. At most one round. */
+void session_run_queued(struct session_env *env);
+bool session_has_queued(const struct session_env *env);
+const char *session_state_name(enum session_state state);
+void session_move(struct session *session, enum session_state state);
+/* The session at an index of the pool, or NULL when it is free. */
+struct session *session_at(struct session_env *env, uint32_t index);
+
+/* ---- session_open.c ---- */
+
+/* Takes an accepted socket over. False: no session to be had; the socket is still the caller's. */
+MUST_USE bool session_open(struct session_env *env, int fd, uint16_t listener_id,
+                           const struct addr *peer, uint64_t accepted_ns);
+/* Reads on in the PROXY header. */
+void session_open_header(struct session *session);
+/* The brain (or a forward listener) knows where to: connects the broker end. */
+void session_open_dial(struct session *session, struct span target);
+
+/* ---- session_dial.c ---- */
+
+/* Begins; `done` may be called before this returns. Empty target: any live broker. */
+void session_dial_begin(struct session_dial *dial, struct span target);
+void session_dial_forward(struct session_dial *dial, const struct route_endpoint *endpoint);
+void session_dial_cancel(struct session_dial *dial);
+void session_dial_answer(struct session_env *env, const struct mail_dns_answer *answer);
+
+/* ---- session_known.c: what a worker knows about brokers beyond the snapshot ---- */
+
+bool session_known_rests(const struct session_env *env, const struct addr *addr);
+void session_known_rest(struct session_env *env, const struct addr *addr);
+void session_known_works(struct session_env *env, const struct addr *addr);
+bool session_known_learned(const struct session_env *env, uint32_t cluster, struct span host,
+                           uint16_t port);
+/* Takes the notes a brain left: tells control, remembers. */
+void session_known_notes(struct session *session, const struct proto_context *context);
+
+/* ---- session_lane.c ---- */
+
+/* Moves what can be moved on the lane, then arms what it waits for. The session may be gone
+ * afterwards. */
+void session_lane_run(struct session *session, enum lane_id id);
+/* Arms what the lane waits for: source, sink or buffer. */
+void session_lane_wait(struct session *session, enum lane_id id, enum relay_status status);
+/* Queues the lane to run soon: in this turn's round of queued lanes or the next. */
+void session_lane_soon(struct session *session, enum lane_id id);
+void session_lane_resume_held(struct session *session);
+void session_lane_context(struct session *session, struct proto_context *ret_context);
+/* Gives up what both lanes wait for. */
+void session_lane_stop(struct session *session);
+
+/* ---- session_side.c ---- */
+
+/* Gives redirected lookups their side connections and sends what can be sent. */
+void session_side_tend(struct session *session);
+void session_side_close_all(struct session *session);
+
+/* ---- session_close.c ---- */
+
+/* Tells the client why, in its protocol, and lets it read that; then closes. */
+void session_close_refuse(struct session *session, enum close_reason reason, struct span bytes);
+/* One end was lost: delivers what was read from it, then resets the other. */
+void session_close_abort(struct session *session, enum lane_id lane, enum close_reason reason);
+/* Ends the session now. With `reset` both ends get RST, the broker first. */
+void session_close(struct session *session, enum close_reason reason, bool reset);
+/* Goes on with ABORT and LINGER when a socket is ready. */
+void session_close_go_on(struct session *session);
+/* A lookup connection of a draining worker: ends at `at_ns` or when its last lookup is answered. */
+void session_close_drain(struct session *session, uint64_t at_ns);
+/* (Re)starts the timer of a relayed session for whatever is due first. */
+void session_close_schedule(struct session *session);
+
+/* ---- session_log.c ---- */
+
+void session_log(const struct session *session);
+void session_log_row(const struct session *session, struct mail_row *ret_row);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The table of counters, from stat.def, and the histogram of dial times.
+ */
+#include <penstock/base/stat.h>
+
+#include <penstock/base/clock.h>
+
+const struct stat_row stat_rows[STAT_COUNT] = {
+#define STAT(NAME, name, label_text, kind, sentence) \
+	[STAT_##NAME] = { .metric = name, .labels = label_text, .type = #kind, .help = sentence },
+#include <penstock/base/stat.def>
+#undef STAT
+};
+
+/* Bucket i counts durations of at most 2^i microseconds; the last one everything longer too. */
+static uint32_t bucket_of(uint64_t us)
+{
+	if (us <= 1)
+		return 0;
+	uint32_t bucket = 64 - (uint32_t)__builtin_clzll(us - 1);
+	return bucket < STAT_BUCKETS ? bucket : STAT_BUCKETS - 1;
+}
+
+static void add(_Atomic uint64_t *value, uint64_t n)
+{
+	uint64_t old = atomic_load_explicit(value, memory_order_relaxed);
+	atomic_store_explicit(value, old + n, memory_order_relaxed);
+}
+
+void stat_dial(struct stat_block *block, uint64_t ns)
+{
+	/* Rounded up: a bucket's bound must not be exceeded by what it counts. */
+	uint64_t us = ns / NS_PER_US + (ns % NS_PER_US != 0);
+	add(&block->dial_us[bucket_of(us)], 1);
+	add(&block->dial_us_sum, us);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * cli_docs: `penstock docs options|metrics|yaml`, which `make docs` writes into the tree: what
+ * there is to configure and to measure, from the tables the program itself uses.
+ */
+#include <stdio.h>
+
+#include <penstock/base/close.h>
+#include <penstock/base/stat.h>
+#include <penstock/cli.h>
+
+struct metric {
+	const char *name, *type, *labels, *help;
+};
+
+/* What is not a worker's counter in stat.def; tests/lint/tables.sh holds these against the sources
+ * of src/control/admin, both ways. */
+static const struct metric metrics[] = {
+	{ "penstock_connections_total", "counter", "listener", "Connections accepted" },
+	{ "penstock_connections_active", "gauge", "listener", "Connections open" },
+	{ "penstock_disconnects_total", "counter", "listener, reason",
+	  "Connections ended, by the reasons below" },
+	{ "penstock_dial_seconds", "histogram", "",
+	  "Time from connect to an established broker connection" },
+	{ "penstock_snapshot_age_seconds", "gauge", "cluster",
+	  "Since the broker list was last confirmed" },
+	{ "penstock_snapshot_version", "gauge", "", "Version of the routing snapshot" },
+	{ "penstock_brokers", "gauge", "cluster", "Brokers known" },
+	{ "penstock_cluster_loaded", "gauge", "cluster", "1 once a broker list has been read" },
+	{ "penstock_namespaces_watched", "gauge", "cluster",
+	  "Namespaces whose bundle ownership is watched" },
+	{ "penstock_zookeeper_state", "gauge", "cluster, state",
+	  "1 for the state the session is in: connected, connecting, expired or none" },
+	{ "penstock_config_generation", "gauge", "",
+	  "Configurations in force so far, the present one included" },
+	{ "penstock_config_last_reload_successful", "gauge", "",
+	  "0 if the last reload was refused" },
+	{ "penstock_draining", "gauge", "", "1 while the process is on its way out" },
+	{ "penstock_dns_queries_total", "counter", "", "Names asked of name servers" },
+	{ "penstock_dns_failures_total", "counter", "", "Of these, without an address" },
+	{ "penstock_dns_pending", "gauge", "", "Names being resolved" },
+	{ "penstock_control_outbox", "gauge", "", "Messages that wait for room in a worker's box" },
+	{ "penstock_log_dropped_total", "counter", "", "Log lines dropped" },
+	{ "penstock_workers", "gauge", "", "Workers" },
+	{ "penstock_build_info", "gauge", "version, commit", "1" },
+	{ "process_open_fds", "gauge", "", "Open file descriptors" },
+	{ "process_max_fds", "gauge", "", "Limit of file descriptors" },
+	{ "process_resident_memory_bytes", "gauge", "", "Resident memory" },
+	{ "process_virtual_memory_bytes", "gauge", "", "Virtual memory" },
+	{ "process_cpu_seconds_total", "counter", "", "User and system CPU time" },
+	{ "process_start_time_seconds", "gauge", "", "When the process began, since 1970" },
+	{ "pulsar_proxy_active_connections", "gauge", "cluster", "As in the Java proxy" },
+	{ "pulsar_proxy_new_connections_total", "counter", "cluster", "As in the Java proxy" },
+	{ "pulsar_proxy_rejected_connections_total", "counter", "cluster", "As in the Java proxy" },
+	{ "pulsar_proxy_binary_ops_total", "counter", "cluster",
+	  "As in the Java proxy, without its jumps under splice" },
+	{ "pulsar_proxy_binary_bytes_total", "counter", "cluster",
+	  "As in the Java proxy, without its jumps under splice" },
+	{ "pulsar_proxy_lookup_requests_total", "counter", "cluster", "As in the Java proxy" },
+	{ "pulsar_proxy_rejected_lookup_requests_total", "counter", "cluster",
+	  "As in the Java proxy" },
+	{ "pulsar_proxy_partitions_metadata_requests_total", "counter", "cluster",
+	  "As in the Java proxy" },
+	{ "pulsar_proxy_rejected_partitions_metadata_requests_total", "counter", "cluster",
+	  "Always 0: they are relayed like any other frame" },
+	{ "pulsar_proxy_get_topics_of_namespace_requests_total", "counter", "cluster",
+	  "As in the Java proxy" },
+	{ "pulsar_proxy_rejected_get_topics_of_namespace_requests_total", "counter", "cluster",
+	  "Always 0: they are relayed like any other frame" },
+	{ "pulsar_proxy_get_schema_requests_total", "counter", "cluster", "As in the Java proxy" },
+};
+
+static void stats_print(void)
+{
+	printf("## Counters of the workers\n\n"
+	       "One block per worker, without a lock; /metrics adds them up unless there is a label "
+	       "`worker`.\n\n| Name | Type | Labels | Meaning |\n|---|---|---|---|\n");
+	for (uint32_t i = 0; i < STAT_COUNT; i++) {
+		const struct stat_row *row = &stat_rows[i];
+
+		if (i > 0 && strcmp(row->metric, stat_rows[i - 1].metric) == 0)
+			continue;
+		printf("| `%s` | %s | ", row->metric, row->type);
+		/* All values its labels take stand in rows of one metric. */
+		for (uint32_t j = i; j < STAT_COUNT; j++) {
+			if (strcmp(stat_rows[j].metric, row->metric) != 0)
+				break;
+			printf("%s%s", j > i ? "; " : "", stat_rows[j].labels);
+		}
+		printf(" | %s |\n", row->help);
+	}
+}
+
+static void others_print(void)
+{
+	printf("\n## Everything else\n\n"
+	       "For every listener, `penstock_connections_active` = `penstock_connections_total` - the "
+	       "sum of `penstock_disconnects_total` over all reasons, in every answer. The label "
+	       "`cluster` of `pulsar_proxy_*` is there when `web.cluster_name` is set.\n\n"
+	       "| Name | Type | Labels | Meaning |\n|---|---|---|---|\n");
+	for (size_t i = 0; i < COUNT_OF(metrics); i++)
+		printf("| `%s` | %s | %s | %s |\n", metrics[i].name, metrics[i].type,
+		       metrics[i].labels, metrics[i].help);
+}
+
+static void reasons_print(void)
+{
+	printf("\n## Reasons\n\n"
+	       "The label `reason` and the key `reason=` of the access log. The first letter of "
+	       "`term=` says who ended it: `-` both closed cleanly, `C` client, `S` broker, `c` client "
+	       "timeout, `s` broker timeout, `P` policy or bad frame, `R` resource, `D` drain, `K` "
+	       "killed, `L` answered here, `I` a bug.\n\n"
+	       "| Reason | Who | Error | Meaning |\n|---|---|---|---|\n");
+	for (uint32_t i = CLOSE_NONE + 1; i < CLOSE_COUNT; i++)
+		printf("| `%s` | `%c` | %s | %s |\n", close_rows[i].name, close_rows[i].who,
+		       close_rows[i].is_error ? "yes" : "no", close_rows[i].text);
+}
+
+int cli_docs(const char *what)
+{
+	if (strcmp(what, "options") == 0) {
+		config_docs_options(stdout);
+	} else if (strcmp(what, "yaml") == 0) {
+		config_docs_yaml(stdout);
+	} else if (strcmp(what, "metrics") == 0) {
+		printf("# Metrics and reasons\n\n"
+		       "Printed from `include/penstock/base/{stat,close}.def` by `make docs`; do not "
+		       "edit. `GET /metrics` on the admin address, and on the web port of `penstock "
+		       "proxy`.\n\n");
+		stats_print();
+		others_print();
+		reasons_print();
+	} else {
+		fprintf(stderr, "penstock docs: options, metrics or yaml\n");
+		return CLI_USAGE;
+	}
+	return CLI_FINE;
+}

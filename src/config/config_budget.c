@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * config_budget: what a configuration can take at the most. Printed at start and held against the
+ * descriptor limit, so that running out is a line in the log at start and not a surprise at peak.
+ */
+#include "config_priv.h"
+
+#define SESSION_BYTES	 768u /* a session with both lanes and its timers */
+#define BUFFER_BYTES	 65536u
+#define PIPE_BYTES	 262144u
+#define HOPS_MAX	 1024u /* redirect connections of a worker */
+#define HOPS_MIN	 16u
+#define BUFFERS_SPARE	 64u /* lanes whose sink blocks, beside first frames */
+#define DESCRIPTOR_SPARE 64u /* rings, admin, ZooKeeper, DNS, logs */
+#define CONNECTIONS_MIN	 8u  /* below this a proxy is of no use */
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+void config_budget(const struct config *config, struct config_budget *ret_budget)
+{
+	uint64_t workers = config->process.workers;
+	uint64_t connections = config->limits.connections;
+	struct config_budget budget = { .sessions_per_worker = connections };
+
+	CHECK(workers > 0);
+	/* Accept balances to within 10 % and 8 connections; the rest is room for a burst. */
+	if (workers > 1)
+		budget.sessions_per_worker =
+			smaller(connections, (connections / workers) * 5 / 4 + 64);
+	/* Few sessions look topics up at one time and fewer are redirected: a hop for every
+	 * fourth, so that a low descriptor limit is not spent on hops. */
+	budget.hops_per_worker =
+		smaller(HOPS_MAX, larger(HOPS_MIN, budget.sessions_per_worker / 4));
+	budget.buffers_per_worker = config->limits.unrouted + BUFFERS_SPARE;
+	budget.descriptors = 2 * connections +
+			     workers * (budget.hops_per_worker + 2 * config->limits.pipes +
+					config->listener_count) +
+			     DESCRIPTOR_SPARE;
+	budget.memory_bytes = workers * (budget.sessions_per_worker * SESSION_BYTES +
+					 budget.buffers_per_worker * BUFFER_BYTES);
+	budget.pipe_bytes = workers * config->limits.pipes * PIPE_BYTES;
+	*ret_budget = budget;
+}
+
+static bool is_fitting(struct config *config, uint64_t connections, uint64_t limit)
+{
+	struct config_budget budget;
+
+	config->limits.connections = connections;
+	config_budget(config, &budget);
+	return budget.descriptors <= limit;
+}
+
+bool config_budget_fit(struct config *config, uint64_t descriptor_limit)
+{
+	uint64_t fits = CONNECTIONS_MIN;
+	uint64_t over = config->limits.connections;
+
+	if (is_fitting(config, over, descriptor_limit))
+		return true;
+	if (over <= fits || !is_fitting(config, fits, descriptor_limit)) {
+		config->limits.connections = over;
+		return false;
+	}
+	while (over - fits > 1) {
+		uint64_t middle = fits + (over - fits) / 2;
+
+		if (is_fitting(config, middle, descriptor_limit))
+			fits = middle;
+		else
+			over = middle;
+	}
+	config->limits.connections = fits;
+	return true;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * config_check: what takes more than one key to see: names that must exist, choices that exclude
+ * each other, addresses that overlap, times that do not fit into each other, and what this machine
+ * has. Resolves cluster names and `workers: auto`.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include <penstock/base/err.h>
+
+#include "config_priv.h"
+
+struct check {
+	struct config_read *read;
+	struct config *config;
+	const char *file; /* for what has no position of its own */
+};
+
+/* The position of a key, of its unit when the key is absent, or of the file. */
+static struct config_mark where(struct check *check, enum config_scope scope, uint32_t index,
+				const char *path)
+{
+	struct config_mark mark = *config_mark(check->read, scope, index, path);
+
+	if (mark.file == NULL)
+		mark = *config_mark(check->read, scope, index, NULL);
+	if (mark.file == NULL)
+		mark = (struct config_mark){ .file = check->file };
+	return mark;
+}
+
+#define FAULT(check, mark, ...) \
+	config_error((check)->read->errors, (mark).file, (mark).line, (mark).column, __VA_ARGS__)
+#define DOUBT(check, mark, ...) \
+	config_warn((check)->read->errors, (mark).file, (mark).line, (mark).column, __VA_ARGS__)
+
+static bool is_set(struct check *check, enum config_scope scope, uint32_t index, const char *path)
+{
+	return config_is_set(check->read, scope, index, path);
+}
+
+/* ---- clusters
+ * ------------------------------------------------------------------------------------ */
+
+static void cluster_check(struct check *check, uint32_t index)
+{
+	const enum config_scope scope = CONFIG_SCOPE_CLUSTER;
+	const struct config_cluster *cluster = &check->config->clusters[index];
+	const char *name = cluster->name;
+	bool has_zookeeper = is_set(check, scope, index, "discovery.zookeeper.servers");
+	bool has_global = is_set(check, scope, index, "discovery.zookeeper.global_servers");
+	bool has_urls = is_set(check, scope, index, "discovery.urls");
+	struct config_mark mark = where(check, scope, index, "discovery.urls");
+
+	if (has_urls && (has_zookeeper || has_global))
+		FAULT(check, mark, "clusters.%s.discovery: has both zookeeper and urls; keep one",
+		      name);
+	else if (!has_urls && has_global && !has_zookeeper)
+		FAULT(check, mark,
+		      "clusters.%s.discovery.zookeeper: global_servers without "
+		      "servers; add servers, the cluster's own ZooKeeper",
+		      name);
+	else if (!has_urls && !has_zookeeper && !config_has_later(check->read, scope, index))
+		FAULT(check, mark,
+		      "clusters.%s: its brokers are found nowhere; add discovery: { "
+		      "zookeeper: { servers: \"zk-0,zk-1\" } } or discovery: { urls: "
+		      "[\"pulsar://broker:6650\"] }",
+		      name);
+	if (has_urls && cluster->lookup == CONFIG_LOOKUP_DIRECT)
+		FAULT(check, where(check, scope, index, "lookup"),
+		      "clusters.%s.lookup: direct "
+		      "needs discovery.zookeeper, where bundle owners are read; write relay",
+		      name);
+	if (has_urls && check->config->egress.hosts.count == 0 &&
+	    check->config->egress.networks.count == 0 && !cluster->check_active)
+		DOUBT(check, mark,
+		      "clusters.%s.discovery.urls: brokers not in this list are "
+		      "learned from lookup answers by each penstock for itself; with several "
+		      "instances add egress.allow, so that all of them allow all brokers",
+		      name);
+}
+
+static void clusters_check(struct check *check)
+{
+	struct config *config = check->config;
+
+	for (uint32_t i = 0; i < config->cluster_count; i++) {
+		bool is_used = false;
+
+		cluster_check(check, i);
+		for (uint32_t j = 0; j < config->listener_count; j++)
+			is_used |= config->listeners[j].cluster == (int32_t)i;
+		if (!is_used)
+			DOUBT(check, where(check, CONFIG_SCOPE_CLUSTER, i, "protocol"),
+			      "clusters.%s: no listener uses it", config->clusters[i].name);
+	}
+}
+
+/* ---- listeners
+ * ----------------------------------------------------------------------------------- */
+
+static void listener_cluster(struct check *check, uint32_t index)
+{
+	struct config *config = check->config;
+	const char *name = check->read->listener_cluster[index];
+	struct config_mark mark = where(check, CONFIG_SCOPE_LISTENER, index, "cluster");
+	struct config_guess guess;
+
+	if (name == NULL)
+		return;
+	config_guess_begin(&guess, span_str(name));
+	for (uint32_t i = 0; i < config->cluster_count; i++) {
+		if (strcmp(config->clusters[i].name, name) == 0)
+			config->listeners[index].cluster = (int32_t)i;
+		config_guess_offer(&guess, config->clusters[i].name);
+	}
+	if (config->listeners[index].cluster >= 0)
+		return;
+	if (guess.best != NULL)
+		FAULT(check, mark,
+		      "listeners[%u].cluster: there is no cluster '%s'; did you mean "
+		      "%s?",
+		      index, name, guess.best);
+	else
+		FAULT(check, mark,
+		      "listeners[%u].cluster: there is no cluster '%s'; add it below "
+		      "clusters",
+		      index, name);
+}
+
+static void listener_target(struct check *check, uint32_t index)
+{
+	const enum config_scope scope = CONFIG_SCOPE_LISTENER;
+	const struct config_listener *listener = &check->config->listeners[index];
+	bool has_cluster = is_set(check, scope, index, "cluster");
+	bool has_forward = is_set(check, scope, index, "forward");
+
+	if (has_cluster && has_forward)
+		FAULT(check, where(check, scope, index, "forward"),
+		      "listeners[%u]: has both cluster and forward; keep one", index);
+	if (!has_cluster && !has_forward && !config_has_later(check->read, scope, index))
+		FAULT(check, where(check, scope, index, "forward"),
+		      "listeners[%u]: goes nowhere; add cluster: NAME or forward: \"host:port\"",
+		      index);
+	if (listener->send_proxy_protocol != CONFIG_SEND_PROXY_OFF && !has_forward)
+		FAULT(check, where(check, scope, index, "send_proxy_protocol"),
+		      "listeners[%u].send_proxy_protocol: goes with forward; for brokers set "
+		      "clusters.<name>.send_proxy_protocol",
+		      index);
+}
+
+static void listener_check(struct check *check, uint32_t index)
+{
+	const enum config_scope scope = CONFIG_SCOPE_LISTENER;
+	const struct config_listener *listener = &check->config->listeners[index];
+
+	listener_cluster(check, index);
+	listener_target(check, index);
+	if (!is_set(check, scope, index, "name"))
+		FAULT(check, where(check, scope, index, "name"),
+		      "listeners[%u]: has no name; add name:, it is the label in logs and metrics",
+		      index);
+	if (!is_set(check, scope, index, "bind"))
+		FAULT(check, where(check, scope, index, "bind"),
+		      "listeners[%u]: has no address; add bind: \"0.0.0.0:6650\"", index);
+	if (listener->proxy_mode != CONFIG_PROXY_OFF && listener->proxy_trusted.count == 0 &&
+	    !is_set(check, scope, index, "proxy_protocol.trusted"))
+		FAULT(check, where(check, scope, index, "proxy_protocol.mode"),
+		      "listeners[%u].proxy_protocol: trusted is missing, so nobody's header would "
+		      "be believed; add trusted: [the networks of your load balancers]",
+		      index);
+	else if (listener->proxy_mode != CONFIG_PROXY_OFF && listener->proxy_trusted.count == 0)
+		FAULT(check, where(check, scope, index, "proxy_protocol.trusted"),
+		      "listeners[%u].proxy_protocol.trusted: is empty, so nobody's header would be "
+		      "believed; add the networks of your load balancers",
+		      index);
+	if (listener->proxy_mode == CONFIG_PROXY_OFF && listener->proxy_trusted.count > 0)
+		DOUBT(check, where(check, scope, index, "proxy_protocol.trusted"),
+		      "listeners[%u].proxy_protocol.trusted: has no effect while mode is off",
+		      index);
+	for (uint32_t i = 0; i < index; i++) {
+		const char *other = check->config->listeners[i].name;
+
+		if (listener->name != NULL && other != NULL && strcmp(other, listener->name) == 0)
+			FAULT(check, where(check, scope, index, "name"),
+			      "listeners[%u].name: '%s' is listeners[%u] already; choose another",
+			      index, other, i);
+	}
+}
+
+/* ---- addresses
+ * ----------------------------------------------------------------------------------- */
+
+struct bound {
+	const struct addr *addr;
+	struct config_mark mark;
+	char what[40];
+};
+
+static bool is_overlapping(const struct addr *a, const struct addr *b)
+{
+	if (!a->is_set || !b->is_set || a->port != b->port)
+		return false;
+	if (addr_equal_ip(a, b))
+		return true;
+	bool is_any_a = addr_kind(a) == ADDR_UNSPECIFIED;
+	bool is_any_b = addr_kind(b) == ADDR_UNSPECIFIED;
+
+	/* 0.0.0.0 is every IPv4 address; [::] is every address of both kinds. */
+	return (is_any_a && (!addr_is_v4(a) || addr_is_v4(b))) ||
+	       (is_any_b && (!addr_is_v4(b) || addr_is_v4(a)));
+}
+
+static void binds_check(struct check *check)
+{
+	struct bound bounds[CONFIG_LISTENERS_MAX + 2];
+	struct config *config = check->config;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < config->listener_count; i++) {
+		struct bound *bound = &bounds[count++];
+
+		bound->addr = &config->listeners[i].bind;
+		bound->mark = where(check, CONFIG_SCOPE_LISTENER, i, "bind");
+		snprintf(bound->what, sizeof(bound->what), "listeners[%u].bind", i);
+	}
+	if (config->admin.is_on && config->admin.unix_path == NULL)
+		bounds[count++] = (struct bound){ &config->admin.listen,
+						  where(check, CONFIG_SCOPE_TOP, 0, "admin.listen"),
+						  "admin.listen" };
+	if (config->web.is_on)
+		bounds[count++] = (struct bound){ &config->web.listen,
+						  where(check, CONFIG_SCOPE_TOP, 0, "web.listen"),
+						  "web.listen" };
+	for (uint32_t i = 0; i < count; i++)
+		for (uint32_t j = 0; j < i; j++) {
+			char texts[2][ADDR_TEXT_MAX];
+
+			if (is_overlapping(bounds[i].addr, bounds[j].addr))
+				FAULT(check, bounds[i].mark,
+				      "%s: %s overlaps with %s of %s; choose another port or address",
+				      bounds[i].what, addr_format(bounds[i].addr, texts[0]),
+				      addr_format(bounds[j].addr, texts[1]), bounds[j].what);
+		}
+	if (config->admin.is_on && config->admin.unix_path == NULL &&
+	    addr_kind(&config->admin.listen) != ADDR_LOOPBACK)
+		DOUBT(check, where(check, CONFIG_SCOPE_TOP, 0, "admin.listen"),
+		      "admin.listen: is open to the network and has no authentication; 127.0.0.1 or "
+		      "a unix socket is not");
+}
+
+/* ---- egress, times, CPUs
+ * ------------------------------------------------------------------------- */
+
+static void egress_check(struct check *check)
+{
+	struct config *config = check->config;
+	struct config_mark networks = where(check, CONFIG_SCOPE_TOP, 0, "egress.allow.networks");
+	struct config_mark ports = where(check, CONFIG_SCOPE_TOP, 0, "egress.allow.ports");
+
+	if (config->egress.hosts.count + config->egress.networks.count > 0 &&
+	    config->egress.ports.count == 0 && !config->egress.ports.is_any)
+		FAULT(check, ports,
+		      "egress.allow.ports: is empty, so nothing is allowed; add the "
+		      "brokers' ports");
+	for (uint32_t i = 0; i < config->egress.networks.count; i++) {
+		const struct cidr *cidr = &config->egress.networks.at[i];
+		struct addr addr = { .is_set = 1 };
+
+		memcpy(addr.ip, cidr->ip, sizeof(addr.ip));
+		if (cidr->bits > 0 && !(cidr->bits == 96 && addr_is_v4(&addr)))
+			continue;
+		DOUBT(check, networks,
+		      "egress.allow.networks: allows every address%s; name your "
+		      "brokers' networks",
+		      config->egress.hosts.count > 0 ? "" : " a client may write down");
+		break;
+	}
+}
+
+static void times_check(struct check *check)
+{
+	const struct config *config = check->config;
+	uint64_t quiet = config->drain.lame_duck_ns + config->drain.spread_ns;
+	struct config_mark mark = where(check, CONFIG_SCOPE_TOP, 0, "timeouts.drain");
+
+	if (mark.line == 0)
+		mark = where(check, CONFIG_SCOPE_TOP, 0, "drain.spread");
+	if (mark.line == 0)
+		mark = where(check, CONFIG_SCOPE_TOP, 0, "drain.lame_duck");
+	if (quiet > config->timeouts.drain_ns)
+		FAULT(check, mark,
+		      "timeouts.drain: is shorter than drain.lame_duck and "
+		      "drain.spread together (%" PRIu64 " ms < %" PRIu64 " ms); raise it or lower "
+		      "them",
+		      (uint64_t)(config->timeouts.drain_ns / NS_PER_MS),
+		      (uint64_t)(quiet / NS_PER_MS));
+}
+
+static bool has_cpu(const struct cpu_list *list, uint16_t cpu)
+{
+	for (uint32_t i = 0; i < list->count; i++)
+		if (list->cpu[i] == cpu)
+			return true;
+	return false;
+}
+
+static void process_check(struct check *check)
+{
+	struct config *config = check->config;
+	const struct cpu_list *cpus = &config->process.cpus;
+	struct config_mark at_cpus = where(check, CONFIG_SCOPE_TOP, 0, "process.cpus");
+	struct config_mark at_workers = where(check, CONFIG_SCOPE_TOP, 0, "process.workers");
+	struct cpu_list online;
+	int err = cpu_available(&online);
+
+	if (err < 0 || online.count == 0) {
+		config_error(check->read->errors, NULL, 0, 0,
+			     "the CPUs this process may use are "
+			     "unknown (%s); set process.workers",
+			     err_text(err));
+		return;
+	}
+	for (uint32_t i = 0; i < cpus->count; i++)
+		if (!has_cpu(&online, cpus->cpu[i]))
+			FAULT(check, at_cpus,
+			      "process.cpus: CPU %u is not there for this process; "
+			      "it may use %u CPUs, the first is %u and the last %u",
+			      cpus->cpu[i], online.count, online.cpu[0],
+			      online.cpu[online.count - 1]);
+	if (config->process.workers == 0) {
+		uint32_t count = cpus->count > 0 ? cpus->count : online.count;
+		uint32_t most =
+			(uint32_t)config_row_find(CONFIG_SCOPE_TOP, "process.workers")->high;
+
+		config->process.workers = count < most ? count : most;
+		return;
+	}
+	if (cpus->count > 0 && config->process.workers > cpus->count)
+		FAULT(check, at_workers,
+		      "process.workers: %u workers cannot be pinned to %u CPUs; "
+		      "name as many in process.cpus, or lower it",
+		      config->process.workers, cpus->count);
+	else if (cpus->count > config->process.workers)
+		DOUBT(check, at_workers,
+		      "process.workers: only %u of the %u CPUs of process.cpus "
+		      "are used",
+		      config->process.workers, cpus->count);
+	else if (config->process.workers > online.count)
+		DOUBT(check, at_workers,
+		      "process.workers: %u workers share %u CPUs; more than one "
+		      "per CPU gains nothing",
+		      config->process.workers, online.count);
+	if (config->process.busy_poll_ns > 0 && cpus->count == 0)
+		DOUBT(check, where(check, CONFIG_SCOPE_TOP, 0, "process.busy_poll"),
+		      "process.busy_poll: is meant for workers with CPUs of their own; set "
+		      "process.cpus");
+}
+
+void config_check(struct config_read *read, const char *file)
+{
+	struct check check = { .read = read, .config = read->config, .file = file };
+	struct config *config = read->config;
+
+	config->limits.connections_asked = config->limits.connections;
+	for (uint32_t i = 0; i < config->listener_count; i++)
+		listener_check(&check, i);
+	clusters_check(&check);
+	binds_check(&check);
+	egress_check(&check);
+	times_check(&check);
+	process_check(&check);
+	if (config->listener_count == 0)
+		config_warn(read->errors, file, 0, 0,
+			    "there are no listeners, so nothing is served; add some below "
+			    "listeners:");
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * config_dump: a configuration as YAML, every key of config.def in its order, such that reading it
+ * gives the same configuration.
+ */
+#include "config_priv.h"
+
+#define LEVELS_MAX 6
+
+/* Prints the mappings above a path that are not open yet, then the key. */
+static void key_print(FILE *out, const char *path, const char **open, int indent)
+{
+	const char *old = *open;
+	size_t same = 0, last = 0;
+	const char *dot;
+	int level = 0;
+
+	for (size_t i = 0; path[i] != '\0' && path[i] == old[i]; i++)
+		if (path[i] == '.')
+			same = i + 1;
+	for (dot = strchr(path, '.'); dot != NULL; dot = strchr(dot + 1, '.'), level++) {
+		size_t end = (size_t)(dot - path);
+
+		if (end >= same)
+			fprintf(out, "%*s%.*s:\n", indent + 2 * level, "", (int)(end - last),
+				path + last);
+		last = end + 1;
+	}
+	CHECK(level < LEVELS_MAX);
+	fprintf(out, "%*s%s: ", indent + 2 * level, "", path + last);
+	*open = path;
+}
+
+static bool is_left_out(const struct config_row *row, const void *unit)
+{
+	if (config_is_empty(row, unit))
+		return true;
+	/* ZooKeeper's times without ZooKeeper would read as if both were meant. */
+	if (row->scope == CONFIG_SCOPE_CLUSTER && strncmp(row->path, "discovery.z", 11) == 0)
+		return ((const struct config_cluster *)unit)->zookeeper_servers == NULL;
+	return false;
+}
+
+static void unit_print(const struct config *config, enum config_scope scope, const void *unit,
+		       int indent, FILE *out)
+{
+	const char *open = "";
+	bool is_first = scope == CONFIG_SCOPE_LISTENER;
+
+	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++) {
+		const struct config_row *row = &config_rows[i];
+
+		if (row->scope != scope || is_left_out(row, unit))
+			continue;
+		/* The first key of a list item stands behind its dash. */
+		if (is_first)
+			fprintf(out, "%*s- ", indent - 2, "");
+		key_print(out, row->path, &open, is_first ? 0 : indent);
+		is_first = false;
+		config_types[row->type].print(config, row, unit, out);
+		fputc('\n', out);
+	}
+}
+
+void config_dump(const struct config *config, FILE *out)
+{
+	if (config->cluster_count > 0)
+		fputs("clusters:\n", out);
+	for (uint32_t i = 0; i < config->cluster_count; i++) {
+		fputs("  ", out);
+		config_text_print(out, config->clusters[i].name);
+		fputs(":\n", out);
+		unit_print(config, CONFIG_SCOPE_CLUSTER, &config->clusters[i], 4, out);
+	}
+	if (config->listener_count > 0)
+		fputs("listeners:\n", out);
+	for (uint32_t i = 0; i < config->listener_count; i++)
+		unit_print(config, CONFIG_SCOPE_LISTENER, &config->listeners[i], 4, out);
+	unit_print(config, CONFIG_SCOPE_TOP, config, 0, out);
+}

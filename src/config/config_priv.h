@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * config_priv: what the files of src/config share: the rows of config.def as a table, the reading
+ * context with the position of every key that was set, and the value types.
+ * Thread:   the one that loads; nothing here outlives config_load but the arena
+ */
+#pragma once
+
+#include <penstock/base/clock.h>
+#include <penstock/config.h>
+
+enum config_scope { CONFIG_SCOPE_TOP, CONFIG_SCOPE_CLUSTER, CONFIG_SCOPE_LISTENER };
+
+enum config_type {
+	CONFIG_TYPE_COUNT,    /* uint64_t */
+	CONFIG_TYPE_SMALL,    /* uint32_t */
+	CONFIG_TYPE_DURATION, /* uint64_t, nanoseconds */
+	CONFIG_TYPE_SIZE,     /* uint64_t, bytes */
+	CONFIG_TYPE_CHOICE,   /* an enum; the words are in its order */
+	CONFIG_TYPE_BOOL,     /* bool */
+	CONFIG_TYPE_TEXT,     /* const char * */
+	CONFIG_TYPE_PATH,     /* const char *, absolute */
+	CONFIG_TYPE_NAME,     /* const char *, of the letters names are made of */
+	CONFIG_TYPE_FIXED,    /* one word, kept nowhere: others come in later versions */
+	CONFIG_TYPE_ADDR,     /* struct addr */
+	CONFIG_TYPE_ADMIN,    /* config.admin */
+	CONFIG_TYPE_WEB,      /* config.web.is_on and .listen */
+	CONFIG_TYPE_SERVERS,  /* const char *, a ZooKeeper connect string with all ports */
+	CONFIG_TYPE_FORWARD,  /* forward_host and forward_port */
+	CONFIG_TYPE_CLUSTER,  /* int32_t: the name is resolved when all clusters are known */
+	CONFIG_TYPE_WORKERS,  /* uint32_t; auto is 0 until config_check */
+	CONFIG_TYPE_CPUS,     /* struct cpu_list */
+	CONFIG_TYPE_HOSTS,    /* struct config_names; this and what follows are lists */
+	CONFIG_TYPE_CIDRS,    /* struct config_cidrs */
+	CONFIG_TYPE_PORTS,    /* struct config_ports */
+	CONFIG_TYPE_URLS,     /* struct config_url *urls and url_count */
+	CONFIG_TYPE_LAST,
+};
+
+enum { CONFIG_FLAG_OFF = 1, CONFIG_FLAG_ZERO = 2, CONFIG_FLAG_RESTART = 4 };
+
+struct config_row {
+	enum config_scope scope;
+	const char *path;
+	enum config_type type;
+	uint32_t offset;
+	const char *initial;
+	uint64_t low, high;
+	uint32_t flags;
+	const char *hint;
+	const char *text;
+};
+
+struct config_section {
+	enum config_scope scope;
+	const char *path;
+	const char *text;
+};
+
+struct config_later {
+	enum config_scope scope;
+	const char *path;
+	const char *what;
+};
+
+#define CONFIG_NO_SECTION(scope, path, text)
+#define CONFIG_NO_OPTION(scope, path, type, field, initial, low, high, flags, hint, text)
+#define CONFIG_NO_LATER(scope, path, what)
+
+enum {
+#define SECTION									CONFIG_NO_SECTION
+#define LATER									CONFIG_NO_LATER
+#define OPTION(scope, path, type, field, initial, low, high, flags, hint, text) +1
+	CONFIG_ROW_COUNT = 0
+#include <penstock/config/config.def>
+#undef SECTION
+#undef OPTION
+#undef LATER
+};
+
+enum { CONFIG_UNITS = 1 + CONFIG_CLUSTERS_MAX + CONFIG_LISTENERS_MAX };
+
+extern const struct config_row config_rows[CONFIG_ROW_COUNT];
+extern const struct config_section config_sections[];
+extern const uint32_t config_section_count;
+extern const struct config_later config_laters[];
+extern const uint32_t config_later_count;
+
+/* Where something was written; line 0: nowhere. */
+struct config_mark {
+	const char *file;
+	uint32_t line, column;
+};
+
+/* A configuration in the making. */
+struct config_read {
+	struct config *config;
+	struct config_errors *errors;
+	/* The file itself, then the clusters, then the listeners. */
+	struct config_mark marks[CONFIG_UNITS][CONFIG_ROW_COUNT];
+	struct config_mark unit_marks[CONFIG_UNITS];
+	const char *listener_cluster[CONFIG_LISTENERS_MAX]; /* the name, until all are known */
+	const char *alias;	      /* the key of proxy.conf on whose behalf a key is being set */
+	bool has_later[CONFIG_UNITS]; /* a key of a later version: its absence is no second error */
+};
+
+/* One scalar on its way into a field. A list comes as `count` items, one at a time. */
+struct config_value {
+	struct config_read *read;
+	const struct config_row *row;
+	uint32_t index; /* of the cluster or listener */
+	void *unit;	/* struct config, config_cluster or config_listener */
+	void *field;
+	struct span text;
+	uint32_t item, count;
+	char why[400]; /* what is wrong with it, and what to do */
+};
+
+/* ---- config.c: the table and the structure --------------------------------------------------- */
+
+MUST_USE struct config_read *config_read_new(struct config_errors *errors);
+/* Ends the reading: the configuration if there was no error, else NULL. */
+MUST_USE struct config *config_read_end(struct config_read *read, uint32_t errors_before);
+void *config_alloc(struct config *config, size_t size); /* zeroed */
+const char *config_copy(struct config *config, struct span text);
+const struct config_row *config_row_find(enum config_scope scope, const char *path);
+bool config_is_section(enum config_scope scope, const char *path);
+/* Lays the defaults of a scope into a unit. */
+void config_defaults(struct config_read *read, enum config_scope scope, uint32_t index);
+/* A new cluster or listener with its defaults; NULL with an error when there are too many. */
+struct config_cluster *config_add_cluster(struct config_read *read, struct span name,
+					  struct config_mark mark);
+struct config_listener *config_add_listener(struct config_read *read, struct config_mark mark);
+void *config_unit(struct config *config, enum config_scope scope, uint32_t index);
+struct config_mark *config_mark(struct config_read *read, enum config_scope scope, uint32_t index,
+				const char *path);
+bool config_is_set(struct config_read *read, enum config_scope scope, uint32_t index,
+		   const char *path);
+/* Notes that the unit uses a key of a later version. */
+void config_mark_later(struct config_read *read, enum config_scope scope, uint32_t index);
+bool config_has_later(const struct config_read *read, enum config_scope scope, uint32_t index);
+/* "limits.connections", "clusters.east.lookup", "listeners[0].bind". */
+const char *config_label(const struct config_read *read, enum config_scope scope, uint32_t index,
+			 const char *path, char *ret_text, size_t size);
+
+/* ---- config_set.c: text into fields ---------------------------------------------------------- */
+
+/* One item of a list, or a scalar (item 0 of 1); count 0 empties a list. False: error reported. */
+bool config_set_item(struct config_read *read, enum config_scope scope, uint32_t index,
+		     const struct config_row *row, struct span text, uint32_t item, uint32_t count,
+		     struct config_mark mark);
+/* The same for a path known to exist; lists from commas. */
+bool config_set(struct config_read *read, enum config_scope scope, uint32_t index, const char *path,
+		const char *text, struct config_mark mark);
+static inline bool config_is_list(enum config_type type)
+{
+	return type >= CONFIG_TYPE_HOSTS;
+}
+
+/* ---- config_type.c, config_type_net.c, config_type_list.c ------------------------------------ */
+
+struct config_type_row {
+	bool (*parse)(struct config_value *value);
+	void (*print)(const struct config *config, const struct config_row *row, const void *unit,
+		      FILE *out);
+	const char *name; /* for the manual */
+};
+
+extern const struct config_type_row config_types[CONFIG_TYPE_LAST];
+
+PRINTF_LIKE(2, 3) bool config_bad(struct config_value *value, const char *format, ...);
+bool config_is_name(struct span text);
+bool config_duration_parse(struct span text, uint64_t *ret_ns);
+bool config_size_parse(struct span text, uint64_t *ret_bytes);
+void config_duration_print(FILE *out, uint64_t ns);
+void config_size_print(FILE *out, uint64_t bytes);
+void config_text_print(FILE *out, const char *text);
+
+/* A copy in lower case; the check of a host name or literal; "scheme host:port" in quotes. */
+const char *config_host_copy(struct config *config, struct span host);
+bool config_host_check(struct config_value *value, struct span host);
+void config_host_print(FILE *out, const char *scheme, const char *host, uint16_t port);
+
+bool config_type_addr(struct config_value *value);
+bool config_type_admin(struct config_value *value);
+bool config_type_web(struct config_value *value);
+bool config_type_servers(struct config_value *value);
+bool config_type_forward(struct config_value *value);
+bool config_type_hosts(struct config_value *value);
+bool config_type_cidrs(struct config_value *value);
+bool config_type_ports(struct config_value *value);
+bool config_type_urls(struct config_value *value);
+bool config_type_cpus(struct config_value *value);
+void config_print_addr(const struct config *config, const struct config_row *row, const void *unit,
+		       FILE *out);
+void config_print_admin(const struct config *config, const struct config_row *row, const void *unit,
+			FILE *out);
+void config_print_web(const struct config *config, const struct config_row *row, const void *unit,
+		      FILE *out);
+void config_print_forward(const struct config *config, const struct config_row *row,
+			  const void *unit, FILE *out);
+void config_print_hosts(const struct config *config, const struct config_row *row, const void *unit,
+			FILE *out);
+void config_print_cidrs(const struct config *config, const struct config_row *row, const void *unit,
+			FILE *out);
+void config_print_ports(const struct config *config, const struct config_row *row, const void *unit,
+			FILE *out);
+void config_print_urls(const struct config *config, const struct config_row *row, const void *unit,
+		       FILE *out);
+void config_print_cpus(const struct config *config, const struct config_row *row, const void *unit,
+		       FILE *out);
+/* Nothing to print: no value and no default. */
+bool config_is_empty(const struct config_row *row, const void *unit);
+
+/* ---- config_guess.c: "did you mean" ---------------------------------------------------------- */
+
+/* Steps (insert, delete, replace, swap neighbours) between two words; `most` + 1 when further. */
+uint32_t config_distance(struct span a, struct span b, uint32_t most);
+/* Among candidates offered one by one, the nearest that is near enough to suggest. */
+struct config_guess {
+	struct span wanted;
+	uint32_t distance;
+	const char *best;
+};
+void config_guess_begin(struct config_guess *guess, struct span wanted);
+void config_guess_offer(struct config_guess *guess, const char *candidate);
+/* A copy of text that is safe and short enough to show, for use in one message. */
+const char *config_show(struct span text, char *ret_text, size_t size);
+
+/* ---- config_yaml.c, config_file.c ------------------------------------------------------------ */
+
+/* The whole file, at most `most` bytes, NUL-terminated; the caller frees. NULL: error reported. */
+MUST_USE char *config_file_read(const char *path, size_t most, struct config_errors *errors,
+				size_t *ret_len);
+/* Reads the text of a YAML file into the configuration; false if it is not even YAML, so that
+ * complaints about what is missing from it would be noise. */
+bool config_yaml_read(struct config_read *read, const char *file, const char *text, size_t len);
+/* One --set. */
+void config_override_read(struct config_read *read, const struct config_override *override);
+
+/* ---- config_check.c -------------------------------------------------------------------------- */
+
+/* Everything that needs more than one key: resolves names and `auto`, reports contradictions. */
+void config_check(struct config_read *read, const char *file);

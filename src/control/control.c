@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * control: the control thread: opens everything, then one loop over signals, mail, timers and
+ * discovery until the drain is over. The loop sleeps in the ring; everything that may wake it is a
+ * poll on a descriptor or a wake-up of the ring.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <penstock/base/err.h>
+
+#include "control_priv.h"
+
+#define TIMERS_MOST 1024 /* a turn */
+
+static void on_signal(struct uring_op *op, int events)
+{
+	struct control *control = CONTAINER_OF(op, struct control, signal_op);
+	struct signalfd_siginfo info;
+
+	if (events < 0)
+		log_error("signal_poll_failed", "%s", err_text(events));
+	while (read(control->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGTERM:
+		case SIGINT:
+			if (control->phase >= CONTROL_LAME_DUCK)
+				control_drain_stop(control, "second signal");
+			else
+				control_drain_begin(control, info.ssi_signo == SIGINT ? "SIGINT"
+				                                                      : "SIGTERM");
+			break;
+		case SIGQUIT:
+			control_drain_stop(control, "SIGQUIT");
+			break;
+		case SIGHUP:
+			control_reload_soon(control);
+			break;
+		default:
+			/* USR1 reopens logs and USR2 upgrades in other servers: not deadly here. */
+			log_info("signal_ignored", "signal %u does nothing in this version",
+			         info.ssi_signo);
+			break;
+		}
+	}
+}
+
+static int open_signals(struct control *control)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < COUNT_OF(signals); i++)
+		sigaddset(&set, signals[i]);
+	int ret = pthread_sigmask(SIG_BLOCK, &set, NULL);
+
+	if (ret != 0)
+		return -ret;
+	/* Libraries write to sockets too, without MSG_NOSIGNAL. */
+	if (sigaction(SIGPIPE, &ignore, NULL) < 0)
+		return -errno;
+	control->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (control->signal_fd < 0)
+		return -errno;
+	uring_poll_many(control->ring, &control->signal_op, control->signal_fd, POLLIN, on_signal);
+	return 0;
+}
+
+static void on_woken(void *context)
+{
+	struct control *control = context;
+
+	control->is_woken = true;
+}
+
+static void on_changed(void *context)
+{
+	control_publish_soon(context);
+}
+
+static int open_discovery(struct control *control)
+{
+	const struct discovery_host host = {
+		.ring = control->ring,
+		.resolve = control_dns_resolve,
+		.changed = on_changed,
+		.context = control,
+	};
+
+	control->discovery = discovery_new(&host);
+	if (control->discovery == NULL)
+		return -ENOMEM;
+	return discovery_apply(control->discovery, control_config(control));
+}
+
+static int open_listeners(struct control *control)
+{
+	struct control_listen_plan plan;
+	int ret = control_listen_prepare(control, control_config(control), &plan);
+
+	if (ret == 0)
+		control_listen_commit(control, control_config(control), &plan);
+	return ret;
+}
+
+static int open_all(struct control *control)
+{
+	int ret = uring_open(&control->ring, CONTROL_RING_ENTRIES);
+
+	if (ret < 0) {
+		log_error("ring_failed", "the control ring: %s", err_text(ret));
+		return ret;
+	}
+	uring_on_wake(control->ring, on_woken, control);
+	atomic_store_explicit(&control->office->control.ring, control->ring, memory_order_release);
+	ret = open_signals(control);
+	if (ret == 0)
+		ret = open_listeners(control);
+	if (ret == 0)
+		ret = control_admin_open(control);
+	if (ret == 0)
+		ret = control_dns_open(control);
+	if (ret == 0)
+		ret = open_discovery(control);
+	return ret;
+}
+
+int control_open(struct control **ret_control, const struct control_args *args)
+{
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (control == NULL) {
+		config_free(args->config);
+		return -ENOMEM;
+	}
+	control->config = control_publish_config(args->config);
+	control->workers = calloc(args->office->worker_count, sizeof(*control->workers));
+	if (control->config == NULL || control->workers == NULL) {
+		free(control->config);
+		free(control->workers);
+		free(control);
+		config_free(args->config);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < args->office->worker_count; i++)
+		control->workers[i].last = &control->workers[i].first;
+	control->office = args->office;
+	control->reload = args->reload;
+	control->reload_context = args->reload_context;
+	control->signal_fd = -1;
+	control->is_last_reload_good = true;
+	control->config_generation = 1;
+	control->started_ns = clock_now_ns();
+	rng_init(&control->rng);
+	timer_wheel_init(&control->wheel, control->started_ns);
+	control_learned_apply(control, args->config);
+
+	int ret = open_all(control);
+
+	if (ret < 0) {
+		control_close(control);
+		return ret;
+	}
+	*ret_control = control;
+	return 0;
+}
+
+/* Adds a reason while there is room. */
+PRINTF_LIKE(3, 4)
+static void give_reason(char *reasons, size_t size, const char *format, ...)
+{
+	size_t len = strlen(reasons);
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(reasons + len, size - len, format, args);
+	va_end(args);
+}
+
+static bool are_clusters_ready(struct control *control, char *reasons, size_t size)
+{
+	const struct config *config = control_config(control);
+	bool is_ready = true;
+
+	for (uint32_t i = 0; i < config->cluster_count; i++) {
+		struct discovery_view view;
+
+		if (discovery_view(control->discovery, i, clock_now_ns(), &view) && view.is_loaded)
+			continue;
+		give_reason(reasons, size, "cluster %s: no broker list yet\n",
+		            config->clusters[i].name);
+		is_ready = false;
+	}
+	return is_ready;
+}
+
+bool control_is_ready(struct control *control, char *ret_reasons, size_t size)
+{
+	ret_reasons[0] = '\0';
+	if (control->phase > CONTROL_SERVING) {
+		give_reason(ret_reasons, size, "draining\n");
+		return false;
+	}
+	bool is_ready = are_clusters_ready(control, ret_reasons, size);
+
+	if (control->newest == NULL || !control_publish_is_taken(control, 1)) {
+		give_reason(ret_reasons, size, "starting: a worker has no snapshot yet\n");
+		is_ready = false;
+	}
+	/* The first answers only: later a name that does not resolve is that broker's affair. */
+	if (control->phase == CONTROL_STARTING && control->dns.pending_count > 0 &&
+	    clock_now_ns() < control->started_ns + CONTROL_START_DNS_NS) {
+		give_reason(ret_reasons, size, "starting: names are being resolved\n");
+		is_ready = false;
+	}
+	return is_ready;
+}
+
+void control_check_ready(struct control *control)
+{
+	char reasons[1024];
+
+	if (control->phase != CONTROL_STARTING ||
+	    !control_is_ready(control, reasons, sizeof(reasons)))
+		return;
+	control->phase = CONTROL_SERVING;
+	log_info("ready", "%u clusters, %u listeners, %u workers",
+	         control_config(control)->cluster_count, control_config(control)->listener_count,
+	         control->office->worker_count);
+	control_notify_send("READY=1\nSTATUS=serving");
+}
+
+static void check_heartbeats(struct control *control, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < control->office->worker_count; i++) {
+		struct control_worker *worker = &control->workers[i];
+		uint64_t beat_ns = atomic_load_explicit(&control->office->stats[i]->heartbeat_ns,
+		                                        memory_order_relaxed);
+		bool is_late = beat_ns != 0 && !worker->is_stopped &&
+		               beat_ns + ADMIN_HEARTBEAT_NS < now_ns;
+
+		if (is_late && !worker->is_late)
+			log_error("worker_late", "worker %u has not turned its loop for %llu ms", i,
+			          (unsigned long long)((now_ns - beat_ns) / NS_PER_MS));
+		worker->is_late = is_late;
+	}
+}
+
+static void on_tick(struct timer *timer)
+{
+	struct control *control = CONTAINER_OF(timer, struct control, tick_timer);
+	uint64_t now_ns = clock_now_ns();
+
+	control_publish_sweep(control);
+	control_learned_sweep(control, now_ns);
+	check_heartbeats(control, now_ns);
+	control_check_ready(control);
+	/* Until it is ready somebody may be waiting for just that. */
+	timer_set(&control->wheel, timer,
+	          now_ns + (control->phase == CONTROL_STARTING ? CONTROL_DRAIN_TICK_NS
+	                                                       : CONTROL_TICK_NS),
+	          on_tick);
+}
+
+/* One turn: what came, what is due, then sleep until there is more. */
+static int turn(struct control *control)
+{
+	uint64_t now_ns = clock_now_ns();
+	bool was_woken = control->is_woken;
+
+	control->is_woken = false;
+	control_mail_take(control);
+	if (was_woken || now_ns >= control->discovery_due_ns)
+		control->discovery_due_ns = discovery_tick(control->discovery, now_ns);
+	(void)timer_run(&control->wheel, now_ns, TIMERS_MOST);
+
+	uint64_t deadline_ns = timer_next_ns(&control->wheel);
+
+	if (deadline_ns == 0 || control->discovery_due_ns < deadline_ns)
+		deadline_ns = control->discovery_due_ns;
+	if (control->is_woken || deadline_ns == 0)
+		deadline_ns = 1; /* long past: do not sleep */
+	int ret = uring_turn(control->ring, deadline_ns, 0);
+
+	return ret < 0 && ret != -EINTR ? ret : 0;
+}
+
+int control_run(struct control *control)
+{
+	log_thread_name("control");
+	control_publish_now(control);
+	control_listen_hand(control);
+	timer_set(&control->wheel, &control->tick_timer, clock_now_ns(), on_tick);
+	while (control->phase != CONTROL_STOPPED) {
+		int ret = turn(control);
+
+		if (ret < 0) {
+			log_error("ring_failed", "control: %s", err_text(ret));
+			control->exit_code = 1;
+			control_drain_stop(control, "the control ring failed");
+			/* Only workers can end this now, and they answer by mail. */
+			(void)usleep((useconds_t)(CONTROL_DRAIN_TICK_NS / NS_PER_US));
+		}
+	}
+	return control->exit_code;
+}
+
+void control_close(struct control *control)
+{
+	if (control == NULL)
+		return;
+	const struct config *config = control_config(control);
+
+	if (control->admin != NULL) {
+		/* Before its socket closes: a successor may make its own right after. */
+		if (config->admin.is_on && config->admin.unix_path != NULL)
+			(void)unlink(config->admin.unix_path);
+		admin_close(control->admin);
+	}
+	if (control->discovery != NULL)
+		discovery_free(control->discovery);
+	control_dns_close(control);
+	control_mail_fini(control);
+	control_listen_fini(control);
+	control_learned_fini(control);
+	control_publish_fini(control);
+	atomic_store_explicit(&control->office->control.ring, NULL, memory_order_release);
+	if (control->ring != NULL)
+		uring_close(control->ring);
+	if (control->signal_fd >= 0)
+		(void)close(control->signal_fd);
+	control_publish_config_put(control->config);
+	free(control->workers);
+	free(control);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * control_admin: opens the admin server's sockets and answers its questions about this thread.
+ */
+#include <unistd.h>
+
+#include <penstock/base/err.h>
+#include <penstock/net.h>
+
+#include "control_priv.h"
+#include "control_unix.h"
+
+#define BACKLOG 64
+
+static int open_admin_socket(struct control *control, int *ret_fd)
+{
+	const struct config *config = control_config(control);
+	char text[ADDR_TEXT_MAX];
+
+	if (!config->admin.is_on)
+		return 0;
+	bool is_unix = config->admin.unix_path != NULL;
+	int ret = is_unix ? control_unix_listen(config->admin.unix_path, BACKLOG, ret_fd)
+	                  : net_listen(&config->admin.listen, BACKLOG, 1, ret_fd);
+	const char *where = is_unix ? config->admin.unix_path
+	                            : addr_format(&config->admin.listen, text);
+
+	if (ret < 0) {
+		log_error("listen_failed", "admin on %s: %s", where, err_text(ret));
+		return ret;
+	}
+	if (!is_unix && net_local_addr(*ret_fd, &control->admin_addr) == 0)
+		where = addr_format(&control->admin_addr, text);
+	log_info("listening", "admin on %s", where);
+	return 0;
+}
+
+static int open_web_socket(struct control *control, int *ret_fd)
+{
+	const struct config *config = control_config(control);
+	char text[ADDR_TEXT_MAX];
+
+	if (!config->web.is_on)
+		return 0;
+	int ret = net_listen(&config->web.listen, BACKLOG, 1, ret_fd);
+
+	if (ret < 0) {
+		log_error("listen_failed", "web port on %s: %s",
+		          addr_format(&config->web.listen, text), err_text(ret));
+		return ret;
+	}
+	if (net_local_addr(*ret_fd, &control->web_addr) < 0)
+		control->web_addr = config->web.listen;
+	log_info("listening", "web port on %s", addr_format(&control->web_addr, text));
+	return 0;
+}
+
+static bool on_ready(void *context, char *ret_reasons, size_t size)
+{
+	return control_is_ready(context, ret_reasons, size);
+}
+
+static const struct route *on_route(void *context)
+{
+	const struct control *control = context;
+
+	return control->newest == NULL ? NULL : control->newest->route;
+}
+
+static void on_state(void *context, struct admin_state *ret_state)
+{
+	const struct control *control = context;
+
+	*ret_state = (struct admin_state){
+		.snapshot_version = control->version,
+		.config_generation = control->config_generation,
+		.is_last_reload_good = control->is_last_reload_good,
+		.is_draining = control->phase > CONTROL_SERVING,
+		.cluster_count = control_config(control)->cluster_count,
+		.dns_pending = control->dns.pending_count,
+		.dns_cached = control->dns.name_count,
+		.dns_failures = control->dns.failure_count,
+		.dns_queries = control->dns.query_count,
+		.mail_waiting = control->outbox_count,
+	};
+}
+
+static bool on_cluster(void *context, uint32_t index, struct admin_cluster *ret_cluster)
+{
+	const struct control *control = context;
+	struct discovery_view view;
+
+	if (!discovery_view(control->discovery, index, clock_now_ns(), &view))
+		return false;
+	*ret_cluster = (struct admin_cluster){
+		.name = view.name,
+		.is_zookeeper = view.is_zookeeper,
+		.is_loaded = view.is_loaded,
+		.age_ns = view.age_ns,
+		.zookeeper = view.zookeeper,
+		.broker_count = view.broker_count,
+		.namespace_count = view.namespace_count,
+	};
+	return true;
+}
+
+static bool on_ask_rows(void *context, uint32_t worker, uint32_t cursor, struct mail_row_page *page)
+{
+	struct control *control = context;
+
+	if (control->workers[worker].is_stopped)
+		return false;
+	struct mail mail = { .kind = MAIL_ROWS_ASK };
+
+	mail.rows_ask = (struct mail_rows_ask){ .cursor = cursor, .page = page };
+	control_mail_post(control, worker, &mail);
+	return true;
+}
+
+int control_admin_open(struct control *control)
+{
+	const struct admin_host host = {
+		.ring = control->ring,
+		.wheel = &control->wheel,
+		.office = control->office,
+		.ready = on_ready,
+		.route = on_route,
+		.state = on_state,
+		.cluster = on_cluster,
+		.ask_rows = on_ask_rows,
+		.context = control,
+	};
+	int admin_fd = -1;
+	int web_fd = -1;
+	int ret = open_admin_socket(control, &admin_fd);
+
+	if (ret == 0)
+		ret = open_web_socket(control, &web_fd);
+	if (ret < 0) {
+		if (admin_fd >= 0)
+			(void)close(admin_fd);
+		return ret;
+	}
+	if (admin_fd < 0 && web_fd < 0)
+		return 0;
+	return admin_open(&control->admin, &host, admin_fd, web_fd, control_config(control));
+}

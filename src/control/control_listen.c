@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * control_listen: the listening sockets: one per worker and listener, opened here (before a
+ * configuration counts, so that a port that is taken stops the start or the reload), handed over
+ * by mail and called back by mail. A listener is known by its address; its id stays for the life
+ * of the process, since sessions and counters carry it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <penstock/base/err.h>
+#include <penstock/net.h>
+
+#include "control_priv.h"
+
+#define NO_ID UINT32_MAX
+
+static bool is_planned(const struct control_listen_plan *plan, uint32_t id)
+{
+	for (uint32_t i = 0; i < plan->count; i++)
+		if (plan->id[i] == id)
+			return true;
+	return false;
+}
+
+/* The same address first, so that a renamed listener keeps its sockets; then the same name, so
+ * that a moved one keeps its sessions and counters; else a new id. */
+static uint32_t match(const struct control *control, const struct control_listen_plan *plan,
+                      const struct config_listener *listener, bool is_by_name)
+{
+	for (uint32_t id = 0; id < control->listener_count; id++) {
+		const struct control_listener *known = &control->listeners[id];
+		bool is_same = is_by_name ? strcmp(known->name, listener->name) == 0
+		                          : known->is_open &&
+		                                    addr_equal(&known->bind, &listener->bind);
+
+		if (is_same && !is_planned(plan, id))
+			return id;
+	}
+	return NO_ID;
+}
+
+static int open_sockets(struct control *control, const struct config_listener *listener,
+                        int **ret_fds)
+{
+	uint32_t count = control->office->worker_count;
+	int *fds = calloc(count, sizeof(*fds));
+	char text[ADDR_TEXT_MAX];
+
+	if (fds == NULL)
+		return -ENOMEM;
+	int ret = net_listen(&listener->bind, listener->backlog, count, fds);
+
+	if (ret < 0) {
+		log_error("listen_failed", "listener %s on %s: %s%s", listener->name,
+		          addr_format(&listener->bind, text), err_text(ret),
+		          ret == -EADDRINUSE ? "; is another penstock or proxy running there?" :
+		          ret == -EACCES     ? "; ports below 1024 need CAP_NET_BIND_SERVICE" :
+		                               "");
+		free(fds);
+		return ret;
+	}
+	*ret_fds = fds;
+	return 0;
+}
+
+int control_listen_prepare(struct control *control, const struct config *config,
+                           struct control_listen_plan *ret_plan)
+{
+	uint32_t fresh = control->listener_count;
+	int ret = 0;
+
+	*ret_plan = (struct control_listen_plan){ .count = config->listener_count };
+	memset(ret_plan->id, 0xff, sizeof(ret_plan->id));
+	for (uint32_t i = 0; i < config->listener_count; i++)
+		ret_plan->id[i] = match(control, ret_plan, &config->listeners[i], false);
+	for (uint32_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *listener = &config->listeners[i];
+
+		if (ret_plan->id[i] != NO_ID)
+			continue;
+		ret_plan->id[i] = match(control, ret_plan, listener, true);
+		if (ret_plan->id[i] == NO_ID && fresh < STAT_LISTENERS_MAX)
+			ret_plan->id[i] = fresh++;
+		if (ret_plan->id[i] == NO_ID) {
+			log_error("listen_failed",
+			          "listener %s: %u listeners in the life of this process are the most "
+			          "it can tell apart; restart it",
+			          listener->name, STAT_LISTENERS_MAX);
+			ret = -ENOSPC;
+			continue;
+		}
+		int err = open_sockets(control, listener, &ret_plan->fds[i]);
+
+		ret = ret < 0 ? ret : err; /* go on: all errors are worth knowing at once */
+	}
+	if (ret < 0)
+		control_listen_abort(control, ret_plan);
+	return ret;
+}
+
+static void close_sockets(struct control *control, int *fds)
+{
+	for (uint32_t i = 0; i < control->office->worker_count; i++)
+		net_close(fds[i], false);
+	free(fds);
+}
+
+void control_listen_abort(struct control *control, struct control_listen_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->count; i++) {
+		if (plan->fds[i] != NULL)
+			close_sockets(control, plan->fds[i]);
+		plan->fds[i] = NULL;
+	}
+}
+
+static void leave(struct control *control, struct control_listener *listener)
+{
+	if (listener->fds != NULL) { /* never handed over */
+		close_sockets(control, listener->fds);
+		listener->fds = NULL;
+	} else if (listener->is_open) {
+		listener->is_leaving = true;
+	}
+	listener->is_open = false;
+}
+
+static void take_over(struct control *control, struct control_listener *listener,
+                      const struct config_listener *wanted, int32_t index, int *fds)
+{
+	char text[ADDR_TEXT_MAX];
+	char *name = listener->name != NULL && strcmp(listener->name, wanted->name) == 0
+	                     ? NULL
+	                     : strdup(wanted->name);
+
+	if (name != NULL) {
+		free(listener->name);
+		listener->name = name;
+	}
+	CHECK(listener->name != NULL);
+	listener->index = index;
+	if (fds == NULL)
+		return;
+	leave(control, listener);
+	listener->bind = wanted->bind;
+	listener->own = wanted->bind;
+	if (net_local_addr(fds[0], &listener->own) < 0)
+		listener->own = wanted->bind;
+	listener->fds = fds;
+	listener->is_open = true;
+	log_info("listening", "listener %s on %s", listener->name,
+	         addr_format(&listener->own, text));
+}
+
+void control_listen_commit(struct control *control, const struct config *config,
+                           struct control_listen_plan *plan)
+{
+	for (uint32_t id = 0; id < control->listener_count; id++) {
+		struct control_listener *listener = &control->listeners[id];
+
+		if (is_planned(plan, id))
+			continue;
+		if (listener->is_open)
+			log_info("unlistening", "listener %s is gone from the configuration",
+			         listener->name);
+		leave(control, listener);
+		listener->index = -1;
+	}
+	for (uint32_t i = 0; i < plan->count; i++) {
+		uint32_t id = plan->id[i];
+
+		if (id >= control->listener_count)
+			control->listener_count = id + 1;
+		take_over(control, &control->listeners[id], &config->listeners[i], (int32_t)i,
+		          plan->fds[i]);
+		plan->fds[i] = NULL;
+	}
+}
+
+/* A listener that moved is closed everywhere before its id means the new sockets: a worker has one
+ * socket per id. The new ones are listening meanwhile, so nobody is refused. */
+void control_listen_hand(struct control *control)
+{
+	uint32_t worker_count = control->office->worker_count;
+
+	for (uint32_t id = 0; id < control->listener_count; id++) {
+		struct control_listener *listener = &control->listeners[id];
+
+		if (listener->is_leaving) {
+			struct mail mail = { .kind = MAIL_UNLISTEN };
+
+			mail.unlisten.listener_id = (uint16_t)id;
+			listener->is_leaving = false;
+			listener->closing = worker_count;
+			control_mail_post_all(control, &mail);
+		}
+		if (listener->fds == NULL || listener->closing > 0)
+			continue;
+		for (uint32_t worker = 0; worker < worker_count; worker++) {
+			struct mail mail = { .kind = MAIL_LISTEN };
+
+			mail.listen.listener_id = (uint16_t)id;
+			mail.listen.fd = listener->fds[worker];
+			control_mail_post(control, worker, &mail);
+		}
+		free(listener->fds);
+		listener->fds = NULL;
+	}
+}
+
+void control_listen_close_all(struct control *control)
+{
+	for (uint32_t id = 0; id < control->listener_count; id++)
+		leave(control, &control->listeners[id]);
+	control_listen_hand(control);
+}
+
+void control_listen_on_unlistened(struct control *control, const struct mail_unlistened *mail)
+{
+	if (mail->listener_id >= control->listener_count)
+		return;
+	struct control_listener *listener = &control->listeners[mail->listener_id];
+
+	if (listener->closing > 0 && --listener->closing == 0)
+		control_listen_hand(control);
+}
+
+uint32_t control_listen_closing(const struct control *control)
+{
+	uint32_t closing = 0;
+
+	for (uint32_t id = 0; id < control->listener_count; id++)
+		closing += control->listeners[id].closing;
+	return closing;
+}
+
+void control_listen_fini(struct control *control)
+{
+	for (uint32_t id = 0; id < control->listener_count; id++) {
+		struct control_listener *listener = &control->listeners[id];
+
+		if (listener->fds != NULL)
+			close_sockets(control, listener->fds);
+		free(listener->name);
+		*listener = (struct control_listener){ .index = -1 };
+	}
+	control->listener_count = 0;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * control_priv: struct control and what the files of src/control ask of each other. One thread
+ * uses all of it, so nothing here is locked or atomic.
+ */
+#pragma once
+
+#include <ares.h>
+
+#include <penstock/base/clock.h>
+#include <penstock/base/rng.h>
+#include <penstock/base/timer.h>
+#include <penstock/control.h>
+#include <penstock/control/admin.h>
+#include <penstock/control/discovery.h>
+
+#define CONTROL_RING_ENTRIES   256
+#define CONTROL_TICK_NS        NS_PER_S
+#define CONTROL_PUBLISH_NS     (100 * NS_PER_MS) /* at most one snapshot in this time */
+#define CONTROL_SNAPSHOTS_MAX  64 /* kept for slow workers; more are not made until they catch up */
+#define CONTROL_RELOAD_NS      NS_PER_S
+#define CONTROL_OUTBOX_NS      (5 * NS_PER_MS)
+#define CONTROL_OUTBOX_MAX     8192 /* DNS answers beyond this are dropped: the asker times out */
+#define CONTROL_LEARNED_NS     (600 * NS_PER_S)
+#define CONTROL_LEARNED_MAX    1024
+#define CONTROL_DRAIN_TICK_NS  (20 * NS_PER_MS)
+#define CONTROL_RESET_NS       NS_PER_S /* from MAIL_RESET to MAIL_STOP, at the most */
+#define CONTROL_STOP_NS        (10 * NS_PER_S) /* from MAIL_STOP to giving a worker up */
+#define CONTROL_START_DNS_NS   (3 * NS_PER_S) /* `ready` waits this long for first answers */
+
+#define CONTROL_DNS_PENDING_MAX 1024
+#define CONTROL_DNS_NAMES_MAX   8192
+#define CONTROL_DNS_WAITERS_MAX 65536
+#define CONTROL_DNS_SOCKETS_MAX 64
+#define CONTROL_DNS_BUCKETS     2048
+#define CONTROL_DNS_NEGATIVE_NS (5 * NS_PER_S)
+#define CONTROL_DNS_TTL_MIN_NS  (5 * NS_PER_S)
+#define CONTROL_DNS_TTL_MAX_NS  (300 * NS_PER_S)
+#define CONTROL_DNS_GONE_NS     (60 * NS_PER_S) /* old answers outlive NXDOMAIN by this much */
+#define CONTROL_DNS_IDLE_NS     (600 * NS_PER_S)
+#define CONTROL_DNS_SWEEP_NS    (5 * NS_PER_S)
+
+enum control_phase {
+	CONTROL_STARTING,  /* until everything a client needs is known once */
+	CONTROL_SERVING,
+	CONTROL_LAME_DUCK, /* unready, still accepting: the load balancer looks away */
+	CONTROL_DRAINING,  /* listeners closed, lookup connections closing, the rest finishing */
+	CONTROL_RESETTING, /* timeouts.drain is over */
+	CONTROL_STOPPING,  /* MAIL_STOP sent */
+	CONTROL_STOPPED,
+};
+
+/* A configuration lives until no snapshot refers to it. */
+struct control_config {
+	struct config *config;
+	uint32_t refs;
+};
+
+struct control_snapshot {
+	struct control_snapshot *next; /* the one that replaced it */
+	struct route *route;
+	struct control_config *config;
+	uint64_t version;
+};
+
+struct control_listener {
+	char *name;
+	struct addr bind; /* as configured: what tells listeners apart */
+	struct addr own;  /* as bound */
+	int32_t index;    /* in config->listeners; -1: gone */
+	bool is_open;     /* the workers have its sockets, or will get them */
+	bool is_leaving;  /* UNLISTEN is still to be sent */
+	uint32_t closing; /* workers that have not said UNLISTENED */
+	int *fds;         /* sockets to be handed over, one per worker; NULL: none */
+};
+
+/* What a new configuration needs, made before anything is changed. */
+struct control_listen_plan {
+	uint32_t id[CONFIG_LISTENERS_MAX];
+	int *fds[CONFIG_LISTENERS_MAX]; /* NULL: the sockets stay */
+	uint32_t count;
+};
+
+struct control_letter {
+	struct control_letter *next;
+	struct mail mail;
+};
+
+struct control_worker {
+	struct control_letter *first, **last; /* did not fit into its box */
+	uint32_t waiting;
+	bool is_stopped;
+	bool is_late; /* its heartbeat was missed and that was logged */
+};
+
+struct control_learned {
+	char *host;
+	uint16_t port;
+	bool is_tls;
+	uint64_t until_ns;
+};
+
+struct control_learned_set {
+	char *cluster;
+	struct control_learned *entries;
+	uint32_t count, size;
+};
+
+struct control_dns_waiter {
+	struct control_dns_waiter *next;
+	uint64_t ticket;
+	uint16_t worker;
+};
+
+struct control_dns_entry {
+	struct control_dns_entry *next; /* of its bucket */
+	struct control_dns_waiter *waiters;
+	struct control *control;
+	char *host;
+	struct addr addrs[MAIL_ADDRS_MAX];
+	uint8_t addr_count;
+	bool is_pending, is_answered;
+	uint64_t fresh_until_ns; /* no query before */
+	uint64_t good_ns;        /* last time there was an answer */
+	uint64_t used_ns;
+};
+
+struct control_dns_socket {
+	struct uring_op op;
+	struct control *control;
+	int fd; /* -1: free */
+	unsigned events;
+};
+
+struct control_dns {
+	ares_channel channel;
+	bool is_open, is_closing;
+	struct control_dns_entry *buckets[CONTROL_DNS_BUCKETS];
+	struct control_dns_socket sockets[CONTROL_DNS_SOCKETS_MAX];
+	struct timer timer, sweep_timer;
+	uint64_t seed;
+	int64_t resolv_mtime_ns;
+	uint32_t name_count, pending_count, waiter_count;
+	uint64_t query_count, failure_count;
+};
+
+struct control {
+	struct control_config *config;
+	struct mail_office *office;
+	struct config *(*reload)(void *context, struct config_errors *errors);
+	void *reload_context;
+	struct uring *ring;
+	struct timer_wheel wheel;
+	struct rng rng;
+	enum control_phase phase;
+	int exit_code;
+	bool is_woken;
+
+	int signal_fd;
+	struct uring_op signal_op;
+	struct timer tick_timer;
+	uint64_t started_ns;
+
+	struct control_worker *workers;
+	struct timer outbox_timer;
+	uint32_t outbox_count;
+
+	struct control_listener listeners[STAT_LISTENERS_MAX];
+	uint32_t listener_count;
+	struct addr admin_addr, web_addr; /* ours as well: never dialled */
+
+	struct discovery *discovery;
+	uint64_t discovery_due_ns;
+
+	struct control_snapshot *oldest, *newest;
+	uint32_t snapshot_count;
+	uint64_t version;
+	uint64_t published_ns;
+	bool is_changed;
+	struct timer publish_timer;
+
+	struct control_learned_set learned[CONFIG_CLUSTERS_MAX];
+	/* Cluster numbers in mail sent before this version was taken mean another configuration. */
+	uint64_t clusters_since;
+
+	struct timer reload_timer;
+	uint64_t reloaded_ns;
+	uint64_t config_generation;
+	bool is_last_reload_good;
+
+	struct timer drain_timer;
+	uint64_t drain_deadline_ns; /* of the phase; 0: none */
+	uint64_t drain_closed[CLOSE_COUNT]; /* when it began */
+	uint64_t drain_sessions;
+
+	struct control_dns dns;
+	struct admin *admin;
+};
+
+static inline const struct config *control_config(const struct control *control)
+{
+	return control->config->config;
+}
+
+/* control.c */
+void control_check_ready(struct control *control);
+bool control_is_ready(struct control *control, char *ret_reasons, size_t size);
+
+/* control_listen.c */
+MUST_USE int control_listen_prepare(struct control *control, const struct config *config,
+                                    struct control_listen_plan *ret_plan);
+void control_listen_commit(struct control *control, const struct config *config,
+                           struct control_listen_plan *plan);
+void control_listen_abort(struct control *control, struct control_listen_plan *plan);
+void control_listen_hand(struct control *control);
+void control_listen_close_all(struct control *control);
+void control_listen_on_unlistened(struct control *control, const struct mail_unlistened *mail);
+uint32_t control_listen_closing(const struct control *control);
+void control_listen_fini(struct control *control);
+
+/* control_publish.c */
+void control_publish_soon(struct control *control);
+void control_publish_now(struct control *control);
+void control_publish_sweep(struct control *control);
+void control_publish_fini(struct control *control);
+bool control_publish_is_taken(const struct control *control, uint64_t version);
+MUST_USE struct control_config *control_publish_config(struct config *config);
+void control_publish_config_put(struct control_config *config);
+
+/* control_mail.c */
+void control_mail_take(struct control *control);
+/* Never lost, but for DNS answers beyond CONTROL_OUTBOX_MAX. */
+void control_mail_post(struct control *control, uint32_t worker, const struct mail *mail);
+void control_mail_post_all(struct control *control, const struct mail *mail);
+void control_mail_fini(struct control *control);
+
+/* control_learned.c */
+void control_learned_add(struct control *control, const struct mail_learned *mail);
+void control_learned_build(struct control *control, uint32_t cluster, struct route_builder *builder);
+void control_learned_sweep(struct control *control, uint64_t now_ns);
+void control_learned_apply(struct control *control, const struct config *config);
+void control_learned_fini(struct control *control);
+
+/* control_dns.c */
+MUST_USE int control_dns_open(struct control *control);
+void control_dns_close(struct control *control);
+void control_dns_ask(struct control *control, const struct mail_dns_ask *ask);
+uint32_t control_dns_resolve(void *control, const char *host, struct addr *ret_addrs, uint32_t max,
+                             bool *ret_is_final);
+
+/* control_reload.c */
+void control_reload_soon(struct control *control);
+void control_reload_now(struct control *control);
+
+/* control_drain.c */
+void control_drain_begin(struct control *control, const char *why);
+void control_drain_stop(struct control *control, const char *why);
+void control_drain_step(struct control *control, uint64_t now_ns);
+void control_drain_on_stopped(struct control *control, const struct mail_stopped *mail);
+
+/* control_admin.c; leaves control->admin NULL when both servers are off */
+MUST_USE int control_admin_open(struct control *control);
+
+/* control_notify.c */
+void control_notify_send(const char *text);
+void control_notify_reloading(void);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * discovery_file: see discovery_file.h.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "discovery_file.h"
+
+int discovery_file_read(const char *path, size_t most, uint8_t **ret_bytes, size_t *ret_len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	uint8_t *bytes = malloc(most + 1);
+	size_t len = 0;
+	int ret = bytes == NULL ? -ENOMEM : 0;
+
+	while (ret == 0 && len <= most) {
+		ssize_t n = read(fd, bytes + len, most + 1 - len);
+
+		if (n == 0)
+			break;
+		if (n > 0)
+			len += (size_t)n;
+		else if (errno != EINTR)
+			ret = -errno;
+	}
+	(void)close(fd);
+	if (ret == 0 && len > most)
+		ret = -EFBIG;
+	if (ret < 0) {
+		free(bytes);
+		return ret;
+	}
+	*ret_bytes = bytes;
+	*ret_len = len;
+	return 0;
+}
+
+static int write_all(int fd, const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+
+	while (len > 0) {
+		ssize_t n = write(fd, at, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			at += n;
+			len -= (size_t)n;
+		}
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int discovery_file_replace(const char *path, const void *bytes, size_t len)
+{
+	char fresh[PATH_MAX];
+	int n = snprintf(fresh, sizeof(fresh), "%s.new", path);
+
+	if (n < 0 || (size_t)n >= sizeof(fresh))
+		return -ENAMETOOLONG;
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+
+	if (fd < 0)
+		return -errno;
+	int ret = write_all(fd, bytes, len);
+
+	if (close(fd) < 0 && ret == 0)
+		ret = -errno;
+	if (ret == 0 && rename(fresh, path) < 0)
+		ret = -errno;
+	if (ret < 0)
+		(void)unlink(fresh);
+	return ret;
+}

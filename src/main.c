@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * main: from the command line to running threads, and back: the only file that knows both control
+ * and the workers. This thread becomes the control thread.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <penstock/base/err.h>
+#include <penstock/base/log.h>
+#include <penstock/cli.h>
+#include <penstock/control.h>
+#include <penstock/worker.h>
+
+struct server {
+	struct cli *cli;
+	uint64_t descriptor_limit;
+	struct mail_office office;
+	struct worker **workers;
+	uint32_t started;
+};
+
+/* ---- host ---- */
+
+/* The soft limit is a default for programs that use select(2); ours is the hard one. */
+static uint64_t raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 1024;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		(void)getrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+static bool has_ring(void)
+{
+	struct uring_features features;
+	char why[256];
+
+	if (uring_probe(&features, why, sizeof(why)) == 0)
+		return true;
+	log_error("no_io_uring", "io_uring cannot be used: %s", why);
+	return false;
+}
+
+/* ---- configuration ---- */
+
+/* Loads what the command line names and makes it fit this host. Also the reload of SIGHUP. */
+static struct config *load(void *context, struct config_errors *errors)
+{
+	struct server *server = context;
+	struct config *config = cli_load(server->cli, errors);
+
+	if (config == NULL)
+		return NULL;
+	uint64_t asked = config->limits.connections;
+
+	if (!config_budget_fit(config, server->descriptor_limit)) {
+		config_error(errors, NULL, 0, 0,
+		             "the hard limit of %" PRIu64 " open files is too low to serve "
+		             "anything; raise LimitNOFILE= or ulimit -Hn",
+		             server->descriptor_limit);
+		config_free(config);
+		return NULL;
+	}
+	if (config->limits.connections < asked)
+		log_warn("connections_lowered",
+		         "limits.connections lowered from %" PRIu64 " to %" PRIu64
+		         ": the hard limit of open files is %" PRIu64
+		         "; raise LimitNOFILE= (systemd) or ulimit -Hn, or lower the limit",
+		         asked, config->limits.connections, server->descriptor_limit);
+	return config;
+}
+
+static void announce(const struct config *config)
+{
+	struct config_budget budget;
+
+	config_budget(config, &budget);
+	log_info("starting",
+	         "penstock %s (%s), %u worker%s, at most %" PRIu64 " connections, %" PRIu64
+	         " descriptors, %" PRIu64 " MiB of buffers and tables, %" PRIu64
+	         " MiB of kernel pipes",
+	         PENSTOCK_VERSION, PENSTOCK_COMMIT, config->process.workers,
+	         config->process.workers == 1 ? "" : "s", config->limits.connections,
+	         budget.descriptors, budget.memory_bytes >> 20, budget.pipe_bytes >> 20);
+}
+
+/* ---- threads ---- */
+
+static int start_workers(struct server *server, const struct config *config)
+{
+	uint32_t count = server->office.worker_count;
+
+	server->workers = calloc(count, sizeof(*server->workers));
+	if (server->workers == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		int ret = worker_new(&server->workers[i], i, &server->office, config);
+
+		if (ret < 0)
+			return ret;
+	}
+	for (; server->started < count; server->started++) {
+		int ret = worker_start(server->workers[server->started]);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static void stop_workers(struct server *server)
+{
+	const struct mail stop = { .kind = MAIL_STOP };
+
+	/* Those that have stopped on control's word do not mind another. */
+	for (uint32_t i = 0; i < server->started; i++) {
+		(void)!mail_send(&server->office.workers[i], NULL, &stop);
+		int ret = worker_join(server->workers[i]);
+
+		if (ret < 0)
+			log_error("worker_failed", "worker %u ended with: %s", i, err_text(ret));
+	}
+	for (uint32_t i = 0; server->workers != NULL && i < server->office.worker_count; i++)
+		if (server->workers[i] != NULL)
+			worker_free(server->workers[i]);
+	free(server->workers);
+}
+
+static int serve(struct server *server, struct config *config)
+{
+	const struct control_args args = {
+		.config = config,
+		.office = &server->office,
+		.reload = load,
+		.reload_context = server,
+	};
+	struct control *control = NULL;
+	int code = CLI_FAILURE;
+
+	announce(config);
+	/* Sockets first: a port that is taken ends the start before any thread runs. The control
+	 * thread owns `config` from here on; workers only look at it while they are made. */
+	if (control_open(&control, &args) < 0)
+		return code;
+
+	int ret = start_workers(server, config);
+
+	if (ret == 0)
+		code = control_run(control);
+	else
+		log_error("start_failed", "workers could not be started: %s", err_text(ret));
+	stop_workers(server);
+	control_close(control);
+	return code;
+}
+
+static int run(struct cli *cli)
+{
+	struct config_errors errors = { .out = stderr };
+	struct server server = { .cli = cli };
+
+	/* splice(2) has no MSG_NOSIGNAL. Buffers may hold credentials: no core dump, no ptrace by
+	 * others. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	log_thread_name("control");
+	server.descriptor_limit = raise_descriptor_limit();
+
+	struct config *config = load(&server, &errors);
+
+	if (config == NULL || !has_ring())
+		return CLI_CONFIG;
+	log_configure(config->log.level, config->log.format);
+	if (mail_office_init(&server.office, config->process.workers) < 0 || log_start() < 0) {
+		log_error("start_failed", "out of memory");
+		return CLI_FAILURE;
+	}
+	int code = serve(&server, config);
+
+	log_stop();
+	mail_office_fini(&server.office);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	static struct cli cli;
+
+	if (cli_parse(argc, argv, &cli) != 0)
+		return CLI_USAGE;
+	return cli_is_tool(&cli) ? cli_tool(&cli) : run(&cli);
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Building a snapshot: facts are collected in arrays that grow, then copied into one block that
+ * never changes again. Running out of memory is remembered and told once, by route_build_end.
+ *
+ *     block: | struct route | clusters | forwards | per cluster: endpoints, index, brokers,
+ *            | namespaces, each with its bundles | texts |
+ */
+#include "route_priv.h"
+
+#include <stdlib.h>
+
+/* An array of items that grows. */
+struct list {
+	void *at;
+	uint32_t count;
+	uint32_t room;
+};
+
+struct build_cluster {
+	bool is_loaded, is_zookeeper, is_direct;
+	uint64_t read_ns;
+	struct list endpoints, brokers, namespaces;
+	uint32_t *index; /* as in the snapshot, at its largest size; made with the first endpoint */
+};
+
+struct route_builder {
+	struct route head; /* what is copied as it stands */
+	struct route_endpoint *forwards;
+	struct build_cluster *clusters;
+	struct list kept;  /* copies of texts and bundles, freed at the end */
+	size_t kept_bytes; /* what they take in the block */
+	bool is_failed;
+};
+
+#define INDEX_PLACES (2 * ROUTE_ENDPOINTS_MAX)
+
+static size_t padded(size_t size)
+{
+	return (size + 7) / 8 * 8;
+}
+
+/* A new zeroed item at the end, or NULL. */
+static void *list_add(struct route_builder *builder, struct list *list, size_t item_size)
+{
+	if (list->count == list->room) {
+		uint32_t room = list->room > 0 ? 2 * list->room : 8;
+		void *at = realloc(list->at, room * item_size);
+		if (at == NULL) {
+			builder->is_failed = true;
+			return NULL;
+		}
+		list->at = at;
+		list->room = room;
+	}
+	void *item = (char *)list->at + item_size * list->count++;
+	memset(item, 0, item_size);
+	return item;
+}
+
+/* A copy that lives until route_build_end, and room for it in the block. */
+static void *keep(struct route_builder *builder, const void *bytes, size_t size)
+{
+	void **kept = list_add(builder, &builder->kept, sizeof(*kept));
+	void *copy = kept != NULL ? malloc(size) : NULL;
+	if (copy == NULL) {
+		builder->is_failed = true;
+		return NULL;
+	}
+	memcpy(copy, bytes, size);
+	*kept = copy;
+	builder->kept_bytes += padded(size);
+	return copy;
+}
+
+static const char *keep_text(struct route_builder *builder, const char *text)
+{
+	return text != NULL ? keep(builder, text, strlen(text) + 1) : NULL;
+}
+
+struct route_builder *route_build_begin(const struct config *config, uint64_t version)
+{
+	struct route_builder *builder = calloc(1, sizeof(*builder));
+	if (builder == NULL)
+		return NULL;
+	builder->head = (struct route){
+		.version = version,
+		.config = config,
+		.cluster_count = config->cluster_count,
+	};
+	for (size_t i = 0; i < COUNT_OF(builder->head.listener_of_id); i++)
+		builder->head.listener_of_id[i] = -1;
+	/* One more each: calloc(0) may answer NULL, which would look like a failure. */
+	builder->clusters = calloc(config->cluster_count + 1u, sizeof(builder->clusters[0]));
+	builder->forwards = calloc(config->listener_count + 1u, sizeof(builder->forwards[0]));
+	builder->is_failed = builder->clusters == NULL || builder->forwards == NULL;
+	return builder;
+}
+
+/* The cluster being built; NULL once memory has run out, so that every caller stops quietly. */
+static struct build_cluster *cluster_of(struct route_builder *builder, uint32_t cluster)
+{
+	if (builder == NULL || builder->is_failed)
+		return NULL;
+	CHECK(cluster < builder->head.cluster_count);
+	return &builder->clusters[cluster];
+}
+
+void route_build_cluster(struct route_builder *builder, uint32_t cluster_index, bool is_loaded,
+			 bool is_zookeeper, bool is_direct, uint64_t read_ns)
+{
+	struct build_cluster *cluster = cluster_of(builder, cluster_index);
+	if (cluster == NULL)
+		return;
+	cluster->is_loaded = is_loaded;
+	cluster->is_zookeeper = is_zookeeper;
+	cluster->is_direct = is_direct;
+	cluster->read_ns = read_ns;
+}
+
+/* Takes over an endpoint, its host in normal form and its addresses with its port. */
+static bool fill_endpoint(struct route_builder *builder, struct route_endpoint *to,
+			  const struct route_endpoint *from, const char *host)
+{
+	CHECK(from->addr_count <= ROUTE_ADDRS_MAX);
+	*to = *from;
+	to->host = keep_text(builder, host);
+	if (to->addr_count == 0 && addr_parse_ip(span_str(host), &to->addrs[0]))
+		to->addr_count = 1; /* a literal needs no resolver */
+	for (uint8_t i = 0; i < to->addr_count; i++)
+		to->addrs[i].port = to->port;
+	return to->host != NULL;
+}
+
+/* The same host and port from a second source: what one knows, both know. */
+static void merge_endpoint(struct route_endpoint *known, const struct route_endpoint *other)
+{
+	CHECK(other->addr_count <= ROUTE_ADDRS_MAX);
+	known->is_learned = known->is_learned && other->is_learned;
+	if (known->addr_count > 0)
+		return;
+	known->addr_count = other->addr_count;
+	memcpy(known->addrs, other->addrs, sizeof(known->addrs));
+	for (uint8_t i = 0; i < known->addr_count; i++)
+		known->addrs[i].port = known->port;
+}
+
+int32_t route_build_endpoint(struct route_builder *builder, uint32_t cluster_index,
+			     const struct route_endpoint *endpoint)
+{
+	struct build_cluster *cluster = cluster_of(builder, cluster_index);
+	char host[HOST_MAX];
+	if (cluster == NULL || endpoint->port == 0 ||
+	    !route_host_normal(span_str(endpoint->host), host))
+		return -1;
+	if (cluster->index == NULL) {
+		cluster->index = calloc(INDEX_PLACES, sizeof(cluster->index[0]));
+		builder->is_failed = cluster->index == NULL;
+		if (builder->is_failed)
+			return -1;
+	}
+	struct route_endpoint *endpoints = cluster->endpoints.at;
+	uint32_t place = route_index_place(endpoints, cluster->index, INDEX_PLACES - 1,
+					   span_str(host), endpoint->port);
+	if (cluster->index[place] != 0) {
+		uint32_t known = cluster->index[place] - 1;
+		merge_endpoint(&endpoints[known], endpoint);
+		return (int32_t)known;
+	}
+	if (cluster->endpoints.count == ROUTE_ENDPOINTS_MAX)
+		return -1;
+	struct route_endpoint *added = list_add(builder, &cluster->endpoints, sizeof(*added));
+	if (added == NULL || !fill_endpoint(builder, added, endpoint, host))
+		return -1;
+	cluster->index[place] = cluster->endpoints.count;
+	return (int32_t)(cluster->endpoints.count - 1);
+}
+
+static bool is_index(const struct build_cluster *cluster, int32_t endpoint)
+{
+	return endpoint >= -1 && endpoint < (int32_t)cluster->endpoints.count;
+}
+
+void route_build_broker(struct route_builder *builder, uint32_t cluster_index,
+			const struct route_broker *broker)
+{
+	struct build_cluster *cluster = cluster_of(builder, cluster_index);
+	if (cluster == NULL)
+		return;
+	CHECK(is_index(cluster, broker->plain) && is_index(cluster, broker->tls));
+	struct route_broker *added = list_add(builder, &cluster->brokers, sizeof(*added));
+	if (added == NULL)
+		return;
+	*added = *broker;
+	added->id = keep_text(builder, broker->id);
+	added->url = keep_text(builder, broker->url);
+	added->url_tls = keep_text(builder, broker->url_tls);
+}
+
+/* From 0 on and ascending: with anything else the bundle of a hash would be a guess. */
+static bool are_bundles(const struct route_namespace *ns)
+{
+	if (ns->bundle_count == 0 || ns->bundles[0].low != 0)
+		return false;
+	for (uint32_t i = 1; i < ns->bundle_count; i++) {
+		if (ns->bundles[i].low <= ns->bundles[i - 1].low)
+			return false;
+	}
+	return true;
+}
+
+void route_build_namespace(struct route_builder *builder, uint32_t cluster_index,
+			   const struct route_namespace *ns)
+{
+	struct build_cluster *cluster = cluster_of(builder, cluster_index);
+	if (cluster == NULL || !are_bundles(ns))
+		return;
+	for (uint32_t i = 0; i < ns->bundle_count; i++)
+		CHECK(is_index(cluster, ns->bundles[i].plain) &&
+		      is_index(cluster, ns->bundles[i].tls));
+	struct route_namespace *added = list_add(builder, &cluster->namespaces, sizeof(*added));
+	if (added == NULL)
+		return;
+	added->name = keep_text(builder, ns->name);
+	added->bundles = keep(builder, ns->bundles, ns->bundle_count * sizeof(ns->bundles[0]));
+	added->bundle_count = ns->bundle_count;
+}
+
+void route_build_forward(struct route_builder *builder, uint32_t listener,
+			 const struct route_endpoint *endpoint)
+{
+	char host[HOST_MAX];
+	if (builder == NULL || builder->is_failed)
+		return;
+	CHECK(listener < builder->head.config->listener_count);
+	if (route_host_normal(span_str(endpoint->host), host))
+		(void)fill_endpoint(builder, &builder->forwards[listener], endpoint, host);
+}
+
+void route_build_listener(struct route_builder *builder, uint32_t id, int32_t index,
+			  const char *name)
+{
+	if (builder == NULL || builder->is_failed)
+		return;
+	CHECK(id < STAT_LISTENERS_MAX);
+	builder->head.listener_of_id[id] = index;
+	builder->head.listener_name[id] = keep_text(builder, name);
+}
+
+void route_build_own(struct route_builder *builder, const struct addr *addr)
+{
+	if (builder == NULL || builder->is_failed)
+		return;
+	CHECK(builder->head.own_count < COUNT_OF(builder->head.own));
+	builder->head.own[builder->head.own_count++] = *addr;
+}
+
+void route_build_local(struct route_builder *builder, const struct addr *addr)
+{
+	if (builder == NULL || builder->head.local_count == COUNT_OF(builder->head.local))
+		return;
+	builder->head.local[builder->head.local_count++] = *addr;
+}
+
+/* ---- freezing ------------------------------------------------------------------------------- */
+
+struct block {
+	char *at;
+	size_t size;
+	size_t used;
+};
+
+static void *block_take(struct block *block, size_t size)
+{
+	CHECK(padded(size) <= block->size - block->used);
+	void *at = block->at + block->used;
+	block->used += padded(size);
+	return at;
+}
+
+static void *block_copy(struct block *block, const void *bytes, size_t size)
+{
+	void *at = block_take(block, size);
+	if (size > 0)
+		memcpy(at, bytes, size);
+	return at;
+}
+
+static const char *block_text(struct block *block, const char *text)
+{
+	return text != NULL ? block_copy(block, text, strlen(text) + 1) : NULL;
+}
+
+static uint32_t index_places(uint32_t count)
+{
+	uint32_t places = 2;
+	while (places < 2 * count)
+		places *= 2;
+	return places;
+}
+
+static size_t block_size(const struct route_builder *builder)
+{
+	const struct config *config = builder->head.config;
+	size_t size = padded(sizeof(struct route)) + builder->kept_bytes +
+		      padded(config->cluster_count * sizeof(struct route_cluster)) +
+		      padded(config->listener_count * sizeof(struct route_endpoint));
+	for (uint32_t i = 0; i < config->cluster_count; i++) {
+		const struct build_cluster *from = &builder->clusters[i];
+		size += padded(from->endpoints.count * sizeof(struct route_endpoint)) +
+			padded(index_places(from->endpoints.count) * sizeof(uint32_t)) +
+			padded(from->brokers.count * sizeof(struct route_broker)) +
+			padded(from->namespaces.count * sizeof(struct route_namespace));
+	}
+	return size;
+}
+
+static void freeze_endpoints(struct block *block, const struct list *from, struct route_cluster *to)
+{
+	uint32_t places = index_places(from->count);
+	to->endpoint_count = from->count;
+	to->endpoints = block_copy(block, from->at, from->count * sizeof(to->endpoints[0]));
+	to->endpoint_index = block_take(block, places * sizeof(to->endpoint_index[0]));
+	to->endpoint_index_mask = places - 1;
+	memset(to->endpoint_index, 0, places * sizeof(to->endpoint_index[0]));
+	for (uint32_t i = 0; i < from->count; i++) {
+		struct route_endpoint *endpoint = &to->endpoints[i];
+		endpoint->host = block_text(block, endpoint->host);
+		uint32_t place = route_index_place(to->endpoints, to->endpoint_index, places - 1,
+						   span_str(endpoint->host), endpoint->port);
+		to->endpoint_index[place] = i + 1;
+	}
+}
+
+static void freeze_brokers(struct block *block, const struct list *from, struct route_cluster *to)
+{
+	to->broker_count = from->count;
+	to->brokers = block_copy(block, from->at, from->count * sizeof(to->brokers[0]));
+	for (uint32_t i = 0; i < from->count; i++) {
+		struct route_broker *broker = &to->brokers[i];
+		broker->id = block_text(block, broker->id);
+		broker->url = block_text(block, broker->url);
+		broker->url_tls = block_text(block, broker->url_tls);
+	}
+}
+
+static int compare_namespaces(const void *a, const void *b)
+{
+	const struct route_namespace *first = a, *second = b;
+	return strcmp(first->name, second->name);
+}
+
+static void freeze_namespaces(struct block *block, const struct list *from,
+			      struct route_cluster *to)
+{
+	to->namespace_count = from->count;
+	to->namespaces = block_copy(block, from->at, from->count * sizeof(to->namespaces[0]));
+	for (uint32_t i = 0; i < from->count; i++) {
+		struct route_namespace *ns = &to->namespaces[i];
+		ns->name = block_text(block, ns->name);
+		ns->bundles =
+			block_copy(block, ns->bundles, ns->bundle_count * sizeof(ns->bundles[0]));
+	}
+	if (from->count > 1)
+		qsort(to->namespaces, from->count, sizeof(to->namespaces[0]), compare_namespaces);
+}
+
+static struct route *freeze(const struct route_builder *builder)
+{
+	struct block block = { .size = block_size(builder) };
+	block.at = malloc(block.size);
+	if (block.at == NULL)
+		return NULL;
+	const struct config *config = builder->head.config;
+	struct route *route = block_copy(&block, &builder->head, sizeof(*route));
+	route->block = block.at;
+	route->clusters = block_take(&block, config->cluster_count * sizeof(route->clusters[0]));
+	route->forwards = block_copy(&block, builder->forwards,
+				     config->listener_count * sizeof(route->forwards[0]));
+	for (uint32_t i = 0; i < config->listener_count; i++)
+		route->forwards[i].host = block_text(&block, route->forwards[i].host);
+	for (size_t i = 0; i < COUNT_OF(route->listener_name); i++)
+		route->listener_name[i] = block_text(&block, route->listener_name[i]);
+	for (uint32_t i = 0; i < config->cluster_count; i++) {
+		const struct build_cluster *from = &builder->clusters[i];
+		struct route_cluster *to = &route->clusters[i];
+		*to = (struct route_cluster){
+			.name = config->clusters[i].name, /* the config outlives us */
+			.is_loaded = from->is_loaded,
+			.is_zookeeper = from->is_zookeeper,
+			.is_direct = from->is_direct,
+			.read_ns = from->read_ns,
+		};
+		freeze_endpoints(&block, &from->endpoints, to);
+		freeze_brokers(&block, &from->brokers, to);
+		freeze_namespaces(&block, &from->namespaces, to);
+	}
+	return route;
+}
+
+static void free_builder(struct route_builder *builder)
+{
+	void **kept = builder->kept.at;
+	for (uint32_t i = 0; i < builder->kept.count; i++)
+		free(kept[i]);
+	free(builder->kept.at);
+	for (uint32_t i = 0; builder->clusters != NULL && i < builder->head.cluster_count; i++) {
+		struct build_cluster *cluster = &builder->clusters[i];
+		free(cluster->endpoints.at);
+		free(cluster->brokers.at);
+		free(cluster->namespaces.at);
+		free(cluster->index);
+	}
+	free(builder->clusters);
+	free(builder->forwards);
+	free(builder);
+}
+
+struct route *route_build_end(struct route_builder *builder)
+{
+	if (builder == NULL)
+		return NULL;
+	struct route *route = builder->is_failed ? NULL : freeze(builder);
+	free_builder(builder);
+	return route;
+}
+
+void route_free(struct route *route)
+{
+	if (route != NULL)
+		free(route->block);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * relay: what a lane holds, in which order it leaves, and which engine moves the rest.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <penstock/net.h>
+
+#include "relay_priv.h"
+
+void relay_lane_init(struct lane *lane, int source, int sink, bool is_to_client)
+{
+	/* The generation outlives the session: it tells late completions from live ones. */
+	uint16_t generation = lane->op.generation;
+
+	*lane = (struct lane){
+		.op.generation = generation,
+		.source = source,
+		.sink = sink,
+		.is_to_client = is_to_client,
+	};
+}
+
+void relay_lane_fini(struct relay *relay, struct lane *lane)
+{
+	CHECK(!lane->op.is_armed);
+	relay_queue_leave(lane);
+	if (lane->in != NULL)
+		relay_buf_put(relay, lane->in);
+	if (lane->out != NULL)
+		relay_buf_put(relay, lane->out);
+	if (lane->pipe != NULL)
+		relay_pipe_put(relay, lane->pipe);
+	lane->in = lane->out = NULL;
+	lane->pipe = NULL;
+}
+
+void relay_count(struct relay *relay, struct lane *lane, size_t n, bool is_splice)
+{
+	static const enum stat stats[LANES][2] = {
+		{ STAT_BYTES_TO_BROKER_COPY, STAT_BYTES_TO_BROKER_SPLICE },
+		{ STAT_BYTES_TO_CLIENT_COPY, STAT_BYTES_TO_CLIENT_SPLICE },
+	};
+
+	lane->bytes += n;
+	if (is_splice)
+		lane->spliced += n;
+	stat_add(relay->stats, stats[lane->is_to_client][is_splice], n);
+	stat_add(relay->stats, STAT_MOVES, 1);
+}
+
+enum relay_status relay_source_failed(struct lane *lane, ssize_t err)
+{
+	CHECK(err < 0 && err != -EAGAIN);
+	lane->err = (int)err;
+	return RELAY_SOURCE_LOST;
+}
+
+enum relay_status relay_sink_failed(struct lane *lane, ssize_t err)
+{
+	CHECK(err < 0 && err != -EAGAIN);
+	lane->err = (int)err;
+	return RELAY_SINK_LOST;
+}
+
+/* Sends buf's bytes up to `end`. RELAY_DECIDE: they are all out. */
+static enum relay_status send_up_to(struct relay *relay, struct lane *lane, struct relay_buf *buf,
+                                    uint32_t end)
+{
+	while (buf->done < end) {
+		ssize_t n = net_send(lane->sink, buf->bytes + buf->done, end - buf->done);
+
+		if (n == -EAGAIN)
+			return RELAY_WAIT_SINK;
+		if (n < 0)
+			return relay_sink_failed(lane, n);
+		buf->done += (uint32_t)n;
+		relay_count(relay, lane, (size_t)n, false);
+	}
+	return RELAY_DECIDE;
+}
+
+enum relay_status relay_flush(struct relay *relay, struct lane *lane)
+{
+	enum relay_status status = RELAY_DECIDE;
+
+	if (lane->pipe != NULL) {
+		CHECK(lane->in == NULL && lane->out == NULL);
+		return relay_splice_flush(relay, lane);
+	}
+	if (lane->in != NULL) {
+		status = send_up_to(relay, lane, lane->in, lane->in->decided);
+		if (status != RELAY_DECIDE)
+			return status;
+		if (lane->in->done == lane->in->filled) {
+			relay_buf_put(relay, lane->in);
+			lane->in = NULL;
+		}
+	}
+	if (lane->out != NULL) {
+		status = send_up_to(relay, lane, lane->out, lane->out->filled);
+		if (status != RELAY_DECIDE)
+			return status;
+		relay_buf_put(relay, lane->out);
+		lane->out = NULL;
+	}
+	return status;
+}
+
+enum relay_status relay_move(struct relay *relay, struct lane *lane)
+{
+	if (lane->in != NULL || lane->out != NULL || lane->pipe != NULL) {
+		enum relay_status status = relay_flush(relay, lane);
+
+		if (status != RELAY_DECIDE)
+			return status;
+	}
+	if (lane->pass == 0)
+		return RELAY_DECIDE;
+	CHECK(lane->in == NULL);
+	if (lane->saw_fin)
+		return RELAY_FIN;
+	return lane->is_promoted ? relay_splice(relay, lane) : relay_copy(relay, lane);
+}
+
+/* Makes room behind the undecided bytes, which move to the front. */
+static void compact(struct relay_buf *buf)
+{
+	CHECK(buf->done == buf->decided);
+	if (buf->decided == 0)
+		return;
+	memmove(buf->bytes, buf->bytes + buf->decided, buf->filled - buf->decided);
+	buf->filled -= buf->decided;
+	buf->done = buf->decided = 0;
+}
+
+enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min, size_t max)
+{
+	size_t have = lane->in != NULL ? lane->in->filled - lane->in->decided : 0;
+
+	CHECK(lane->pass == 0 && lane->pipe == NULL && lane->out == NULL);
+	CHECK(min <= max && max <= RELAY_BUF_BYTES);
+	if (have >= min)
+		return RELAY_DECIDE;
+	if (lane->saw_fin)
+		return RELAY_FIN;
+	if (lane->in == NULL) {
+		lane->in = relay_buf_get(relay);
+		if (lane->in == NULL)
+			return RELAY_WAIT_BUFFER;
+	}
+	compact(lane->in);
+
+	ssize_t n = net_recv(lane->source, lane->in->bytes + lane->in->filled, max - have);
+
+	if (n > 0) {
+		lane->in->filled += (uint32_t)n;
+		have += (size_t)n;
+	}
+	if (have == 0) { /* an idle lane holds nothing */
+		relay_buf_put(relay, lane->in);
+		lane->in = NULL;
+	}
+	if (n == 0) {
+		lane->saw_fin = true;
+		return RELAY_FIN;
+	}
+	if (n < 0 && n != -EAGAIN)
+		return relay_source_failed(lane, n);
+	return have >= min ? RELAY_DECIDE : RELAY_WAIT_SOURCE;
+}
+
+struct span relay_undecided(const struct relay *relay, const struct lane *lane)
+{
+	(void)relay;
+	if (lane->in == NULL)
+		return span_of(NULL, 0);
+	return span_of(lane->in->bytes + lane->in->decided, lane->in->filled - lane->in->decided);
+}
+
+void relay_pass(struct relay *relay, struct lane *lane, uint64_t n)
+{
+	size_t have = relay_undecided(relay, lane).len;
+	size_t now = n < have ? (size_t)n : have;
+
+	CHECK(lane->pass == 0);
+	if (lane->in != NULL)
+		lane->in->decided += (uint32_t)now;
+	lane->pass = n == RELAY_ALL ? RELAY_ALL : n - now;
+}
+
+void relay_drop(struct relay *relay, struct lane *lane, size_t n)
+{
+	if (n == 0)
+		return;
+	CHECK(lane->in != NULL && n <= lane->in->filled - lane->in->decided);
+	/* Only once the bytes before it are out, so that `done` may step over it. */
+	CHECK(lane->in->done == lane->in->decided);
+	lane->in->decided += (uint32_t)n;
+	lane->in->done = lane->in->decided;
+	if (lane->in->done == lane->in->filled) {
+		relay_buf_put(relay, lane->in);
+		lane->in = NULL;
+	}
+}
+
+bool relay_can_emit(const struct lane *lane)
+{
+	return lane->pass == 0 && lane->out == NULL && lane->pipe == NULL && !lane->sent_fin &&
+	       (lane->in == NULL || lane->in->done == lane->in->decided);
+}
+
+bool relay_emit(struct relay *relay, struct lane *lane, struct span bytes)
+{
+	CHECK(relay_can_emit(lane));
+	CHECK(bytes.len <= RELAY_BUF_BYTES);
+
+	/* Leased before sending, so that what does not fit into the socket has a place to stay. */
+	struct relay_buf *buf = relay_buf_get(relay);
+
+	if (buf == NULL)
+		return false;
+
+	/* A failed send shows again on the next flush. */
+	ssize_t n = net_send(lane->sink, bytes.at, bytes.len);
+
+	if (n > 0)
+		relay_count(relay, lane, (size_t)n, false);
+	else
+		n = 0;
+	if ((size_t)n == bytes.len) {
+		relay_buf_put(relay, buf);
+		return true;
+	}
+	memcpy(buf->bytes, bytes.at + n, bytes.len - (size_t)n);
+	buf->filled = buf->decided = (uint32_t)(bytes.len - (size_t)n);
+	lane->out = buf;
+	return true;
+}
+
+bool relay_is_clean(const struct lane *lane)
+{
+	return lane->in == NULL && lane->out == NULL && lane->pipe == NULL;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * relay_copy: the engine for small chunks: one recv(2) into a buffer that is hot in the cache, one
+ * send(2) at once. The buffer goes back before the next lane is served, unless the sink blocks.
+ */
+#include <errno.h>
+
+#include <penstock/net.h>
+
+#include "relay_priv.h"
+
+static enum relay_status copy_once(struct relay *relay, struct lane *lane, struct relay_buf *buf,
+                                   ssize_t *ret_read)
+{
+	ssize_t got = net_recv(lane->source, buf->bytes, relay_at_most(lane, RELAY_BUF_BYTES));
+
+	*ret_read = got;
+	if (got == -EAGAIN)
+		return RELAY_WAIT_SOURCE;
+	if (got < 0)
+		return relay_source_failed(lane, got);
+	if (got == 0) {
+		lane->saw_fin = true;
+		return RELAY_FIN;
+	}
+	relay_took(lane, (size_t)got);
+	buf->decided = buf->filled = (uint32_t)got;
+
+	ssize_t sent = net_send(lane->sink, buf->bytes, (size_t)got);
+
+	if (sent > 0) {
+		buf->done = (uint32_t)sent;
+		relay_count(relay, lane, (size_t)sent, false);
+	}
+	if (sent == got)
+		return RELAY_DECIDE;
+	if (sent < 0 && sent != -EAGAIN)
+		return relay_sink_failed(lane, sent);
+	return RELAY_WAIT_SINK;
+}
+
+enum relay_status relay_copy(struct relay *relay, struct lane *lane)
+{
+	/* Leased before reading: a byte read has a place to stay. */
+	struct relay_buf *buf = relay_buf_get(relay);
+	enum relay_status status = RELAY_WAIT_BUFFER;
+
+	if (buf == NULL)
+		return status;
+	for (int reads = 0; reads < RELAY_TURN_READS; reads++) {
+		ssize_t got;
+
+		buf->done = buf->decided = buf->filled = 0;
+		status = copy_once(relay, lane, buf, &got);
+		if (status != RELAY_DECIDE)
+			break;
+		if (got >= RELAY_PROMOTE_BYTES && !lane->is_splice_off) {
+			lane->is_promoted = true;
+			lane->small_run = 0;
+		}
+		if (lane->pass == 0)
+			break;
+		status = lane->is_promoted ? RELAY_AGAIN : RELAY_WAIT_SOURCE;
+		/* A short read emptied the socket: arming the poll again costs less than the
+		 * recv that would say so. */
+		if (got < RELAY_BUF_BYTES || lane->is_promoted)
+			break;
+		status = RELAY_AGAIN;
+	}
+	if (status == RELAY_WAIT_SINK)
+		lane->in = buf;
+	else
+		relay_buf_put(relay, buf);
+	return status;
+}

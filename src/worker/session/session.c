@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * session: the pools and tables the sessions of a worker share, and the one place where a session
+ * changes state.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+
+#include "session_priv.h"
+
+#define BIT(state) (1u << (state))
+#define TO(NAME)   BIT(SESSION_##NAME)
+
+static const struct {
+	const char *name;
+	uint32_t next;
+} states[] = {
+#define SESSION_STATE(NAME, word, moves) [SESSION_##NAME] = { .name = #word, .next = (moves) },
+#include <penstock/worker/session.def>
+#undef SESSION_STATE
+};
+
+static int tables_init(struct session_env *env)
+{
+	env->scratch = malloc(SESSION_SCRATCH);
+	env->rests = calloc(SESSION_RESTS, sizeof(*env->rests));
+	env->learned = calloc(SESSION_LEARNED, sizeof(*env->learned));
+	env->asked = calloc(SESSION_ASKED, sizeof(*env->asked));
+	if (env->scratch == NULL || env->rests == NULL || env->learned == NULL ||
+	    env->asked == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
+int session_env_init(struct session_env *env, const struct config *config,
+                     struct mail_office *office, uint32_t worker)
+{
+	struct config_budget budget;
+	uint64_t share = config->limits.lookups;
+
+	*env = (struct session_env){
+		.office = office,
+		.stats = office->stats[worker],
+		.worker = worker,
+		.now_ns = clock_now_ns(),
+	};
+	config_budget(config, &budget);
+	if (share != CONFIG_OFF)
+		share = (share + office->worker_count - 1) / office->worker_count;
+	rng_init(&env->rng);
+	timer_wheel_init(&env->wheel, env->now_ns);
+	relay_queue_init(&env->again);
+
+	int ret = tables_init(env);
+
+	if (ret == 0)
+		ret = relay_init(&env->relay, (uint32_t)budget.buffers_per_worker,
+		                 (uint32_t)config->limits.pipes, env->stats);
+	if (ret == 0)
+		ret = pool_init(&env->sessions, sizeof(struct session),
+		                (uint32_t)budget.sessions_per_worker);
+	if (ret == 0)
+		ret = pool_init(&env->sides, sizeof(struct session_side),
+		                (uint32_t)budget.hops_per_worker);
+	if (ret == 0)
+		ret = proto_pools_init(&env->protos, (uint32_t)budget.sessions_per_worker,
+		                       (uint32_t)budget.hops_per_worker, share);
+	return ret;
+}
+
+void session_env_fini(struct session_env *env)
+{
+	proto_pools_fini(&env->protos);
+	pool_fini(&env->sides);
+	pool_fini(&env->sessions);
+	relay_fini(&env->relay);
+	free(env->scratch);
+	free(env->rests);
+	free(env->learned);
+	free(env->asked);
+}
+
+const char *session_state_name(enum session_state state)
+{
+	return states[state].name;
+}
+
+void session_move(struct session *session, enum session_state state)
+{
+	CHECK((states[session->state].next & BIT(state)) != 0);
+	session->state = (uint8_t)state;
+}
+
+struct session *session_at(struct session_env *env, uint32_t index)
+{
+	if (index >= env->sessions.fresh)
+		return NULL;
+	struct session *session = pool_at(&env->sessions, index);
+
+	return session->state == SESSION_FREE ? NULL : session;
+}
+
+/* A queued lane belongs to a session, or to a side connection of one. */
+static void run_lane(struct lane *lane)
+{
+	struct session *session = session_of_lane(lane);
+
+	session_lane_run(session, lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
+}
+
+void session_run_queued(struct session_env *env)
+{
+	struct relay_queue round = env->again;
+	struct lane *lane;
+
+	/* What joins the queue from now on waits for the next turn: sockets that became ready go
+	 * first, so a bulk lane cannot hold the loop. */
+	if (round.head == NULL) {
+		relay_queue_init(&round);
+	} else {
+		for (lane = round.head; lane != NULL; lane = lane->next_queued)
+			lane->queue = &round;
+		if (round.tail == &env->again.head)
+			round.tail = &round.head;
+	}
+	relay_queue_init(&env->again);
+	while ((lane = relay_queue_pop(&round)) != NULL)
+		run_lane(lane);
+	for (uint32_t i = 0; i < env->relay.bufs.capacity; i++) {
+		lane = relay_unstarve(&env->relay);
+		if (lane == NULL)
+			break;
+		run_lane(lane);
+	}
+}
+
+bool session_has_queued(const struct session_env *env)
+{
+	return env->again.head != NULL ||
+	       (env->relay.starved.head != NULL && relay_has_buf(&env->relay));
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * session_close: the ways out. Ends stay what they were: FIN became FIN on the way (session_lane.c),
+ * a reset of one end becomes a reset of the other once the last bytes are out, a refused client is
+ * told why and gets the time to read it. Every session is counted and logged exactly once, here.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+
+#include "session_priv.h"
+
+static void on_timer(struct timer *timer);
+
+static void set_timer(struct session *session, uint64_t deadline_ns)
+{
+	timer_set(&session->env->wheel, &session->timer, deadline_ns, on_timer);
+}
+
+/* Gives up everything but the two sockets and what the lanes hold. */
+static void quiet(struct session *session)
+{
+	session_lane_stop(session);
+	session_dial_cancel(&session->dial);
+	session_side_close_all(session);
+	timer_clear(&session->env->wheel, &session->timer);
+}
+
+void session_close(struct session *session, enum close_reason reason, bool reset)
+{
+	struct session_env *env = session->env;
+	struct stat_listener *stats = &env->stats->listener[session->listener_id];
+	struct proto_context context;
+
+	quiet(session);
+	session->reason = (uint8_t)reason;
+	for (int id = 0; id < LANES; id++)
+		relay_lane_fini(&env->relay, &session->lane[id]);
+	/* Broker first, so that it does not keep a ghost of a client that is coming back
+	 * (operations.md 2.4). */
+	if (session->broker_fd >= 0)
+		net_close(session->broker_fd, reset);
+	net_close(session->client_fd, reset);
+	session_lane_context(session, &context);
+	if (session->proto.ops != NULL)
+		session->proto.ops->end(&session->proto, &context);
+	if (session->is_unrouted) {
+		env->unrouted--;
+		stat_sub(env->stats, STAT_UNROUTED, 1);
+	}
+	if (session->is_tallied)
+		tally_remove(env->office->per_ip, &session->client);
+	session_log(session);
+	atomic_store_explicit(
+		&stats->closed[reason],
+		atomic_load_explicit(&stats->closed[reason], memory_order_relaxed) + 1,
+		memory_order_relaxed);
+	stat_sub(env->stats, STAT_SESSIONS_IN_USE, 1);
+	atomic_fetch_sub_explicit(&env->office->loads[env->worker].sessions, 1,
+	                          memory_order_relaxed);
+	session->client_fd = session->broker_fd = -1;
+	session_move(session, SESSION_CLOSED);
+	session_move(session, SESSION_FREE);
+	session->id = 0;
+	pool_put(&env->sessions, session);
+}
+
+/* ---- abort: one end was reset ---- */
+
+static void abort_go_on(struct session *session)
+{
+	struct session_env *env = session->env;
+	enum lane_id id = (enum lane_id)session->abort_lane;
+	struct lane *lane = &session->lane[id];
+	enum relay_status status = relay_flush(&env->relay, lane);
+	bool is_late = env->now_ns >= session->abort_ns;
+
+	if (status == RELAY_WAIT_SINK && !is_late) {
+		session_lane_wait(session, id, status);
+		set_timer(session, session->abort_ns);
+		return;
+	}
+	/* Acknowledged by nobody yet (acks=0): a reset now would throw it away. */
+	if (status == RELAY_DECIDE && !is_late && net_unsent(lane->sink) > 0) {
+		set_timer(session, env->now_ns + TIMER_SLOT_NS);
+		return;
+	}
+	session_close(session, (enum close_reason)session->reason, true);
+}
+
+void session_close_abort(struct session *session, enum lane_id lane, enum close_reason reason)
+{
+	struct session_env *env = session->env;
+
+	quiet(session);
+	relay_lane_fini(&env->relay, &session->lane[lane_other(lane)]);
+	session->reason = (uint8_t)reason;
+	session->abort_lane = (uint8_t)lane;
+	session->abort_ns = env->now_ns + SESSION_ABORT_NS;
+	session_move(session, SESSION_ABORT);
+	abort_go_on(session);
+}
+
+/* ---- linger: the client reads why ---- */
+
+static void linger_go_on(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct lane *lane = &session->lane[LANE_TO_CLIENT];
+	enum relay_status status = relay_flush(&env->relay, lane);
+
+	if (status == RELAY_WAIT_SINK) {
+		session_lane_wait(session, LANE_TO_CLIENT, status);
+		return;
+	}
+	if (status == RELAY_DECIDE && !lane->sent_fin) {
+		lane->sent_fin = true;
+		if (net_shutdown_write(session->client_fd) < 0)
+			status = RELAY_SINK_LOST;
+	}
+	/* Closing with unread bytes would send RST, which can overtake the error. */
+	ssize_t n = -EIO;
+
+	if (status == RELAY_DECIDE)
+		n = net_recv(session->client_fd, env->scratch, PROTO_FRAME_MAX);
+	if (n > 0 || n == -EAGAIN)
+		session_lane_wait(session, LANE_TO_BROKER, RELAY_WAIT_SOURCE);
+	else
+		session_close(session, (enum close_reason)session->reason, false);
+}
+
+void session_close_refuse(struct session *session, enum close_reason reason, struct span bytes)
+{
+	struct session_env *env = session->env;
+	struct sink sink = sink_of(env->scratch + PROTO_FRAME_MAX, PROTO_FRAME_MAX);
+	struct lane *lane = &session->lane[LANE_TO_CLIENT];
+
+	quiet(session);
+	relay_lane_fini(&env->relay, &session->lane[LANE_TO_BROKER]);
+	if (session->broker_fd >= 0) {
+		net_close(session->broker_fd, false);
+		session->broker_fd = -1;
+	}
+	if (bytes.len == 0 && session->proto.ops != NULL) {
+		session->proto.ops->refuse(&session->proto, reason, &sink);
+		bytes = sink_written(&sink);
+	}
+	if (bytes.len == 0 || !relay_can_emit(lane) || !relay_emit(&env->relay, lane, bytes)) {
+		session_close(session, reason, false);
+		return;
+	}
+	session->reason = (uint8_t)reason;
+	session_move(session, SESSION_LINGER);
+	set_timer(session, env->now_ns + SESSION_LINGER_NS);
+	linger_go_on(session);
+}
+
+void session_close_go_on(struct session *session)
+{
+	if (session->state == SESSION_ABORT)
+		abort_go_on(session);
+	else
+		linger_go_on(session);
+}
+
+/* ---- time ---- */
+
+/* The deadline that is due first and what it means; 0: none. */
+static uint64_t next_deadline(const struct session *session, enum close_reason *ret_reason)
+{
+	const struct config *config = session_config(session->env);
+	bool is_half = session->lane[LANE_TO_BROKER].sent_fin ||
+	               session->lane[LANE_TO_CLIENT].sent_fin;
+	const struct {
+		uint64_t since_ns, span_ns;
+		enum close_reason reason;
+	} rows[] = {
+		{ session->active_ns, config->timeouts.idle_ns, CLOSE_IDLE },
+		{ is_half ? session->active_ns : 0, config->timeouts.half_close_ns,
+		  CLOSE_HALF_CLOSE_TIMEOUT },
+		{ session->frame_ns, config->timeouts.frame_ns, CLOSE_FRAME_TIMEOUT },
+		{ session->is_draining ? session->abort_ns : 0, 0, CLOSE_DRAIN },
+	};
+	uint64_t first = 0;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		if (rows[i].since_ns == 0 || rows[i].span_ns == CONFIG_OFF)
+			continue;
+		uint64_t at = rows[i].since_ns + rows[i].span_ns;
+
+		if (first == 0 || at < first) {
+			first = at;
+			*ret_reason = rows[i].reason;
+		}
+	}
+	return first;
+}
+
+void session_close_schedule(struct session *session)
+{
+	enum close_reason reason = CLOSE_NONE;
+	uint64_t at = next_deadline(session, &reason);
+
+	/* A timer that fires early looks again; moving it on every byte would cost more. */
+	if (at != 0 && (!timer_is_set(&session->timer) || session->timer.deadline_ns > at))
+		set_timer(session, at);
+}
+
+static bool has_open_lookup(const struct session *session)
+{
+	return session->proto.kind == PROTO_KIND_LOOKUP && session->proto.pulsar.book != NULL;
+}
+
+static void on_relay_timer(struct session *session)
+{
+	struct session_env *env = session->env;
+	enum close_reason reason = CLOSE_NONE;
+	uint64_t at = next_deadline(session, &reason);
+
+	if (at == 0)
+		return;
+	if (at > env->now_ns) {
+		set_timer(session, at);
+		return;
+	}
+	if (reason == CLOSE_DRAIN && (has_open_lookup(session) ||
+	                              !relay_can_emit(&session->lane[LANE_TO_CLIENT]))) {
+		session->abort_ns = env->now_ns + NS_PER_S / 10;
+		set_timer(session, session->abort_ns);
+		return;
+	}
+	/* Orderly for idle and drained connections; a peer stuck half-way gets a reset. */
+	session_close(session, reason,
+	              reason == CLOSE_HALF_CLOSE_TIMEOUT || reason == CLOSE_FRAME_TIMEOUT);
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct session *session = CONTAINER_OF(timer, struct session, timer);
+
+	switch ((enum session_state)session->state) {
+	case SESSION_RELAY:
+		on_relay_timer(session);
+		return;
+	case SESSION_ABORT:
+		session_lane_stop(session);
+		abort_go_on(session);
+		return;
+	case SESSION_LINGER:
+		session_close(session, (enum close_reason)session->reason, false);
+		return;
+	case SESSION_FREE:
+	case SESSION_HEADER:
+	case SESSION_HELLO:
+	case SESSION_DIAL:
+	case SESSION_CLOSED:
+		break;
+	}
+	CHECK(false);
+}
+
+void session_close_drain(struct session *session, uint64_t at_ns)
+{
+	session->is_draining = true;
+	session->abort_ns = at_ns;
+	session_close_schedule(session);
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * session_dial: connecting to a broker. A named broker is checked against the snapshot and the
+ * egress rules, resolved by control if need be, and gets one deadline for everything. Any live
+ * broker: candidates in turn from a random start, a dead one skipped at once and left to rest, since
+ * a broker that died stays in ZooKeeper for its session time-out.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+
+#include <penstock/wire/pulsar.h>
+
+#include "session_priv.h"
+
+static void try_next(struct session_dial *dial);
+
+static struct session_env *env_of(const struct session_dial *dial)
+{
+	return dial->session->env;
+}
+
+static uint64_t connect_ns(const struct session_dial *dial)
+{
+	return session_config(env_of(dial))->timeouts.connect_ns;
+}
+
+/* Ends the dial; a socket is handed on only when it is connected. */
+static void finish(struct session_dial *dial, enum close_reason reason)
+{
+	struct session_env *env = env_of(dial);
+
+	dial->is_resolving = false;
+	uring_cancel(env->ring, &dial->op);
+	timer_clear(&env->wheel, &dial->timer);
+	if (reason != CLOSE_NONE && dial->fd >= 0) {
+		net_close(dial->fd, false);
+		dial->fd = -1;
+	}
+	dial->done(dial, reason);
+}
+
+void session_dial_cancel(struct session_dial *dial)
+{
+	struct session_env *env = env_of(dial);
+
+	dial->is_resolving = false;
+	uring_cancel(env->ring, &dial->op);
+	timer_clear(&env->wheel, &dial->timer);
+	if (dial->fd >= 0)
+		net_close(dial->fd, false);
+	dial->fd = -1;
+}
+
+static enum close_reason reason_of(int err)
+{
+	switch (-err) {
+	case ECONNREFUSED:
+		return CLOSE_CONNECT_REFUSED;
+	case ETIMEDOUT:
+		return CLOSE_CONNECT_TIMEOUT;
+	case EMFILE:
+	case ENFILE:
+		return CLOSE_EMFILE;
+	case EADDRNOTAVAIL:
+		return CLOSE_NO_PORTS;
+	case ENOMEM:
+	case ENOBUFS:
+		return CLOSE_ENOMEM;
+	default:
+		return CLOSE_CONNECT_FAILED;
+	}
+}
+
+/* The address in hand did not work. */
+static void failed(struct session_dial *dial, int err)
+{
+	struct session_env *env = env_of(dial);
+	enum close_reason reason = reason_of(err);
+
+	dial->reason = reason;
+	stat_add(env->stats, STAT_DIAL_FAILURES, 1);
+	if (dial->fd >= 0) {
+		uring_cancel(env->ring, &dial->op);
+		net_close(dial->fd, false);
+		dial->fd = -1;
+	}
+	/* Our own shortage says nothing about the broker. */
+	if (reason == CLOSE_EMFILE || reason == CLOSE_NO_PORTS || reason == CLOSE_ENOMEM) {
+		finish(dial, reason);
+		return;
+	}
+	session_known_rest(env, &dial->addrs[dial->addr_next - 1]);
+	try_next(dial);
+}
+
+static void on_writable(struct uring_op *op, int events)
+{
+	struct session_dial *dial = CONTAINER_OF(op, struct session_dial, op);
+	int err = events < 0 ? events : net_error(dial->fd);
+
+	if (err < 0) {
+		failed(dial, err);
+		return;
+	}
+	session_known_works(env_of(dial), &dial->addrs[dial->addr_next - 1]);
+	finish(dial, CLOSE_NONE);
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct session_dial *dial = CONTAINER_OF(timer, struct session_dial, timer);
+
+	if (dial->is_resolving)
+		finish(dial, CLOSE_DNS_TIMEOUT);
+	else if (dial->is_any)
+		failed(dial, -ETIMEDOUT); /* the next candidate gets its own time */
+	else
+		finish(dial, CLOSE_CONNECT_TIMEOUT);
+}
+
+static void start_timer(struct session_dial *dial)
+{
+	timer_set(&env_of(dial)->wheel, &dial->timer, env_of(dial)->now_ns + connect_ns(dial),
+	          on_timer);
+}
+
+/* True: under way, or failed() has gone on. */
+static void connect_to(struct session_dial *dial, const struct addr *addr)
+{
+	struct session_env *env = env_of(dial);
+	int ret = net_dial(addr, &dial->fd);
+
+	stat_add(env->stats, STAT_DIALS, 1);
+	if (ret < 0 && ret != -EINPROGRESS) {
+		dial->fd = -1;
+		failed(dial, ret);
+		return;
+	}
+	if (dial->is_any)
+		start_timer(dial);
+	uring_poll(env->ring, &dial->op, dial->fd, POLLOUT, on_writable);
+}
+
+/* The addresses of the next candidate; false: all have been tried. */
+static bool next_candidate(struct session_dial *dial)
+{
+	struct session *session = dial->session;
+	const struct route_endpoint *endpoint;
+
+	for (;;) {
+		while (route_any(session->env->route, session->cluster, dial->start,
+		                 dial->candidate, &endpoint)) {
+			bool rests = session_known_rests(session->env, &endpoint->addrs[0]);
+
+			dial->candidate++;
+			if (rests != dial->takes_resting)
+				continue;
+			dial->addr_count = endpoint->addr_count;
+			dial->addr_next = 0;
+			for (uint8_t i = 0; i < endpoint->addr_count; i++)
+				dial->addrs[i] = endpoint->addrs[i];
+			return true;
+		}
+		if (dial->takes_resting)
+			return false;
+		dial->takes_resting = true;
+		dial->candidate = 0;
+	}
+}
+
+static void try_next(struct session_dial *dial)
+{
+	if (dial->addr_next == dial->addr_count) {
+		if (!dial->is_any || !next_candidate(dial)) {
+			finish(dial, dial->reason != CLOSE_NONE ? dial->reason : CLOSE_NO_BROKER);
+			return;
+		}
+	}
+	if (dial->reason != CLOSE_NONE)
+		stat_add(env_of(dial)->stats, STAT_DIAL_RETRIES, 1);
+	dial->addr_next++;
+	connect_to(dial, &dial->addrs[dial->addr_next - 1]);
+}
+
+/* ---- names ---- */
+
+static uint64_t ticket_of(const struct session_dial *dial)
+{
+	const struct session *session = dial->session;
+
+	return session->id << 32 | (uint64_t)dial->which << 29 |
+	       pool_index(&session->env->sessions, session);
+}
+
+static void resolve(struct session_dial *dial, struct span host)
+{
+	struct session_env *env = env_of(dial);
+	struct mail mail = {
+		.kind = MAIL_DNS_ASK,
+		.dns_ask = { .ticket = ticket_of(dial), .worker = (uint16_t)env->worker },
+	};
+
+	if (!span_to_str(host, mail.dns_ask.host, sizeof(mail.dns_ask.host)) ||
+	    !mail_send(&env->office->control, env->ring, &mail)) {
+		stat_add(env->stats, STAT_MAIL_FULL, 1);
+		finish(dial, CLOSE_DNS_FAILED);
+		return;
+	}
+	stat_add(env->stats, STAT_DNS_ASKED, 1);
+	dial->is_resolving = true;
+	start_timer(dial);
+}
+
+static void answered(struct session_dial *dial, const struct mail_dns_answer *answer)
+{
+	enum close_reason reason = CLOSE_DNS_FAILED;
+
+	dial->is_resolving = false;
+	for (uint8_t i = 0; i < answer->addr_count && dial->addr_count < ROUTE_ADDRS_MAX; i++) {
+		struct addr addr = answer->addrs[i];
+		enum close_reason denied = CLOSE_NONE;
+
+		addr.port = dial->port;
+		if (!dial->is_trusted)
+			denied = route_addr_check(env_of(dial)->route, &addr);
+		if (denied == CLOSE_NONE)
+			dial->addrs[dial->addr_count++] = addr;
+		else
+			reason = denied;
+	}
+	if (dial->addr_count == 0) {
+		if (reason != CLOSE_DNS_FAILED)
+			stat_add(env_of(dial)->stats, STAT_TARGET_DENIED, 1);
+		finish(dial, reason);
+		return;
+	}
+	try_next(dial);
+}
+
+void session_dial_answer(struct session_env *env, const struct mail_dns_answer *answer)
+{
+	struct session *session =
+		session_at(env, (uint32_t)(answer->ticket & ((1u << 29) - 1)));
+	uint32_t which = (uint32_t)(answer->ticket >> 29) & 7;
+
+	/* The session may have ended while the name was looked up. */
+	if (session == NULL || (uint32_t)session->id != (uint32_t)(answer->ticket >> 32))
+		return;
+	struct session_dial *dial = &session->dial;
+
+	if (which > 0) {
+		struct session_side *side = session->sides[which - 1];
+
+		if (side == NULL)
+			return;
+		dial = &side->dial;
+	}
+	if (dial->is_resolving)
+		answered(dial, answer);
+}
+
+/* ---- beginning ---- */
+
+/* A name the snapshot does not hold may have been learned on this worker a moment ago. */
+static bool is_learned(const struct session_dial *dial, struct span target, struct span *ret_host,
+                       uint16_t *ret_port)
+{
+	return addr_split(target, ret_host, ret_port) &&
+	       session_known_learned(env_of(dial), dial->session->cluster, *ret_host, *ret_port);
+}
+
+static void begin_named(struct session_dial *dial, struct span target)
+{
+	struct session_env *env = env_of(dial);
+	struct route_verdict verdict;
+	struct span host = span_of(NULL, 0);
+
+	route_target(env->route, dial->session->cluster, target, &verdict);
+	if (verdict.answer == ROUTE_DENY && is_learned(dial, target, &host, &dial->port))
+		verdict = (struct route_verdict){ .answer = ROUTE_NEED_DNS, .is_trusted = true };
+	if (verdict.answer == ROUTE_DENY) {
+		stat_add(env->stats, STAT_TARGET_DENIED, 1);
+		finish(dial, verdict.reason);
+		return;
+	}
+	dial->is_trusted = verdict.is_trusted;
+	if (verdict.answer == ROUTE_NEED_DNS) {
+		struct span host_port;
+		bool is_tls;
+
+		if (!pulsar_url_split(target, &host_port, &is_tls))
+			host_port = target;
+		if (!addr_split(host_port, &host, &dial->port)) {
+			finish(dial, CLOSE_TARGET_SYNTAX_DENIED);
+			return;
+		}
+		resolve(dial, host);
+		return;
+	}
+	dial->addr_count = verdict.addr_count;
+	for (uint8_t i = 0; i < verdict.addr_count; i++)
+		dial->addrs[i] = verdict.addrs[i];
+	start_timer(dial);
+	try_next(dial);
+}
+
+void session_dial_begin(struct session_dial *dial, struct span target)
+{
+	dial->started_ns = env_of(dial)->now_ns;
+	if (target.len > 0) {
+		begin_named(dial, target);
+		return;
+	}
+	dial->is_any = true;
+	dial->start = (uint32_t)rng_next(&env_of(dial)->rng);
+	try_next(dial);
+}
+
+void session_dial_forward(struct session_dial *dial, const struct route_endpoint *endpoint)
+{
+	dial->started_ns = env_of(dial)->now_ns;
+	dial->port = endpoint->port;
+	dial->is_trusted = true;
+	if (endpoint->addr_count == 0) {
+		resolve(dial, span_str(endpoint->host));
+		return;
+	}
+	dial->addr_count = endpoint->addr_count;
+	for (uint8_t i = 0; i < endpoint->addr_count; i++)
+		dial->addrs[i] = endpoint->addrs[i];
+	start_timer(dial);
+	try_next(dial);
+}

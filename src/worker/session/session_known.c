@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * session_known: what a worker finds out about brokers by itself, ahead of the next snapshot:
+ * which do not answer (they rest), which URLs lookups named (learned), which namespaces control
+ * has been told of. All three are direct-mapped tables: a collision costs a retry or a message.
+ */
+#define _GNU_SOURCE
+#include <penstock/wire/pulsar.h>
+
+#include "session_priv.h"
+
+#define ASK_AGAIN_NS (30 * NS_PER_S)
+
+static struct session_rest *rest_slot(const struct session_env *env, const struct addr *addr)
+{
+	return &env->rests[addr_hash(addr) % SESSION_RESTS];
+}
+
+bool session_known_rests(const struct session_env *env, const struct addr *addr)
+{
+	const struct session_rest *rest = rest_slot(env, addr);
+
+	return rest->until_ns > env->now_ns && addr_equal(&rest->addr, addr);
+}
+
+void session_known_rest(struct session_env *env, const struct addr *addr)
+{
+	*rest_slot(env, addr) = (struct session_rest){
+		.addr = *addr,
+		.until_ns = env->now_ns + SESSION_REST_NS,
+	};
+}
+
+void session_known_works(struct session_env *env, const struct addr *addr)
+{
+	struct session_rest *rest = rest_slot(env, addr);
+
+	if (rest->until_ns != 0 && addr_equal(&rest->addr, addr))
+		rest->until_ns = 0;
+}
+
+static struct session_learned *learned_slot(const struct session_env *env, uint32_t cluster,
+                                            struct span host, uint16_t port)
+{
+	uint64_t hash = span_hash(host, (uint64_t)cluster << 16 | port);
+
+	return &env->learned[hash % SESSION_LEARNED];
+}
+
+bool session_known_learned(const struct session_env *env, uint32_t cluster, struct span host,
+                           uint16_t port)
+{
+	const struct session_learned *learned = learned_slot(env, cluster, host, port);
+
+	return learned->until_ns > env->now_ns && learned->cluster == cluster &&
+	       learned->port == port && span_is(host, learned->host);
+}
+
+static void learn(struct session *session, struct span url)
+{
+	struct session_env *env = session->env;
+	struct mail mail = { .kind = MAIL_LEARNED };
+	struct span host_port, host;
+	uint16_t port;
+
+	if (url.len == 0 || !pulsar_url_split(url, &host_port, &mail.learned.is_tls) ||
+	    !addr_split(host_port, &host, &port) || !addr_is_host(host) ||
+	    !span_to_str(host, mail.learned.host, sizeof(mail.learned.host)))
+		return;
+	if (route_find(env->route, session->cluster, host, port) != NULL)
+		return;
+	struct session_learned *learned = learned_slot(env, session->cluster, host, port);
+	bool is_known = session_known_learned(env, session->cluster, host, port);
+
+	*learned = (struct session_learned){
+		.until_ns = env->now_ns + SESSION_LEARN_NS,
+		.cluster = session->cluster,
+		.port = port,
+	};
+	CHECK(span_to_str(host, learned->host, sizeof(learned->host)));
+	if (is_known)
+		return;
+	mail.learned.cluster = session->cluster;
+	mail.learned.port = port;
+	if (!mail_send(&env->office->control, env->ring, &mail))
+		stat_add(env->stats, STAT_MAIL_FULL, 1);
+}
+
+static void want_namespace(struct session *session, struct span name)
+{
+	struct session_env *env = session->env;
+	uint64_t hash = span_hash(name, session->cluster);
+	struct session_asked *asked = &env->asked[hash % SESSION_ASKED];
+	struct mail mail = { .kind = MAIL_NAMESPACE, .namespace.cluster = session->cluster };
+
+	if (asked->hash == hash && asked->until_ns > env->now_ns)
+		return;
+	if (!span_to_str(name, mail.namespace.name, sizeof(mail.namespace.name)))
+		return;
+	if (!mail_send(&env->office->control, env->ring, &mail)) {
+		stat_add(env->stats, STAT_MAIL_FULL, 1);
+		return;
+	}
+	*asked = (struct session_asked){ .hash = hash, .until_ns = env->now_ns + ASK_AGAIN_NS };
+}
+
+void session_known_notes(struct session *session, const struct proto_context *context)
+{
+	const struct config_cluster *cluster =
+		&session_config(session->env)->clusters[session->cluster];
+
+	/* Brokers found in ZooKeeper need no learning; a fixed URL knows only itself. */
+	for (int i = 0; cluster->zookeeper_servers == NULL && i < PROTO_NOTES; i++)
+		learn(session, context->learned[i]);
+	if (context->seen_namespace.len > 0 && cluster->lookup == CONFIG_LOOKUP_DIRECT)
+		want_namespace(session, context->seen_namespace);
+}

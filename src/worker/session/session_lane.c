@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * session_lane: one direction of a session: asks the brain about bytes, lets the relay move what it
+ * passed, and arms the one thing the lane waits for. This is the loop every proxied byte goes
+ * through.
+ */
+#define _GNU_SOURCE
+#include "session_priv.h"
+
+enum next {
+	NEXT_MOVE, /* there may be something to move */
+	NEXT_WAIT, /* wait for *ret_status */
+	NEXT_DONE, /* parked, or the session is gone */
+};
+
+void session_lane_context(struct session *session, struct proto_context *ret_context)
+{
+	struct session_env *env = session->env;
+	const struct config *config = session_config(env);
+
+	*ret_context = (struct proto_context){
+		.route = env->route,
+		.cluster = session->cluster,
+		.now_ns = env->now_ns,
+		.first_frame_max = (uint32_t)config->limits.first_frame,
+		.frame_max = (uint32_t)config->limits.max_frame,
+		.scratch = sink_of(env->scratch, PROTO_FRAME_MAX),
+		.pools = &env->protos,
+		.stats = env->stats,
+	};
+}
+
+/* ---- what the brain wants done ---- */
+
+static enum next do_need(struct session *session, enum lane_id id,
+                         const struct proto_verdict *verdict, enum relay_status *ret_status)
+{
+	struct session_env *env = session->env;
+	struct lane *lane = &session->lane[id];
+
+	*ret_status = relay_read(&env->relay, lane, (size_t)verdict->n, verdict->max);
+	if (*ret_status == RELAY_DECIDE)
+		return NEXT_MOVE;
+	/* A frame begun must be finished in time; between frames there is no hurry. */
+	if (session->frame_ns == 0 && relay_undecided(&env->relay, lane).len > 0) {
+		session->frame_ns = env->now_ns;
+		session_close_schedule(session);
+	}
+	return NEXT_WAIT;
+}
+
+static enum next do_emit(struct session *session, enum lane_id id,
+                         const struct proto_verdict *verdict)
+{
+	struct relay *relay = &session->env->relay;
+	enum lane_id out = verdict->what == PROTO_EMIT ? id : lane_other(id);
+
+	/* There is a buffer: session_lane_run saw to it before it asked. */
+	CHECK(relay_emit(relay, &session->lane[out], verdict->bytes));
+	relay_drop(relay, &session->lane[id], (size_t)verdict->n);
+	if (out != id && session->lane[out].out != NULL)
+		session_lane_soon(session, out);
+	return NEXT_MOVE;
+}
+
+static enum next carry_out(struct session *session, enum lane_id id,
+                           const struct proto_verdict *verdict, enum relay_status *ret_status)
+{
+	struct lane *lane = &session->lane[id];
+
+	if (verdict->what != PROTO_NEED)
+		session->frame_ns = 0;
+	switch (verdict->what) {
+	case PROTO_NEED:
+		return do_need(session, id, verdict, ret_status);
+	case PROTO_PASS:
+		relay_pass(&session->env->relay, lane, verdict->n);
+		return NEXT_MOVE;
+	case PROTO_DROP:
+		relay_drop(&session->env->relay, lane, (size_t)verdict->n);
+		return NEXT_MOVE;
+	case PROTO_EMIT:
+	case PROTO_REPLY:
+		return do_emit(session, id, verdict);
+	case PROTO_HOLD:
+		session->held |= (uint8_t)(1u << id);
+		return NEXT_DONE;
+	case PROTO_DIAL:
+		CHECK(id == LANE_TO_BROKER && session->state == SESSION_HELLO);
+		session_open_dial(session, verdict->target);
+		return NEXT_DONE;
+	case PROTO_REFUSE:
+		session_close_refuse(session, verdict->reason, verdict->bytes);
+		return NEXT_DONE;
+	}
+	return NEXT_DONE;
+}
+
+static enum next decide(struct session *session, enum lane_id id, enum relay_status *ret_status)
+{
+	struct session_env *env = session->env;
+	struct lane *lane = &session->lane[id];
+	const struct lane *other = &session->lane[lane_other(id)];
+	enum proto_channel channel = id == LANE_TO_BROKER ? PROTO_CLIENT : PROTO_BROKER;
+	struct proto_context context;
+	struct proto_verdict verdict = { .what = PROTO_HOLD };
+
+	if (!relay_has_buf(&env->relay)) {
+		*ret_status = RELAY_WAIT_BUFFER;
+		return NEXT_WAIT;
+	}
+	session_lane_context(session, &context);
+	context.can_reply = session->state == SESSION_RELAY && relay_can_emit(other);
+	session->proto.ops->see(&session->proto, channel, relay_undecided(&env->relay, lane),
+	                        &context, &verdict);
+	session_known_notes(session, &context);
+	return carry_out(session, id, &verdict, ret_status);
+}
+
+/* ---- ends ---- */
+
+static void on_watch(struct uring_op *op, int events)
+{
+	struct session *session = session_of_lane(CONTAINER_OF(op, struct lane, op));
+	struct lane *lane = CONTAINER_OF(op, struct lane, op);
+	bool is_client = !lane->is_to_client;
+
+	if (events < 0 || (events & POLLERR) == 0)
+		return; /* the FIN we know of */
+	session_close_abort(session, is_client ? LANE_TO_BROKER : LANE_TO_CLIENT,
+	                    is_client ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST);
+}
+
+static void source_lost(struct session *session, enum lane_id id)
+{
+	enum close_reason reason = id == LANE_TO_BROKER ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST;
+
+	if (session->state == SESSION_HELLO)
+		session_close(session, reason, true);
+	else
+		session_close_abort(session, id, reason);
+}
+
+/* The source finished and all its bytes are sent: the sink gets its FIN. Never before: a FIN ahead
+ * of bytes still in the pipe would cut the stream short. */
+static void finished(struct session *session, enum lane_id id)
+{
+	struct lane *lane = &session->lane[id];
+	struct session_env *env = session->env;
+	bool is_client = id == LANE_TO_BROKER;
+
+	if (session->state == SESSION_HELLO) {
+		session_close(session, CLOSE_CLIENT_GONE, false);
+		return;
+	}
+	if (is_client ? session->is_client_reset : session->is_broker_reset) {
+		source_lost(session, id);
+		return;
+	}
+	/* Half a frame that the brain never saw whole has no use for the other end. */
+	relay_drop(&env->relay, lane, relay_undecided(&env->relay, lane).len);
+	CHECK(relay_is_clean(lane));
+	if (net_shutdown_write(lane->sink) < 0)
+		session->reason = CLOSE_BUG;
+	lane->sent_fin = true;
+	if (session->reason == CLOSE_NONE)
+		session->reason = is_client ? CLOSE_CLIENT_FIN : CLOSE_BROKER_FIN;
+	if (session->lane[lane_other(id)].sent_fin) {
+		session_close(session, session->reason, false);
+		return;
+	}
+	/* Nobody reads from this end any more, so its reset must be watched for. Many-shot: the
+	 * FIN already there would complete a one-shot at once, for ever. */
+	uring_poll_many(env->ring, &lane->op, lane->source, 0, on_watch);
+	session_close_schedule(session);
+}
+
+/* The sink is gone. What it had sent before is still to be read and delivered: the other lane comes
+ * to its end by itself, and the end is a reset, whatever recv says then (the error was consumed by
+ * our send). */
+static void sink_lost(struct session *session, enum lane_id id)
+{
+	struct lane *lane = &session->lane[id];
+	enum lane_id other = lane_other(id);
+
+	if (id == LANE_TO_BROKER)
+		session->is_broker_reset = true;
+	else
+		session->is_client_reset = true;
+	relay_lane_fini(&session->env->relay, lane);
+	lane->saw_fin = lane->sent_fin = true;
+	lane->pass = RELAY_ALL;
+	if (session->lane[other].sent_fin)
+		source_lost(session, other);
+	else
+		session_lane_soon(session, other);
+}
+
+/* ---- running and waiting ---- */
+
+static void on_ready(struct uring_op *op, int events)
+{
+	struct lane *lane = CONTAINER_OF(op, struct lane, op);
+
+	/* A sink that finished long ago makes a one-shot POLLOUT complete at once, for ever
+	 * (io_uring adds POLLRDHUP to every poll): wait for edges from now on. */
+	if (events > 0 && (events & POLLOUT) == 0 && (events & (POLLRDHUP | POLLHUP)) != 0)
+		lane->is_sink_hup = true;
+	session_lane_run(session_of_lane(lane),
+	                 lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
+}
+
+void session_lane_wait(struct session *session, enum lane_id id, enum relay_status status)
+{
+	struct session_env *env = session->env;
+	struct lane *lane = &session->lane[id];
+
+	switch ((int)status) {
+	case RELAY_WAIT_SOURCE:
+		uring_poll(env->ring, &lane->op, lane->source, POLLIN, on_ready);
+		return;
+	case RELAY_WAIT_SINK:
+		if (lane->is_sink_hup)
+			uring_poll_many(env->ring, &lane->op, lane->sink, POLLOUT, on_ready);
+		else
+			uring_poll(env->ring, &lane->op, lane->sink, POLLOUT, on_ready);
+		return;
+	case RELAY_WAIT_BUFFER:
+		relay_queue_push(&env->relay.starved, lane);
+		return;
+	case RELAY_AGAIN:
+		relay_queue_push(&env->again, lane);
+		return;
+	default:
+		CHECK(false);
+	}
+}
+
+static void settle(struct session *session, enum lane_id id, enum relay_status status)
+{
+	switch (status) {
+	case RELAY_WAIT_SOURCE:
+	case RELAY_WAIT_SINK:
+	case RELAY_WAIT_BUFFER:
+	case RELAY_AGAIN:
+		session_lane_wait(session, id, status);
+		return;
+	case RELAY_FIN:
+		finished(session, id);
+		return;
+	case RELAY_SOURCE_LOST:
+		source_lost(session, id);
+		return;
+	case RELAY_SINK_LOST:
+		sink_lost(session, id);
+		return;
+	case RELAY_DECIDE:
+		break;
+	}
+	CHECK(false);
+}
+
+static void move_and_wait(struct session *session, enum lane_id id)
+{
+	struct lane *lane = &session->lane[id];
+	uint64_t before = lane->bytes;
+	enum relay_status status;
+
+	for (;;) {
+		enum next next = NEXT_WAIT;
+
+		status = relay_move(&session->env->relay, lane);
+		if (status == RELAY_DECIDE)
+			next = decide(session, id, &status);
+		if (next == NEXT_DONE)
+			return;
+		if (next == NEXT_WAIT)
+			break;
+	}
+	if (lane->bytes != before)
+		session->active_ns = session->env->now_ns;
+	settle(session, id, status);
+}
+
+void session_lane_run(struct session *session, enum lane_id id)
+{
+	struct session_env *env = session->env;
+	struct lane *lane = &session->lane[id];
+	uint64_t session_id = session->id;
+
+	relay_queue_leave(lane);
+	uring_cancel(env->ring, &lane->op);
+	session->held &= (uint8_t)~(1u << id);
+	switch ((enum session_state)session->state) {
+	case SESSION_HEADER:
+		session_open_header(session);
+		return;
+	case SESSION_HELLO:
+		move_and_wait(session, id);
+		return;
+	case SESSION_RELAY:
+		break;
+	case SESSION_ABORT:
+	case SESSION_LINGER:
+		session_close_go_on(session);
+		return;
+	case SESSION_FREE:
+	case SESSION_DIAL:
+	case SESSION_CLOSED:
+		return;
+	}
+	if (lane->sent_fin)
+		return;
+	move_and_wait(session, id);
+	if (session->id != session_id || session->state != SESSION_RELAY)
+		return;
+	if (UNLIKELY(session->proto.kind == PROTO_KIND_LOOKUP))
+		session_side_tend(session);
+	if (UNLIKELY(session->held != 0 && (session->held & (1u << id)) == 0))
+		session_lane_resume_held(session);
+}
+
+void session_lane_soon(struct session *session, enum lane_id id)
+{
+	struct lane *lane = &session->lane[id];
+
+	if (lane->queue != NULL)
+		return;
+	uring_cancel(session->env->ring, &lane->op);
+	relay_queue_push(&session->env->again, lane);
+}
+
+void session_lane_resume_held(struct session *session)
+{
+	for (int id = 0; id < LANES; id++)
+		if ((session->held & (1u << id)) != 0)
+			session_lane_soon(session, (enum lane_id)id);
+}
+
+void session_lane_stop(struct session *session)
+{
+	for (int id = 0; id < LANES; id++) {
+		relay_queue_leave(&session->lane[id]);
+		uring_cancel(session->env->ring, &session->lane[id].op);
+	}
+	session->held = 0;
+}

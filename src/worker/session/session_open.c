@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * session_open: from an accepted socket to a connected broker:
+ *
+ *   accept -> (PROXY header) -> first frame -> brain says DIAL -> dial -> relay
+ *
+ * A bare `forward` listener has no brain and goes from accept to dial.
+ */
+#define _GNU_SOURCE
+#include <penstock/wire/proxy.h>
+
+#include "session_priv.h"
+
+static void on_hello_timer(struct timer *timer)
+{
+	struct session *session = CONTAINER_OF(timer, struct session, timer);
+
+	session_close_refuse(session, CLOSE_HELLO_TIMEOUT, span_of(NULL, 0));
+}
+
+static void set_routed(struct session *session)
+{
+	struct session_env *env = session->env;
+
+	if (!session->is_unrouted)
+		return;
+	session->is_unrouted = false;
+	env->unrouted--;
+	stat_sub(env->stats, STAT_UNROUTED, 1);
+}
+
+/* ---- connected ---- */
+
+/* The client's address for the broker, when the configuration asks for it. */
+static bool send_proxy_header(struct session *session)
+{
+	struct session_env *env = session->env;
+	const struct config_listener *listener = session_listener(env, session->listener_id);
+	struct sink sink = sink_of(env->scratch, PROXY_WRITE_MAX);
+	enum config_send_proxy version = CONFIG_SEND_PROXY_OFF;
+	struct addr destination;
+
+	if (listener != NULL)
+		version = session->is_forward ? listener->send_proxy_protocol
+		                              : session_config(env)->clusters[session->cluster]
+		                                        .send_proxy_protocol;
+	if (version == CONFIG_SEND_PROXY_OFF)
+		return true;
+	if (net_local_addr(session->client_fd, &destination) < 0)
+		destination = session->client;
+	if (version == CONFIG_SEND_PROXY_V1)
+		proxy_write_v1(&sink, &session->client, &destination);
+	else
+		proxy_write_v2(&sink, &session->client, &destination);
+	return relay_emit(&env->relay, &session->lane[LANE_TO_BROKER], sink_written(&sink));
+}
+
+static void on_dialled(struct session_dial *dial, enum close_reason reason)
+{
+	struct session *session = dial->session;
+	struct lane *to_broker = &session->lane[LANE_TO_BROKER];
+
+	if (reason != CLOSE_NONE) {
+		session_close_refuse(session, reason, span_of(NULL, 0));
+		return;
+	}
+	session->broker_fd = dial->fd;
+	session->broker = dial->addrs[dial->addr_next - 1];
+	session->dial_ns = session->env->now_ns - dial->started_ns;
+	stat_dial(session->env->stats, session->dial_ns);
+	set_routed(session);
+	session_move(session, SESSION_RELAY);
+	to_broker->sink = dial->fd;
+	session->lane[LANE_TO_CLIENT].source = dial->fd;
+	if (!send_proxy_header(session)) {
+		session_close_refuse(session, CLOSE_ENOBUFS, span_of(NULL, 0));
+		return;
+	}
+	if (session->proto.ops != NULL) {
+		session->proto.ops->dialled(&session->proto);
+	} else {
+		relay_pass(&session->env->relay, to_broker, RELAY_ALL);
+		relay_pass(&session->env->relay, &session->lane[LANE_TO_CLIENT], RELAY_ALL);
+	}
+	session->active_ns = session->env->now_ns;
+	session_close_schedule(session);
+	/* The brain sends CONNECT on its next look, and the broker's first bytes come after it. */
+	session_lane_soon(session, LANE_TO_CLIENT);
+	session_lane_run(session, LANE_TO_BROKER);
+}
+
+void session_open_dial(struct session *session, struct span target)
+{
+	session_move(session, SESSION_DIAL);
+	timer_clear(&session->env->wheel, &session->timer);
+	session->dial = (struct session_dial){
+		.session = session,
+		.done = on_dialled,
+		.op.generation = session->dial.op.generation,
+		.fd = -1,
+	};
+	if (session->is_forward) {
+		int32_t index = session->env->route->listener_of_id[session->listener_id];
+
+		session_dial_forward(&session->dial, &session->env->route->forwards[index]);
+	} else {
+		session_dial_begin(&session->dial, target);
+	}
+}
+
+/* ---- reading what comes before routing ---- */
+
+static bool is_trusted(const struct config_listener *listener, const struct addr *peer)
+{
+	for (uint32_t i = 0; i < listener->proxy_trusted.count; i++)
+		if (addr_in_cidr(peer, &listener->proxy_trusted.at[i]))
+			return true;
+	return false;
+}
+
+/* limits.per_ip counts the address the connection is on behalf of, not the load balancer's. */
+static bool tally(struct session *session)
+{
+	uint64_t most = session_config(session->env)->limits.per_ip;
+
+	if (most == CONFIG_OFF)
+		return true;
+	session->is_tallied = tally_add(session->env->office->per_ip, &session->client, most);
+	return session->is_tallied;
+}
+
+/* The client is known: on to its first frame, or straight to where the listener forwards to. */
+static void begin(struct session *session)
+{
+	if (!tally(session)) {
+		session_close_refuse(session, CLOSE_CONN_LIMIT_IP, span_of(NULL, 0));
+		return;
+	}
+	if (session->is_forward) {
+		session_open_dial(session, span_of(NULL, 0));
+		return;
+	}
+	session_move(session, SESSION_HELLO);
+	session_lane_run(session, LANE_TO_BROKER);
+}
+
+/* Returns the bytes of header still needed in all, 0 when the session went on (or ended). */
+static size_t see_header(struct session *session, const struct config_listener *listener)
+{
+	struct session_env *env = session->env;
+	struct lane *lane = &session->lane[LANE_TO_BROKER];
+	struct span bytes = relay_undecided(&env->relay, lane);
+	struct proxy_header header = { .size = 0 };
+	size_t need = 1;
+
+	if (bytes.len == 0)
+		return 1;
+	enum wire wire = proxy_read(bytes, &header, &need);
+
+	if (wire == WIRE_MORE)
+		return need;
+	if (wire == WIRE_BAD) {
+		bool is_other = need == 0 && !proxy_may_begin(bytes);
+
+		if (is_other && listener->proxy_mode == CONFIG_PROXY_OPTIONAL)
+			begin(session);
+		else
+			session_close_refuse(session,
+			                     is_other ? CLOSE_PROXY_MISSING : CLOSE_PROXY_MALFORMED,
+			                     span_of(NULL, 0));
+		return 0;
+	}
+	if (!header.is_local && header.source.is_set)
+		session->client = header.source;
+	relay_drop(&env->relay, lane, header.size);
+	begin(session);
+	return 0;
+}
+
+void session_open_header(struct session *session)
+{
+	const struct config_listener *listener =
+		session_listener(session->env, session->listener_id);
+	struct lane *lane = &session->lane[LANE_TO_BROKER];
+	size_t need = 1;
+
+	if (listener == NULL) {
+		session_close(session, CLOSE_LISTENER_GONE, false);
+		return;
+	}
+	for (;;) {
+		/* A forward listener may have bulk behind its header: not read further than
+		 * needed, so that the stream can be spliced from its first byte. */
+		size_t max = session->is_forward ? need : RELAY_BUF_BYTES;
+
+		switch (relay_read(&session->env->relay, lane, need, max)) {
+		case RELAY_DECIDE:
+			need = see_header(session, listener);
+			if (need == 0)
+				return;
+			continue;
+		case RELAY_WAIT_SOURCE:
+			session_lane_wait(session, LANE_TO_BROKER, RELAY_WAIT_SOURCE);
+			return;
+		case RELAY_WAIT_BUFFER:
+			session_lane_wait(session, LANE_TO_BROKER, RELAY_WAIT_BUFFER);
+			return;
+		case RELAY_FIN:
+			session_close(session, CLOSE_CLIENT_GONE, false);
+			return;
+		case RELAY_SOURCE_LOST:
+			session_close(session, CLOSE_CLIENT_RST, false);
+			return;
+		case RELAY_WAIT_SINK:
+		case RELAY_AGAIN:
+		case RELAY_SINK_LOST:
+			session_close(session, CLOSE_BUG, true);
+			return;
+		}
+	}
+}
+
+/* ---- accepted ---- */
+
+static void init_session(struct session_env *env, struct session *session, int fd,
+                         uint16_t listener_id, const struct addr *peer, uint64_t accepted_ns)
+{
+	struct uring_op dial_op = { .generation = session->dial.op.generation };
+	struct lane lanes[LANES] = { session->lane[0], session->lane[1] };
+
+	*session = (struct session){
+		.env = env,
+		.id = ++env->next_id * env->office->worker_count + env->worker,
+		.accepted_ns = accepted_ns,
+		.active_ns = accepted_ns,
+		.client_fd = fd,
+		.broker_fd = -1,
+		.listener_id = listener_id,
+		.peer = *peer,
+		.client = *peer,
+		.is_unrouted = true,
+		.dial = { .session = session, .op = dial_op, .fd = -1 },
+	};
+	session->lane[0].op.generation = lanes[0].op.generation;
+	session->lane[1].op.generation = lanes[1].op.generation;
+	relay_lane_init(&session->lane[LANE_TO_BROKER], fd, -1, false);
+	relay_lane_init(&session->lane[LANE_TO_CLIENT], -1, fd, true);
+}
+
+bool session_open(struct session_env *env, int fd, uint16_t listener_id, const struct addr *peer,
+                  uint64_t accepted_ns)
+{
+	const struct config_listener *listener = session_listener(env, listener_id);
+	struct session *session = listener != NULL ? pool_get(&env->sessions) : NULL;
+
+	if (session == NULL)
+		return false;
+	init_session(env, session, fd, listener_id, peer, accepted_ns);
+	env->unrouted++;
+	stat_add(env->stats, STAT_UNROUTED, 1);
+	stat_add(env->stats, STAT_SESSIONS_IN_USE, 1);
+	session->is_forward = listener->cluster < 0;
+	session->cluster = session->is_forward ? 0 : (uint32_t)listener->cluster;
+	for (int i = 0; i < LANES; i++)
+		session->lane[i].is_splice_off = listener->splice == CONFIG_SPLICE_OFF;
+	proto_begin(&session->proto, session->is_forward ? NULL : &proto_pulsar_ops);
+	if (session->is_forward)
+		session->proto.kind = PROTO_KIND_FORWARD;
+
+	bool wants_header = listener->proxy_mode == CONFIG_PROXY_REQUIRED ||
+	                    (listener->proxy_mode == CONFIG_PROXY_OPTIONAL &&
+	                     is_trusted(listener, peer));
+
+	timer_set(&env->wheel, &session->timer,
+	          env->now_ns + session_config(env)->timeouts.hello_ns, on_hello_timer);
+	if (wants_header) {
+		session_move(session, SESSION_HEADER);
+		if (is_trusted(listener, peer))
+			session_open_header(session);
+		else
+			session_close_refuse(session, CLOSE_PROXY_UNTRUSTED, span_of(NULL, 0));
+	} else {
+		begin(session);
+	}
+	return true;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * session_priv: small things the session files share.
+ */
+#pragma once
+
+#include <poll.h>
+
+#include <penstock/base/clock.h>
+#include <penstock/net.h>
+#include <penstock/worker/session.h>
+
+#define SESSION_ABORT_NS  NS_PER_S         /* DECISIONS 2.7 */
+#define SESSION_LINGER_NS NS_PER_S
+#define SESSION_REST_NS   (2 * NS_PER_S)   /* a broker that failed; its session time-out is longer */
+#define SESSION_LEARN_NS  (600 * NS_PER_S) /* DECISIONS 5.4 */
+
+static inline const struct config *session_config(const struct session_env *env)
+{
+	return env->route->config;
+}
+
+/* The listener's configuration now, or NULL when a reload took it away. */
+static inline const struct config_listener *session_listener(const struct session_env *env,
+                                                             uint16_t listener_id)
+{
+	int32_t index = env->route->listener_of_id[listener_id];
+
+	return index < 0 ? NULL : &env->route->config->listeners[index];
+}
+
+static inline enum lane_id lane_other(enum lane_id id)
+{
+	return id == LANE_TO_BROKER ? LANE_TO_CLIENT : LANE_TO_BROKER;
+}
+
+static inline struct session *session_of_lane(struct lane *lane)
+{
+	return CONTAINER_OF(lane - (lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER),
+	                    struct session, lane);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * worker_mail: what control and the other workers ask of this worker.
+ */
+#include "worker_priv.h"
+
+#define MAIL_A_TURN 256
+
+/* Lookup connections go first and one after the other: their clients come back through another
+ * gateway at once, and not all in the same moment. Data connections end by themselves, or are reset
+ * at timeouts.drain. */
+static void drain(struct worker *worker, uint64_t spread_ns)
+{
+	struct session_env *env = &worker->env;
+
+	for (uint32_t i = 0; i < env->sessions.fresh; i++) {
+		struct session *session = session_at(env, i);
+
+		if (session == NULL || session->is_draining)
+			continue;
+		if (session->state != SESSION_RELAY || session->proto.kind != PROTO_KIND_LOOKUP)
+			continue;
+		session_close_drain(session,
+		                    env->now_ns + (spread_ns > 0 ? rng_below(&env->rng, spread_ns)
+		                                                 : 0));
+	}
+}
+
+static void close_all(struct worker *worker, enum close_reason reason)
+{
+	struct session_env *env = &worker->env;
+
+	for (uint32_t i = 0; i < env->sessions.fresh; i++) {
+		struct session *session = session_at(env, i);
+
+		if (session != NULL)
+			session_close(session, reason, true);
+	}
+}
+
+/* A page of rows from the cursor on. The sessions may change between pages: each row is right for
+ * its own moment. */
+static void describe(struct worker *worker, const struct mail_rows_ask *ask)
+{
+	struct session_env *env = &worker->env;
+	struct mail_row_page *page = ask->page;
+	uint32_t cursor = ask->cursor;
+
+	page->count = 0;
+	while (cursor < env->sessions.fresh && page->count < MAIL_ROWS_MAX) {
+		const struct session *session = session_at(env, cursor++);
+
+		if (session != NULL)
+			session_log_row(session, &page->rows[page->count++]);
+	}
+	const struct mail answer = {
+		.kind = MAIL_ROWS,
+		.rows = { .worker = (uint16_t)env->worker,
+		          .cursor = cursor < env->sessions.fresh ? cursor : UINT32_MAX,
+		          .page = page },
+	};
+
+	/* The page goes back in any case; control's queue is drained every turn. */
+	while (!mail_send(&env->office->control, env->ring, &answer))
+		uring_wake_foreign(atomic_load(&env->office->control.ring));
+}
+
+static void take(struct worker *worker, const struct mail *mail)
+{
+	switch ((int)mail->kind) {
+	case MAIL_LISTEN:
+		worker_accept_add(worker, mail->listen.listener_id, mail->listen.fd);
+		break;
+	case MAIL_UNLISTEN:
+		worker_accept_remove(worker, mail->unlisten.listener_id);
+		break;
+	case MAIL_DRAIN:
+		drain(worker, mail->drain.spread_ns);
+		break;
+	case MAIL_RESET:
+		close_all(worker, CLOSE_DRAIN_TIMEOUT);
+		break;
+	case MAIL_STOP:
+		worker->is_stopping = true;
+		worker_accept_close_all(worker);
+		close_all(worker, CLOSE_STOP);
+		break;
+	case MAIL_DNS_ANSWER:
+		session_dial_answer(&worker->env, &mail->dns_answer);
+		break;
+	case MAIL_ROWS_ASK:
+		describe(worker, &mail->rows_ask);
+		break;
+	case MAIL_HANDOFF:
+		worker_accept_take(worker, &mail->handoff);
+		break;
+	default:
+		CHECK(false); /* not for a worker */
+	}
+}
+
+void worker_mail_take(struct worker *worker)
+{
+	struct mail mail;
+
+	for (uint32_t i = 0; i < MAIL_A_TURN; i++) {
+		if (!mail_take(worker->box, &mail))
+			return;
+		take(worker, &mail);
+	}
+	worker->has_mail = true; /* more next turn */
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * worker_priv: struct worker, and the seams between worker.c (the loop), worker_accept.c (listening
+ * sockets) and worker_mail.c (messages).
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include <penstock/worker.h>
+#include <penstock/worker/session.h>
+
+struct worker_listener {
+	struct uring_op op;
+	struct worker *worker;
+	int fd; /* -1: not ours at the moment */
+	uint16_t id;
+};
+
+struct worker {
+	struct session_env env;
+	struct mail_box *box;
+	struct route *route; /* the snapshot of this turn; freed by control after our next one */
+	struct worker_listener listeners[STAT_LISTENERS_MAX];
+	struct timer accept_timer; /* accepting is paused for want of descriptors */
+	bool is_accept_paused;     /* ... or of room for connections without a route */
+	bool is_stopping;
+	bool has_mail;
+	bool is_pinned;
+	uint16_t cpu;
+	uint64_t busy_poll_ns;
+	uint64_t cpu_checked_ns;
+	uint64_t late_seen, overflow_seen;
+	pthread_t thread;
+	int result;
+};
+
+/* ---- worker_accept.c ---- */
+void worker_accept_add(struct worker *worker, uint16_t id, int fd);
+/* Takes what is queued, then closes the listener and tells control. */
+void worker_accept_remove(struct worker *worker, uint16_t id);
+void worker_accept_close_all(struct worker *worker);
+/* Goes on accepting when the reason to pause is gone. */
+void worker_accept_resume(struct worker *worker);
+/* Makes a session of an accepted socket, ours or handed to us. */
+void worker_accept_take(struct worker *worker, const struct mail_handoff *handoff);
+
+/* ---- worker_mail.c ---- */
+void worker_mail_take(struct worker *worker);

@@ -1,0 +1,87 @@
+"""A real ZooKeeper that says what the cluster's ZooKeeper says, made to be wrecked: the brokers do not notice, penstock must not mind.
+
+    with Mirror() as zk: zk.broker("pulsar://127.77.1.1:6650"); zk.copy_brokers(cluster); ... zk.servers.stop()
+"""
+import json
+import urllib.parse
+
+import netns
+from kazoo.client import KazooClient
+from zookeeper import ZooKeeper
+
+BROKERS = "/loadbalance/brokers"
+
+
+class Mirror:
+    _count = 0
+
+    def __init__(self, servers=1):
+        Mirror._count += 1
+        self.servers = ZooKeeper(f"mirror{Mirror._count}", [f"127.77.2.{Mirror._count * 4 + n}" for n in range(servers)])
+        self._client = None
+
+    def __enter__(self):
+        self.servers.start()
+        return self
+
+    def __exit__(self, *_):
+        if self._client:
+            self._client.stop()
+            self._client.close()
+        self.servers.wipe()
+
+    @property
+    def connect_string(self):
+        return self.servers.connect_string
+
+    @property
+    def client(self):
+        """A client on the broker side, connected."""
+        if self._client is None:
+            self._client = KazooClient(hosts=self.connect_string, timeout=10, connection_retry={"max_tries": -1, "max_delay": 0.2})
+        if not self._client.connected:
+            with netns.broker_side():  # its threads are born there and stay there
+                self._client.restart() if self._client.client_id else self._client.start(20)
+        return self._client
+
+    def put(self, path, text):
+        data = text if isinstance(text, bytes) else text.encode()
+        if self.client.exists(path):
+            self.client.set(path, data)
+        else:
+            self.client.create(path, data, makepath=True)
+
+    def remove(self, path):
+        self.client.delete(path)
+
+    def broker(self, url, form="modular", name=None, root="", **more):
+        """Registers a broker in one of the three JSON forms; the path."""
+        parts = urllib.parse.urlsplit(url)
+        path = f"{root}{BROKERS}/{name or f'{parts.hostname}:8080'}"
+        self.put(path, json.dumps(broker_json(url, form, **more)))
+        return path
+
+    def copy_brokers(self, cluster):
+        """The nodes of the running cluster, byte for byte, but not ephemeral."""
+        with netns.broker_side():
+            source = KazooClient(hosts=cluster.zookeeper_servers)
+            source.start(20)
+        for name in source.get_children(BROKERS):
+            self.put(f"{BROKERS}/{name}", source.get(f"{BROKERS}/{name}")[0])
+        source.stop()
+        source.close()
+
+
+def broker_json(url, form, **more):
+    host = urllib.parse.urlsplit(url).hostname
+    common = {"webServiceUrl": f"http://{host}:8080", "pulsarServiceUrl": url}
+    if form == "simple":
+        common |= {"name": f"{host}:8080", "underLoaded": True, "overLoaded": False, "loadReportType": "LoadReport", "systemResourceUsage": {"cpu": {"usage": 1.0, "limit": 200.0}}}
+    elif form == "modular":
+        common |= {"cpu": {"usage": 3.1, "limit": 200.0}, "lastStats": {}, "bundles": [], "protocols": {}, "loadReportType": "LocalBrokerData", "startTimestamp": 1}
+    else:
+        common |= {
+            "brokerId": f"{host}:8080", "pulsarServiceUrlTls": None, "advertisedListeners": {}, "protocols": {}, "startTimestamp": 1,
+            "loadManagerClassName": "org.apache.pulsar.broker.loadbalance.extensions.ExtensibleLoadManagerImpl",
+        }  # fmt: skip
+    return common | more

@@ -1,0 +1,94 @@
+"""Limits: who comes over one is told, nobody else notices, and the room is given back."""
+import random
+import threading
+
+import settings
+import wire
+from fakes import echo
+from processes import wait_until
+from wire import dial
+
+
+def enter(gate, broker):
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect(target=broker.where))
+    return peer, peer.read_frame()
+
+
+def test_connection_limit(penstock, fake):
+    broker = fake(echo)
+    gate = penstock.fixed(broker, limits={"connections": 3}, process={"workers": 2})
+    held = [enter(gate, broker) for _ in range(3)]
+    assert all(got.kind == wire.CONNECTED for _, got in held)
+    _, got = enter(gate, broker)
+    assert got.kind == wire.ERROR and got[1] == wire.CONNECTION_LEVEL and got[2] == wire.NOT_ALLOWED
+    assert gate.wait_access(reason="conn_limit")
+    assert gate.metrics()("pulsar_proxy_active_connections") == 3
+    assert gate.metrics()("pulsar_proxy_rejected_connections_total") == 1
+    held.pop()[0].close()
+    wait_until("room", 3, lambda: gate.metrics()("pulsar_proxy_active_connections") == 2)
+    peer, got = enter(gate, broker)
+    assert got.kind == wire.CONNECTED
+
+
+def test_limit_per_address(penstock, fake):
+    broker = fake(echo)
+    gate = penstock.fixed(broker, limits={"per_ip": 2})
+    held = [enter(gate, broker) for _ in range(2)]
+    assert all(got.kind == wire.CONNECTED for _, got in held)
+    _, got = enter(gate, broker)
+    assert got.kind == wire.ERROR and got[2] == wire.NOT_ALLOWED
+    assert gate.wait_access(reason="conn_limit_ip")
+
+
+def test_unrouted_connections_wait(penstock, fake):
+    """limits.unrouted: silent clients cannot use up first-frame buffers; accepting pauses, and goes on when they time out."""
+    broker = fake(echo)
+    gate = penstock.fixed(broker, limits={"unrouted": 4}, timeouts={"hello": "1s"}, process={"workers": 1})
+    silent = [dial(settings.GATE_ADDRESS, gate.port) for _ in range(8)]
+    _, got = enter(gate, broker)
+    assert got.kind == wire.CONNECTED
+    for peer in silent:
+        peer.close()
+
+
+def test_first_frame_limit(penstock, fake):
+    broker = fake(echo)
+    gate = penstock.fixed(broker, limits={"first_frame": "2KiB"})
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect(target=broker.where, data=b"x" * 3000))
+    assert peer.read_frame().kind == wire.ERROR
+    assert gate.wait_access(reason="frame_too_big")
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect(target=broker.where, data=b"x" * 1000))
+    peer.expect(wire.CONNECTED)
+
+
+def test_out_of_pipes(penstock, fake):
+    """limits.pipes used up: streams are copied, counted by reason, no byte lost."""
+    broker = fake(echo)
+    gate = penstock.fixed(broker, limits={"pipes": 1}, process={"workers": 1})
+
+    data = random.Random(4).randbytes(6 << 20)
+    peers = [dial(settings.GATE_ADDRESS, gate.port, 20) for _ in range(6)]
+    for peer in peers:
+        peer.send(wire.connect(target=broker.where))
+        peer.expect(wire.CONNECTED)
+    wrong = []
+
+    def both(peer):
+        threading.Thread(target=peer.send, args=(data,)).start()
+        if peer.read_exactly(len(data)) != data:
+            wrong.append(peer)
+
+    threads = [threading.Thread(target=both, args=(peer,)) for peer in peers]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+    metrics = gate.metrics()
+    assert metrics("penstock_path_fallback_total", reason="pipe_limit") > 0
+    assert metrics("penstock_pipes_in_use") <= 1
+    for peer in peers:
+        peer.close()

@@ -1,0 +1,289 @@
+"""A private Pulsar cluster: ZooKeeper, one bookie, two brokers, all on the broker side and out of the clients' reach.
+
+    cluster.py up [--auth] [--extensible] [--zookeepers 3]    start what is not running (about 20 s)
+    cluster.py broker-kill N | broker-start N                 kill -9 one broker, start it again
+    cluster.py zk-stop | zk-start                             ZooKeeper, keeping its tree
+    cluster.py java-proxy-start | java-proxy-stop             the Java proxy on the gate address, to compare with
+    cluster.py in|out COMMAND...                              run a command on the broker side | client side
+    cluster.py token ROLE [SECONDS]                           print a token
+    cluster.py status | down | wipe                           wipe = down + delete data and namespaces
+
+Options are remembered from `up` until `wipe`. Names and folders: settings.py.
+"""
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import urllib.parse
+
+import java
+import netns
+import settings
+import tokens
+import web
+from processes import LabError, Process
+from zookeeper import ZooKeeper
+
+
+class Cluster:
+    def __init__(self, **options):
+        """With options: a new cluster, or the running one if its options are the same. Without: the one that runs."""
+        self._file = settings.RUN / "cluster.json"
+        kept = json.loads(self._file.read_text()) if self._file.exists() else None
+        defaults = {"auth": False, "extensible": False, "zookeepers": 1}
+        self.options = {**defaults, **options} if options else kept or defaults
+        if kept and kept != self.options:
+            raise LabError(f"a cluster with other options exists ({kept}); first: cluster.py wipe")
+        self.zookeeper = ZooKeeper("zookeeper", settings.ZOOKEEPER_ADDRESSES[: self.options["zookeepers"]])
+        self.bookie = Process("bookie")
+        self.brokers = {n: Process(f"broker{n}") for n in settings.BROKER_ADDRESSES}
+        self.java_proxy = Process("java-proxy")
+
+    # ---- start and stop
+
+    def up(self, say=lambda text: None):
+        if not settings.JARS.joinpath(".stamp").exists():
+            raise LabError("no Pulsar jars; first run: tests/lab/deps.sh lab")
+        netns.create()
+        settings.RUN.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps(self.options))
+        say("ZooKeeper")
+        self.zookeeper.start()
+        say("cluster metadata")
+        self._init_metadata()
+        say("bookie")
+        self._start_bookie()
+        for number in self.brokers:
+            if not self.brokers[number].alive():
+                self._start_broker(number)
+        for number in self.brokers:
+            say(f"broker {number}")
+            self._wait_broker(number)
+
+    def down(self):
+        self.java_proxy.stop()
+        for process in (*self.brokers.values(), self.bookie):
+            process.stop(signal.SIGKILL)
+        self.zookeeper.stop()
+
+    def wipe(self):
+        self.down()
+        netns.destroy()
+        shutil.rmtree(settings.RUN, ignore_errors=True)
+
+    def kill_broker(self, number):
+        self.brokers[number].stop(signal.SIGKILL)
+
+    def start_broker(self, number):
+        if not self.brokers[number].alive():
+            self._start_broker(number)
+        self._wait_broker(number)
+
+    # ---- questions
+
+    @property
+    def zookeeper_servers(self):
+        return self.zookeeper.connect_string
+
+    def broker_url(self, number):
+        return f"pulsar://{settings.BROKER_ADDRESSES[number]}:{settings.BROKER_PORT}"
+
+    def admin(self, method, path, body=None, broker=None, ok=(200, 204)):
+        """A call of the brokers' admin REST API; the JSON answer, the text, or None."""
+        number = broker or next(n for n, p in self.brokers.items() if p.alive())
+        url = f"http://{settings.BROKER_ADDRESSES[number]}:{settings.BROKER_WEB}{path}"
+        token = tokens.token("admin") if self.options["auth"] else None
+        status, text = web.request(method, url, body, token, seconds=30)
+        if status not in ok:
+            raise LabError(f"{method} {url}: {status} {text[:300]}")
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            return text
+
+    def bundles(self, namespace="public/default"):
+        """Bundle name -> number of the broker that owns it (only owned ones)."""
+        owned = {}
+        for number, address in settings.BROKER_ADDRESSES.items():
+            if not self.brokers[number].alive():
+                continue
+            answer = self.admin("GET", f"/admin/v2/brokers/c1/{address}:{settings.BROKER_WEB}/ownedNamespaces", broker=number)
+            for name in answer:
+                if name.startswith(namespace + "/"):
+                    owned[name.rpartition("/")[2]] = number
+        return owned
+
+    def owner(self, topic):
+        """The number of the broker that serves a topic (which makes one own it)."""
+        found = self.admin("GET", f"/lookup/v2/topic/persistent/{topic}")
+        host = urllib.parse.urlsplit(found["brokerUrl"]).hostname
+        return next(n for n, a in settings.BROKER_ADDRESSES.items() if a == host)
+
+    def bundle(self, topic):
+        return self.admin("GET", f"/lookup/v2/topic/persistent/{topic}/bundle")
+
+    def unload(self, topic, to=None):
+        """Unloads the bundle of a topic, if asked to a broker of our choice."""
+        namespace = topic.rpartition("/")[0]
+        query = f"?destinationBroker={settings.BROKER_ADDRESSES[to]}:{settings.BROKER_WEB}" if to else ""
+        self.admin("PUT", f"/admin/v2/namespaces/{namespace}/{self.bundle(topic)}/unload{query}")
+
+    # ---- the parts
+
+    def _init_metadata(self):
+        done = settings.RUN / "data" / "metadata.done"
+        if done.exists():
+            return
+        first = settings.BROKER_ADDRESSES[1]
+        store = f"zk:{self.zookeeper_servers}"
+        process = Process("metadata")
+        process.start(java.command(
+            "org.apache.pulsar.PulsarClusterMetadataSetup", "--cluster", "c1", "--metadata-store", store,
+            "--configuration-metadata-store", store, "--web-service-url", f"http://{first}:{settings.BROKER_WEB}",
+            "--broker-service-url", f"pulsar://{first}:{settings.BROKER_PORT}", "--initial-num-transaction-coordinators", 2,
+        ))  # fmt: skip
+        if process.wait(60) != 0:
+            raise LabError(f"metadata set-up failed:\n{process.tail()}")
+        done.touch()
+
+    def _start_bookie(self):
+        if self.bookie.alive():
+            return
+        data = settings.RUN / "data" / "bookie"
+        conf = self._write("bookie.conf", {
+            "bookiePort": 3181, "advertisedAddress": settings.BOOKIE_ADDRESS, "allowLoopback": "true",
+            "zkServers": self.zookeeper_servers, "zkLedgersRootPath": "/ledgers", "zkTimeout": 30000,
+            "journalDirectories": data / "journal", "ledgerDirectories": data / "ledgers", "journalSyncData": "false",
+            "journalPreAllocSizeMB": 16, "journalMaxSizeMB": 256, "skipListSizeLimit": 33554432,
+            "nettyMaxFrameSizeBytes": 5253120, "diskUsageThreshold": 0.99, "diskUsageWarnThreshold": 0.98,
+            "httpServerEnabled": "false", "gcWaitTime": 300000,
+            "statsProviderClass": "org.apache.bookkeeper.stats.NullStatsProvider",
+        })  # fmt: skip
+        self.bookie.start(java.command("org.apache.bookkeeper.server.Main", "--conf", conf, heap="256m", direct="256m"))
+        self.bookie.wait_ready(60, lambda: web.reachable(settings.BOOKIE_ADDRESS, 3181))
+
+    def _start_broker(self, number):
+        address = settings.BROKER_ADDRESSES[number]
+        manager = "extensions.ExtensibleLoadManagerImpl" if self.options["extensible"] else "impl.ModularLoadManagerImpl"
+        store = f"zk:{self.zookeeper_servers}"
+        internal, gateway = f"pulsar://{address}:{settings.BROKER_PORT}", f"pulsar://{address}:{settings.BROKER_GATEWAY_PORT}"
+        lines = {
+            "clusterName": "c1", "metadataStoreUrl": store, "configurationMetadataStoreUrl": store,
+            "metadataStoreSessionTimeoutMillis": 6000, "bindAddress": address, "advertisedAddress": address, "brokerServicePort": settings.BROKER_PORT,
+            "webServicePort": settings.BROKER_WEB,
+            # a second listener under a name of its own: what a client gets that asks for it
+            "bindAddresses": f"gateway:{gateway}", "internalListenerName": "internal",
+            "advertisedListeners": f"internal:{internal},gateway:{gateway}",
+            "haProxyProtocolEnabled": "true",  # a PROXY header is accepted, not demanded
+            "managedLedgerDefaultEnsembleSize": 1, "managedLedgerDefaultWriteQuorum": 1, "managedLedgerDefaultAckQuorum": 1,
+            "managedLedgerCacheSizeMB": 64, "defaultNumberOfNamespaceBundles": 4,
+            "loadManagerClassName": f"org.apache.pulsar.broker.loadbalance.{manager}",
+            "loadBalancerAutoBundleSplitEnabled": "false", "loadBalancerSheddingEnabled": "false",
+            "transactionCoordinatorEnabled": "true", "systemTopicEnabled": "true", "topicLevelPoliciesEnabled": "true",
+            "acknowledgmentAtBatchIndexLevelEnabled": "true", "brokerDeleteInactiveTopicsEnabled": "false",
+            "functionsWorkerEnabled": "false", "webSocketServiceEnabled": "false", "numIOThreads": 2, "numHttpServerThreads": 8,
+            "numOrderedExecutorThreads": 2, "numWorkerThreadsForNonPersistentTopic": 2, "bookkeeperNumberOfChannelsPerBookie": 2,
+        }  # fmt: skip
+        if self.options["extensible"]:
+            lines["loadBalancerTransferEnabled"] = "true"
+        if self.options["auth"]:
+            lines |= {
+                "authenticationEnabled": "true", "authorizationEnabled": "true", "authenticationRefreshCheckSeconds": 1,
+                "authenticationProviders": "org.apache.pulsar.broker.authentication.AuthenticationProviderToken",
+                "tokenSecretKey": f"file://{tokens.key_file()}", "superUserRoles": "admin,broker,client,anonymous",
+                "anonymousUserRole": "anonymous",  # who brings no token may do all: one cluster serves both kinds of test
+                "brokerClientAuthenticationPlugin": "org.apache.pulsar.client.impl.auth.AuthenticationToken",
+                "brokerClientAuthenticationParameters": f"token:{tokens.token('broker')}",
+            }  # fmt: skip
+        conf = self._write(f"broker{number}.conf", lines)
+        self.brokers[number].start(
+            java.command("org.apache.pulsar.PulsarBrokerStarter", "--broker-conf", conf, heap="512m", direct="512m")
+        )
+
+    def _wait_broker(self, number):
+        address = settings.BROKER_ADDRESSES[number]
+        token = tokens.token("admin") if self.options["auth"] else None
+
+        def ready():
+            try:
+                url = f"http://{address}:{settings.BROKER_WEB}/admin/v2/brokers/ready"
+                return web.request("GET", url, token=token, seconds=5)[0] == 200 and web.reachable(address, settings.BROKER_PORT)
+            except OSError:
+                return False
+
+        self.brokers[number].wait_ready(120, ready)
+
+    def start_java_proxy(self):
+        """The stock Java proxy on the gate address: what penstock is compared with."""
+        store = f"zk:{self.zookeeper_servers}"
+        conf = self._write("java-proxy.conf", {
+            "clusterName": "c1", "metadataStoreUrl": store, "configurationMetadataStoreUrl": store,
+            "bindAddress": settings.GATE_ADDRESS, "advertisedAddress": settings.GATE_ADDRESS, "servicePort": 6650,
+            "webServicePort": 8080, "brokerProxyAllowedTargetPorts": "6650,6651,6652",
+        })  # fmt: skip
+        self.java_proxy.start(
+            java.command("org.apache.pulsar.proxy.server.ProxyServiceStarter", "--config", conf, heap="256m", direct="256m")
+        )
+        self.java_proxy.wait_ready(60, lambda: web.reachable(settings.GATE_ADDRESS, 6650))
+
+    def _write(self, name, lines):
+        file = settings.RUN / "conf" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+        return file
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("verb")
+    parser.add_argument("words", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    verb, words = arguments.verb, arguments.words
+
+    if verb == "up":
+        options = argparse.ArgumentParser()
+        options.add_argument("--auth", action="store_true")
+        options.add_argument("--extensible", action="store_true")
+        options.add_argument("--zookeepers", type=int, choices=(1, 3), default=1)
+        began = time.monotonic()
+        cluster = Cluster(**vars(options.parse_args(words)))
+        cluster.up(say=lambda text: print(f"{time.monotonic() - began:5.1f} s  {text} ...", flush=True))
+        print(f"{time.monotonic() - began:5.1f} s  up: {settings.RUN}")
+        return 0
+    cluster = Cluster()
+    if verb in ("down", "wipe"):
+        getattr(cluster, verb)()
+    elif verb == "broker-kill":
+        cluster.kill_broker(int(words[0]))
+    elif verb == "broker-start":
+        cluster.start_broker(int(words[0]))
+    elif verb == "zk-stop":
+        cluster.zookeeper.stop()
+    elif verb == "zk-start":
+        cluster.zookeeper.start()
+    elif verb == "java-proxy-start":
+        cluster.start_java_proxy()
+    elif verb == "java-proxy-stop":
+        cluster.java_proxy.stop()
+    elif verb in ("in", "out") and words:
+        side = settings.BROKER_SIDE if verb == "in" else settings.CLIENT_SIDE
+        line = netns.exec_in(side, words)
+        os.execvp(line[0], line)
+    elif verb == "token" and words:
+        print(tokens.token(words[0], float(words[1]) if len(words) > 1 else None))
+    elif verb == "status":
+        for process in (*cluster.zookeeper.servers, cluster.bookie, *cluster.brokers.values(), cluster.java_proxy):
+            print(f"{process.name:12} {process.pid or 'not running'}")
+    else:
+        parser.error(f"no such verb: {verb}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as error:
+        sys.exit(f"cluster: {error}")

@@ -1,0 +1,84 @@
+#!/bin/sh
+# deps.sh GROUP...: installs what a fresh Debian 12 with only make and git lacks, and does nothing, quickly, when all is there.
+# Groups: build (compiler, libraries, linters)   lab (JDK, Pulsar jars, Python clients)   bench (HAProxy, nginx)
+# Downloads are kept outside the tree, in $PENSTOCK_CACHE (default: ~/.cache/penstock), see also paths.sh.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/paths.sh"
+
+packages_of() {
+    case $1 in
+    build) echo gcc make pkg-config liburing-dev libzookeeper-mt-dev libyaml-dev libjansson-dev libmicrohttpd-dev \
+        libc-ares-dev libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev zlib1g-dev \
+        clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 universal-ctags gawk python3 ;;
+    lab) echo python3 python3-venv openjdk-17-jdk-headless maven iproute2 openssl curl procps strace haproxy ca-certificates ;;
+    bench) echo haproxy nginx-light libnginx-mod-stream python3 procps util-linux ;;
+    *) echo "deps.sh: no group '$1'; there are: build lab bench" >&2; exit 2 ;;
+    esac
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else echo "deps.sh: neither root nor sudo. As root, please run:  $*" >&2; exit 1; fi
+}
+
+missing_of() {
+    dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null |
+        awk -v want="$*" '$1 == "ii" { have[$2] = 1 } END { n = split(want, w); for (i = 1; i <= n; i++) if (!have[w[i]]) print w[i] }'
+}
+
+# Debian starts a service when it installs one; here they are only tools. A policy file forbids it while apt runs,
+# unless the machine has a policy of its own.
+install_packages() {
+    policy=/usr/sbin/policy-rc.d
+    made_policy=
+    if [ ! -e $policy ]; then
+        made_policy=1
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+        as_root chmod 755 $policy
+    fi
+    echo "deps.sh: installing $*"
+    log=$PENSTOCK_CACHE/apt.log
+    status=0
+    { as_root apt-get -q update &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"; } \
+        </dev/null >"$log" 2>&1 || status=$?
+    [ -z "$made_policy" ] || as_root rm -f $policy
+    [ $status = 0 ] || { tail -20 "$log" >&2; echo "deps.sh: apt-get could not install: $*" >&2; exit 1; }
+}
+
+# The jars: Maven copies the class path of pom.xml into one folder. The stamp holds the pom it was made from.
+install_jars() {
+    cmp -s "$here/pom.xml" "$JARS/.stamp" && return 0
+    echo "deps.sh: fetching ZooKeeper, BookKeeper and Pulsar (about 230 MB, once) into $JARS"
+    mkdir -p "$JARS.new"
+    rm -rf "$JARS.new"/*
+    mvn -B -q -f "$here/pom.xml" -Dmaven.repo.local="$PENSTOCK_CACHE/m2" dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$JARS.new" >"$PENSTOCK_CACHE/maven.log" 2>&1 ||
+        { tail -20 "$PENSTOCK_CACHE/maven.log" >&2; echo "deps.sh: Maven failed, see $PENSTOCK_CACHE/maven.log" >&2; exit 1; }
+    rm -rf "$JARS"
+    mv "$JARS.new" "$JARS"
+    rm -rf "$PENSTOCK_CACHE/m2" # a second copy of the same jars
+    cp "$here/pom.xml" "$JARS/.stamp"
+}
+
+install_venv() {
+    cmp -s "$here/requirements.txt" "$VENV/.stamp" && return 0
+    echo "deps.sh: making a Python environment in $VENV"
+    rm -rf "$VENV"
+    PATH=/usr/bin:/bin python3 -m venv "$VENV" # Debian's own Python, whatever else is on the PATH
+    "$VENV/bin/pip" -q --disable-pip-version-check install -r "$here/requirements.txt"
+    cp "$here/requirements.txt" "$VENV/.stamp"
+}
+
+[ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench ..." >&2; exit 2; }
+wanted=
+for group in "$@"; do wanted="$wanted $(packages_of "$group")"; done
+# shellcheck disable=SC2086 # words on purpose, here and below
+missing=$(missing_of $wanted)
+mkdir -p "$PENSTOCK_CACHE"
+[ -z "$missing" ] || install_packages $missing
+for group in "$@"; do
+    if [ "$group" = lab ]; then install_jars; install_venv; fi
+done

@@ -1,0 +1,163 @@
+"""One penstock on the broker side: starts it, reads its admin port and its log, and checks that it comes back to rest.
+
+    gate = Penstock("gate").start_proxy(["--zookeeper-servers", ...])      or      .start(config)
+    gate.metrics()("penstock_sessions_in_use")    gate.access(kind="data")    gate.reload()    gate.stop()
+"""
+import itertools
+import json
+import re
+import resource
+import signal
+import time
+
+import settings
+import web
+from processes import LabError, Process, wait_until
+
+_ports = itertools.count(9180)
+_AT_REST = ("penstock_sessions_in_use", "penstock_buffers_in_use", "penstock_pipes_in_use", "penstock_hops_in_use")
+_TROUBLE = re.compile(r"AddressSanitizer|UndefinedBehavior|runtime error:|ThreadSanitizer|reason=bug\b|assertion|panic", re.I)
+
+
+class Metrics:
+    """A scrape. metrics("name", label="x") is the sum of all samples with these labels; 0 if there is none."""
+
+    _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)")
+    _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+    def __init__(self, text):
+        self.samples = []
+        for line in text.splitlines():
+            found = self._LINE.match(line)
+            if found and not line.startswith("#"):
+                self.samples.append((found[1], dict(self._LABEL.findall(found[2] or "")), float(found[3])))
+
+    def __call__(self, name, **labels):
+        return sum(v for n, have, v in self.samples if n == name and labels.items() <= have.items())
+
+    def has(self, name):
+        return any(n == name for n, _, _ in self.samples)
+
+
+class Penstock:
+    def __init__(self, name):
+        self.process = Process(name)
+        self.name = name
+        self.admin = f"127.0.0.1:{next(_ports)}"
+        self.config_file = settings.RUN / "conf" / f"{name}.yaml"
+        self._log_start = 0
+        self._rest_fds = None
+
+    # ---- start and stop
+
+    def start(self, config, ready=True, **how):
+        """`penstock run` with a config given as a dict (JSON is YAML)."""
+        self.write(config)
+        return self._launch(["run", "-c", self.config_file], ready, **how)
+
+    def write(self, config):
+        config = dict(config)
+        config.setdefault("admin", {"listen": self.admin})
+        self.config_file.parent.mkdir(parents=True, exist_ok=True)
+        self.config_file.write_text(json.dumps(config, indent=1) + "\n")
+
+    def start_proxy(self, arguments, ready=True, **how):
+        """`penstock proxy`, the drop-in for `pulsar proxy`."""
+        return self._launch(["proxy", "--admin", self.admin, *arguments], ready, **how)
+
+    def _launch(self, arguments, ready, descriptors=None):
+        if not settings.PENSTOCK.exists():
+            raise LabError(f"no {settings.PENSTOCK}; first: make")
+
+        def limits():
+            if descriptors:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+        self._log_start = self.process.log.stat().st_size if self.process.log.exists() else 0
+        self.process.start([settings.PENSTOCK, *arguments], preexec=limits)
+        if ready:
+            self.process.wait_ready(20, self.is_ready)
+            self._rest_fds = self.metrics()("process_open_fds")
+        return self
+
+    def stop(self, number=signal.SIGTERM, seconds=20):
+        """Asks it to end; the exit status. What it had open is closed by the drain."""
+        if self.process.alive():
+            self.process.send(number)
+        return self.process.wait(seconds)
+
+    def kill(self):
+        self.process.stop(signal.SIGKILL)
+
+    def reload(self):
+        self.process.send(signal.SIGHUP)
+
+    # ---- questions
+
+    def get(self, path):
+        return web.request("GET", f"http://{self.admin}{path}")
+
+    def json(self, path):
+        status, text = self.get(path)
+        if status != 200:
+            raise LabError(f"GET {path}: {status} {text[:200]}")
+        return json.loads(text)
+
+    def metrics(self):
+        status, text = self.get("/metrics")
+        if status != 200:
+            raise LabError(f"GET /metrics: {status}")
+        return Metrics(text)
+
+    def is_ready(self):
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def log(self):
+        """What this run has logged."""
+        with open(self.process.log, errors="replace") as file:
+            file.seek(self._log_start)
+            return file.read()
+
+    def access(self, **want):
+        """The access-log lines of this run as dicts, those that match."""
+        rows = []
+        for line in self.log().splitlines():
+            if " access " in line:
+                row = dict(re.findall(r"(\w+)=(\S+)", line))
+                if all(row.get(key) == str(value) for key, value in want.items()):
+                    rows.append(row)
+        return rows
+
+    def wait_access(self, seconds=5, **want):
+        """The first matching access line, waiting for it."""
+        try:
+            return wait_until(f"an access line with {want}", seconds, lambda: self.access(**want), step=0.03)[0]
+        except LabError as error:
+            last = [line for line in self.log().splitlines() if " access " in line][-5:]
+            raise AssertionError("\n".join([str(error), "the last ones:", *last])) from None
+
+    # ---- rest
+
+    def assert_rest(self, seconds=8):
+        """Everything leased is given back, descriptors are as after the start, and the log holds no trouble."""
+        deadline = time.monotonic() + seconds
+        while True:
+            metrics = self.metrics()
+            left = {name: metrics(name) for name in _AT_REST if metrics(name)}
+            fds = metrics("process_open_fds")
+            if fds > self._rest_fds:
+                left["process_open_fds above rest"] = fds - self._rest_fds
+            if not left:
+                break
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} holds on to {left}; connections: {self.get('/connections')[1][:2000]}")
+            time.sleep(0.1)
+        self.assert_quiet_log()
+
+    def assert_quiet_log(self):
+        trouble = _TROUBLE.search(self.log())
+        if trouble:
+            raise AssertionError(f"{self.name} logged trouble: {self.log()[max(0, trouble.start() - 300):trouble.end() + 700]}")

@@ -1,0 +1,109 @@
+"""Processes the lab started: known by a pid file that also holds the start time, so that never a stranger is killed."""
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import netns
+import settings
+
+
+class LabError(Exception):
+    pass
+
+
+def start_time(pid):
+    """The kernel's start time of a process, or None if it is gone or only a zombie."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def wait_until(what, seconds, condition, step=0.1):
+    """Polls; the condition's true answer is returned. On time-out an error that says what was waited for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise LabError(f"{what}: not within {seconds} s")
+        time.sleep(step)
+
+
+class Process:
+    """One program on the broker side (or on a named side), found again by a later command through its pid file."""
+
+    def __init__(self, name):
+        self.name = name
+        self.pid_file = settings.RUN / "pid" / name
+        self.log = settings.RUN / "log" / name
+        self.child = None
+
+    @property
+    def pid(self):
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            pid, started = self.pid_file.read_text().split()
+            if start_time(pid) == started:
+                return int(pid)
+        return None
+
+    def alive(self):
+        if self.child:
+            self.child.poll()  # reaps
+        return self.pid is not None
+
+    def start(self, argv, side=settings.BROKER_SIDE, env=None, preexec=None, stdin=subprocess.DEVNULL):
+        if self.alive():
+            raise LabError(f"{self.name} is running already")
+        for file in (self.pid_file, self.log):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.log, "ab") as log:
+            self.child = subprocess.Popen(
+                netns.exec_in(side, argv), stdin=stdin, stdout=log, stderr=log, env=env, start_new_session=True, preexec_fn=preexec
+            )
+        self.pid_file.write_text(f"{self.child.pid} {start_time(self.child.pid)}\n")
+
+    def send(self, number):
+        pid = self.pid
+        if pid:
+            os.kill(pid, number)
+
+    def wait(self, seconds):
+        """Waits for the end; the exit status where it is our child, else 0."""
+        wait_until(f"{self.name} (pid {self.pid}) to end", seconds, lambda: not self.alive(), step=0.02)
+        self.pid_file.unlink(missing_ok=True)
+        return self.child.wait() if self.child else 0
+
+    def stop(self, number=signal.SIGTERM, seconds=15):
+        if not self.alive():
+            self.pid_file.unlink(missing_ok=True)
+            return
+        self.send(number)
+        try:
+            self.wait(seconds)
+        except LabError:
+            self.send(signal.SIGKILL)
+            self.wait(10)
+
+    def tail(self, lines=15):
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def wait_ready(self, seconds, condition):
+        """Waits until the program is ready, and says what it printed if it dies or takes too long."""
+
+        def ready_or_dead():
+            if not self.alive():
+                raise LabError(f"{self.name} died at start")
+            return condition()
+
+        try:
+            wait_until(f"{self.name} to be ready", seconds, ready_or_dead)
+        except LabError as error:
+            raise LabError(f"{error}; the end of {self.log}:\n{self.tail()}") from None

@@ -1,0 +1,34 @@
+"""Names, addresses and folders of the lab.
+
+Everything a second lab beside this one must not share hangs on PENSTOCK_LAB: namespaces, run folder. Addresses may be the same,
+because each lab has network namespaces of its own.
+"""
+import os
+import pathlib
+import tempfile
+
+NAME = os.environ.get("PENSTOCK_LAB", "pstk")
+RUN = pathlib.Path(os.environ.get("PENSTOCK_LAB_DIR", f"{tempfile.gettempdir()}/penstock-lab-{NAME}"))
+CACHE = pathlib.Path(
+    os.environ.get("PENSTOCK_CACHE")
+    or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "penstock"
+)
+JARS = CACHE / "jars-pulsar-4.0.8"
+TREE = pathlib.Path(__file__).resolve().parents[2]
+PENSTOCK = pathlib.Path(os.environ.get("PENSTOCK", TREE / "build/release/penstock"))
+
+# The two sides of the one cable: clients here, penstock and the brokers there.
+CLIENT_SIDE, BROKER_SIDE = f"{NAME}-out", f"{NAME}-in"
+CLIENT_ADDRESS, GATE_ADDRESS = "10.77.0.1", "10.77.0.2"
+OPEN_ADDRESS = "10.77.0.3"  # a second address of the broker side that is no loopback
+NOBODY_ADDRESS = "10.77.0.99"  # on the cable, but nobody answers: a connect there hangs
+
+# Loopback addresses of the broker side. For a client the same numbers are its own loopback, where the trap listens.
+DNS_ADDRESS = "127.77.0.53"
+ZOOKEEPER_ADDRESSES = ["127.77.0.2", "127.77.0.4", "127.77.0.5"]
+BOOKIE_ADDRESS = "127.77.0.3"
+BROKER_ADDRESSES = {1: "127.77.0.11", 2: "127.77.0.12"}
+BROKER_PORT, BROKER_TLS_PORT, BROKER_GATEWAY_PORT, BROKER_WEB = 6650, 6651, 6652, 8080
+ZOOKEEPER_PORT = 2181
+
+TRAPPED = [(a, p) for a in BROKER_ADDRESSES.values() for p in (BROKER_PORT, BROKER_TLS_PORT, BROKER_GATEWAY_PORT, BROKER_WEB)]

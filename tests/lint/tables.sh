@@ -1,0 +1,54 @@
+#!/bin/sh
+# What is printed from the tables is what stands in the tree, and docs/METRICS.md names exactly the
+# metrics that exist.  usage: tables.sh PENSTOCK
+set -u
+penstock=$(realpath "${1:-build/release/penstock}")
+cd "$(dirname "$0")/../.." || exit 1
+failed=0
+
+same() {
+    if ! "$penstock" docs "$1" | diff -u "$2" - >/tmp/penstock-tables.$$ 2>&1; then
+        head -20 /tmp/penstock-tables.$$
+        printf '%s is not what the tables say: run make docs\n' "$2"
+        failed=1
+    fi
+    rm -f /tmp/penstock-tables.$$
+}
+
+same options docs/OPTIONS.md
+same metrics docs/METRICS.md
+same yaml conf/penstock.yaml
+
+# Names in the sources: rows of stat.def, and texts of src/control/admin. A histogram's
+# _bucket, _sum and _count belong to its name.
+exists=$({
+    grep -oE '"(penstock|pulsar_proxy)_[a-z_]+"' include/penstock/base/stat.def
+    grep -rohE '"(penstock|pulsar_proxy|process)_[a-z_]+' src/control/admin
+} | tr -d '"' | sed -E 's/_(bucket|sum|count)$//' | sort -u)
+documented=$(grep -oE '^\| `(penstock|pulsar_proxy|process)_[a-z_]+`' docs/METRICS.md |
+    tr -d '|` ' | sort -u)
+difference=$(printf '%s\n---\n%s\n' "$exists" "$documented" | awk '
+    $0 == "---" { second = 1; next }
+    !second { exists[$0] = 1 }
+    second { documented[$0] = 1 }
+    END {
+        for (name in exists)
+            if (!(name in documented))
+                print name " is not in docs/METRICS.md: add it to src/cli/cli_docs.c"
+        for (name in documented)
+            if (!(name in exists))
+                print name " of docs/METRICS.md does not exist: remove it from src/cli/cli_docs.c"
+    }')
+if [ -n "$difference" ]; then
+    printf '%s\n' "$difference"
+    failed=1
+fi
+
+# Configurations in the tree are valid.
+for file in conf/*.yaml; do
+    if ! "$penstock" check -q -c "$file" >/dev/null 2>&1; then
+        "$penstock" check -q -c "$file"
+        failed=1
+    fi
+done
+exit $failed

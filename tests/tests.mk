@@ -1,0 +1,29 @@
+# Test targets; included by the Makefile.
+
+##@ Tests
+UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(B)/tests/unit/%)
+UNIT_WANTED := $(if $(T),$(T:%=$(B)/tests/unit/test_%),$(UNIT_BINS))
+
+# A unit test links the whole library: what it does not use the linker drops.
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka -lprotobuf-c
+
+.PHONY: unit
+unit: $(UNIT_WANTED) ## unit tests (BUILD=asan for sanitizers, T="names" for some)
+	$(Q)tests/unit/run.sh $^
+
+-include tests/unit/unit.mk
+-include tests/lint/lint.mk
+-include tests/sim/sim.mk
+
+.PHONY: e2e
+e2e: all ## end-to-end tests against real servers (K=expression picks some)
+	$(Q)tests/e2e/run.sh $(if $(K),-k "$(K)")
+
+# One target so that one command says everything; each part stops the run when it fails.
+.PHONY: check
+check: ## install what is needed, pass all tests; one closing line
+	$(Q)tests/lab/deps.sh build lab bench
+	$(Q)tests/check.sh

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * stat, close, err, rng, clock and cpu: tables without holes, and the small functions.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include <penstock/base/clock.h>
+#include <penstock/base/cpu.h>
+#include <penstock/base/err.h>
+#include <penstock/base/rng.h>
+#include <penstock/base/stat.h>
+
+static void test_tables(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < STAT_COUNT; i++) {
+		assert_non_null(stat_rows[i].metric);
+		assert_true(span_starts(span_str(stat_rows[i].metric), "penstock_"));
+		assert_true(strcmp(stat_rows[i].type, "counter") == 0 ||
+			    strcmp(stat_rows[i].type, "gauge") == 0);
+		assert_true(strlen(stat_rows[i].help) > 0);
+	}
+	for (size_t i = 0; i < CLOSE_COUNT; i++) {
+		assert_non_null(close_rows[i].name);
+		assert_true(strlen(close_rows[i].text) > 0);
+		assert_true(strchr("-CScsPRDKLI", close_rows[i].who) != NULL);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(close_rows[i].name, close_rows[k].name);
+	}
+}
+
+static void test_counts(void **state)
+{
+	(void)state;
+	static struct stat_block block;
+	stat_add(&block, STAT_DIALS, 5);
+	stat_add(&block, STAT_UNROUTED, 2);
+	stat_sub(&block, STAT_UNROUTED, 1);
+	assert_int_equal(stat_get(&block, STAT_DIALS), 5);
+	assert_int_equal(stat_get(&block, STAT_UNROUTED), 1);
+	static const struct {
+		uint64_t ns;
+		uint32_t bucket;
+	} rows[] = { { 0, 0 },	      { 1, 0 },	       { 1000, 0 },
+		     { 1001, 1 },     { 2000, 1 },     { 2001, 2 },
+		     { 1024000, 10 }, { 1024001, 11 }, { UINT64_MAX, STAT_BUCKETS - 1 } };
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint64_t before = block.dial_us[rows[i].bucket];
+		stat_dial(&block, rows[i].ns);
+		assert_int_equal(block.dial_us[rows[i].bucket], before + 1);
+	}
+}
+
+static void test_err(void **state)
+{
+	(void)state;
+	assert_string_equal(err_text(-ECONNREFUSED), "Connection refused");
+	assert_string_equal(err_text(ECONNREFUSED), "Connection refused");
+	assert_non_null(err_text(-99999));
+	assert_non_null(err_text(INT_MIN));
+	assert_non_null(err_text(0));
+}
+
+static void test_rng(void **state)
+{
+	(void)state;
+	struct rng rng, other;
+	rng_seed(&rng, 0);
+	assert_true(rng_next(&rng) == 0xe220a8397b1dcdafu); /* SplitMix64's vectors for seed 0 */
+	assert_true(rng_next(&rng) == 0x6e789e6aa1b965f4u);
+	uint32_t seen[7] = { 0 };
+	for (uint32_t i = 0; i < 7000; i++)
+		seen[rng_below(&rng, 7)]++;
+	for (size_t i = 0; i < COUNT_OF(seen); i++)
+		assert_in_range(seen[i], 800, 1200);
+	assert_int_equal(rng_below(&rng, 1), 0);
+	rng_init(&rng);
+	rng_init(&other);
+	assert_true(rng_next(&rng) != rng_next(&other));
+}
+
+static void test_clock(void **state)
+{
+	(void)state;
+	uint64_t a = clock_now_ns(), b = clock_now_ns();
+	assert_true(a != 0 && b >= a);
+	assert_true(clock_wall_us() > 1700000000ull * 1000000);
+}
+
+static void test_cpu(void **state)
+{
+	(void)state;
+	struct cpu_list list;
+	assert_int_equal(cpu_available(&list), 0);
+	assert_true(list.count > 0);
+	uint16_t first = list.cpu[0];
+	assert_int_equal(cpu_pin(first), 0);
+	assert_int_equal(cpu_available(&list), 0);
+	assert_int_equal(list.count, 1);
+	assert_true(cpu_parse("2-5,8", &list));
+	static const uint16_t want[] = { 2, 3, 4, 5, 8 };
+	assert_int_equal(list.count, COUNT_OF(want));
+	assert_memory_equal(list.cpu, want, sizeof(want));
+	assert_true(cpu_parse("0-1023", &list));
+	assert_int_equal(list.count, CPU_MAX);
+	static const char *const bad[] = {
+		"",	 ",",	"1,",	 ",1",	   "a",
+		"1-",	 "-1",	"5-2",	 "1024",   "1,1",
+		"0-3,2", "1 2", "1-2-3", "0-1024", "99999999999999999999"
+	};
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		if (cpu_parse(bad[i], &list))
+			fail_msg("%s", bad[i]);
+	}
+	assert_true(cpu_pin(CPU_MAX - 1) < 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tables), cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_err),    cmocka_unit_test(test_rng),
+		cmocka_unit_test(test_clock),  cmocka_unit_test(test_cpu),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

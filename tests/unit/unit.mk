@@ -1,0 +1,34 @@
+# How some unit tests are linked; included by tests/tests.mk.
+#
+# The tests of base, wire, route and mail link only these modules: they prove that nothing above is
+# needed, they build while something above does not, and test_mail brings its own uring_wake.
+
+CORE_TESTS := addr log pool queue route route_topic span stat timer wire_proxy wire_pulsar
+CORE_OBJS := $(filter $(B)/src/base/% $(B)/src/wire/% $(B)/src/route/%,$(OBJS))
+
+$(CORE_TESTS:%=$(B)/tests/unit/test_%): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lz -lcmocka -lprotobuf-c
+
+$(B)/tests/unit/test_mail: $(B)/tests/unit/test_mail.o $(CORE_OBJS) \
+		$(filter $(B)/src/mail/%,$(OBJS))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lcmocka
+
+# The messages of Pulsar as protobuf-c encodes them: an oracle for src/wire, which does without.
+PULSAR_PB := $(B)/tests/unit/pulsar_subset.pb-c
+
+$(PULSAR_PB).c: tests/unit/pulsar_subset.proto
+	$(call say,PROTO,$@)
+	@mkdir -p $(@D)
+	$(Q)protoc-c --c_out=$(@D) --proto_path=tests/unit $<
+
+$(PULSAR_PB).h: $(PULSAR_PB).c
+
+$(PULSAR_PB).o: $(PULSAR_PB).c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -w -c -o $@ $<
+
+$(B)/tests/unit/test_wire_pulsar.o: ALL_CFLAGS += -isystem $(B)/tests/unit
+$(B)/tests/unit/test_wire_pulsar.o: $(PULSAR_PB).h
+$(B)/tests/unit/test_wire_pulsar: $(PULSAR_PB).o
