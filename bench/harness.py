@@ -233,6 +233,8 @@ class Sinks:
 
     def __init__(self, processes, machine, names):
         self.to = {}
+        self.running = []
+        self.processes = processes
         for mode in ("echo", "discard"):
             command = [LOAD, "sink", mode]
             for number, name in enumerate(names, 1):
@@ -241,8 +243,24 @@ class Sinks:
                 self.to[name, mode] = f"{host}:{port}"
                 command += ["--listen", f"{host}:{port}"]
             process = processes.start(f"sink-{mode}", command, machine.load_cpu)
+            self.running.append(process)
             host, port = self.to[names[-1], mode].split(":")
             wait_for_port(process, host, int(port), processes)
+
+
+    def check(self):
+        """A dead sink would look like a fault of every contender."""
+        for process in self.running:
+            if process.poll() is not None:
+                raise BenchError("a sink: " + last_words(process, self.processes))
+
+
+def last_words(process, processes):
+    """How a process that has died did so."""
+    status = process.wait()
+    how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    log = processes.log_of(process).strip().split("\n")
+    return f"the process has died ({how}) {' | '.join(log[-3:])}".rstrip()
 
 
 class Contender:
@@ -265,6 +283,9 @@ class Contender:
 
     def wait_ready(self):
         pass
+
+    def last_words(self):
+        return last_words(self.process, self.processes)
 
     def version(self):
         return self.name
@@ -306,6 +327,8 @@ class Haproxy(Contender):
 
 
 class Penstock(Contender):
+    binary = PENSTOCK
+
     def config(self):
         self.admin_port = getattr(self, "admin_port", None) or free_port()
         lines = ["listeners:"]
@@ -318,8 +341,8 @@ class Penstock(Contender):
         return "\n".join(lines) + "\n"
 
     def command(self):
-        path = self.processes.write(f"penstock-{self.connections}.yaml", self.config())
-        return [PENSTOCK, "run", "-c", path]
+        path = self.processes.write(f"{self.name}-{self.connections}.yaml", self.config())
+        return [self.binary, "run", "-c", path]
 
     def wait_ready(self):
         wait_ready(self.process, self.admin_port, self.processes)
@@ -328,11 +351,17 @@ class Penstock(Contender):
         return http_get("127.0.0.1", self.admin_port, "/metrics")[1]
 
     def version(self):
-        return first_line([PENSTOCK, "version"])
+        return first_line([self.binary, "version"])
+
+
+class OtherPenstock(Penstock):
+    """A second build, for before-and-after figures; quick.py --other says where it is."""
+    binary = None
 
 
 CONTENDERS = {
     "penstock": Penstock,
+    "penstock-other": OtherPenstock,
     "bare-copy-epoll": Bare,
     "bare-copy-uring": Bare,
     "bare-splice-epoll": Bare,
@@ -352,9 +381,14 @@ def first_line(command):
 
 
 def why_missing(name):
-    """None, or why this contender cannot run here and what to do about it."""
+    """None, or why this contender cannot run here and what to do about it; "" if nobody asked."""
     if name == "penstock" and not os.access(PENSTOCK, os.X_OK):
         return "penstock is not built: run `make`"
+    if name == "penstock-other":
+        if OtherPenstock.binary is None:
+            return ""
+        if not os.access(OtherPenstock.binary, os.X_OK):
+            return f"{OtherPenstock.binary} is not a program"
     if name.startswith("bare-") and not os.access(BARE, os.X_OK):
         return "bare is not built: run `make bench-tools`"
     if name.startswith("haproxy") and shutil.which("haproxy") is None:

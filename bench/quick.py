@@ -25,6 +25,7 @@ import time
 import harness
 import stats
 
+OTHER = "penstock-other"
 LIMIT_RATIO = 1.25
 LIMIT_IDLE_KIB = 1.0
 SURVEY_PASSES = 2
@@ -73,23 +74,29 @@ class Results:
         self.subject = subject
         self.runs = []
         self.costs = {}         # (cell, contender) -> {round: cost}
-        self.failures = {}      # (cell, contender) -> reason
+        self.failures = {}      # (cell, contender) -> (round, reason)
+        self.trouble = None     # what ended the run early
         self.discarded = 0
 
     def add(self, cell, name, number, result):
         self.runs.append({"cell": cell.name, "contender": name, "round": number, **result})
         if "failed" in result:
-            self.failures[cell.name, name] = result["failed"]
+            self.fail(cell, name, number, result["failed"])
         elif result["work"][cell.work] == 0:
-            self.failures[cell.name, name] = "no work was done"
+            self.fail(cell, name, number, "no work was done")
         else:
             self.costs.setdefault((cell.name, name), {})[number] = cell.cost(result)
 
-    def discard(self, cell, number):
+    def fail(self, cell, name, number, reason):
+        self.failures[cell.name, name] = (number, reason)
+
+    def discard(self, cell, number, why):
         self.discarded += 1
+        self.failures = {key: failure for key, failure in self.failures.items()
+                         if key[0] != cell.name or failure[0] != number}
         for run in self.runs:
             if run["cell"] == cell.name and run["round"] == number:
-                run["discarded"] = "stolen CPU"
+                run["discarded"] = why
         for (cell_name, _), costs in self.costs.items():
             if cell_name == cell.name:
                 costs.pop(number, None)
@@ -124,7 +131,7 @@ def haproxy_names(names, subject):
 
 def finalists(results, cell, names):
     subject = results.subject
-    chosen = {subject}
+    chosen = {subject, OTHER}
     chosen.update(results.ranked(cell, bare_names(names, subject))[:2])
     chosen.update(results.ranked(cell, haproxy_names(names, subject))[:1])
     return [name for name in names if name in chosen]
@@ -156,14 +163,13 @@ def measure_round(cell, number, running, names, results, machine):
     for name in order:
         contender = running[name]
         if contender.process.poll() is not None:
-            last = contender.processes.log_of(contender.process).strip().split("\n")[-1]
-            results.failures[cell.name, name] = f"the process has died: {last}"
+            results.fail(cell, name, number, contender.last_words())
             continue
         results.add(cell, name, number, harness.run_load(
             cell.mode, contender.at[cell.sink], contender.pid, cell.connections, cell.size,
             RUN_SECONDS))
     if stolen.too_much():
-        results.discard(cell, number)
+        results.discard(cell, number, "stolen CPU")
 
 
 def measure_cells(cells, names, results, machine, clock, rounds):
@@ -186,6 +192,14 @@ def measure_cells(cells, names, results, machine, clock, rounds):
                 say(f"\r\x1b[Kpass {number}, {cell.name} ({index}/{len(cells)}), "
                     f"{len(who)} contenders, {clock.text()}", end="" if sys.stderr.isatty() else "\n")
                 measure_round(cell, number, running, who, results, machine)
+                if any(process.poll() is not None for process in sinks.running):
+                    results.discard(cell, number, "the sink had died")
+                    sinks.check()
+                if running[results.subject].process.poll() is not None:
+                    results.fail(cell, results.subject, number,
+                                 running[results.subject].last_words())
+                    say("\nthe subject has died: the rest is not measured")
+                    return
             took = time.monotonic() - began
             own = processes.cpu_seconds() + own_seconds() - own
             foreign.append(max(0.0, (machine.ticks()[0] - busy) / os.sysconf("SC_CLK_TCK") - own)
@@ -300,6 +314,16 @@ def print_cells(cells, names, results):
     return passed
 
 
+def print_other(cells, results):
+    """Before and after: the subject beside another build of penstock."""
+    print(f"\n{results.subject} / {OTHER}, paired: median, 95 % interval, pairs")
+    for cell in cells:
+        found = results.compare(cell, [OTHER])
+        if found:
+            _, ratio, low, high, pairs = found
+            print(f"  {cell.name:<20}{ratio:.3f}  {low:.3f}-{high:.3f}  {pairs}")
+
+
 def print_rates(cells, names, results):
     """How fast each went: a proxy can be cheap and slow at once, so both are shown."""
     print("\nachieved rate (median): GB/s, thousand round trips or connections per second; "
@@ -348,13 +372,15 @@ def print_idle(rows, subject):
 
 
 def print_trouble(results, partial):
-    for (cell, name), reason in sorted(results.failures.items()):
-        print(f"  failed: {name} in {cell}: {reason}")
+    for (cell, name), (number, reason) in sorted(results.failures.items()):
+        print(f"  failed: {name} in {cell}, round {number}: {reason}")
     if results.discarded:
-        print(f"  {results.discarded} rounds thrown away: more than 1 % stolen CPU")
+        print(f"  {results.discarded} rounds thrown away, mostly for stolen CPU")
     foreign = getattr(results, "foreign_share", 0.0)
     if foreign > 0.03:
         print(f"  other programs used {foreign:.0%} of the two cores: a smoke test, no measurement")
+    if results.trouble:
+        print(f"  ended early: {results.trouble}: partial results")
     if partial:
         print("  interrupted: partial results")
 
@@ -368,6 +394,8 @@ def parse_arguments():
                         help="total time (default %(default)s)")
     parser.add_argument("--subject", default="penstock", choices=list(harness.CONTENDERS),
                         help="who is judged (default %(default)s)")
+    parser.add_argument("--other", metavar="PROGRAM",
+                        help="another build of penstock, measured beside it and compared")
     parser.add_argument("--json", metavar="FILE", help="write every run there")
     parser.add_argument("--proxy-cpu", type=int, help="default: the last one allowed")
     parser.add_argument("--load-cpu", type=int, help="default: the first one allowed")
@@ -380,7 +408,7 @@ def choose_contenders(subject):
         missing = why_missing_or_unwanted(name, subject)
         if missing is None:
             names.append(name)
-        elif name in (subject, "bare-copy-epoll"):
+        elif name in (subject, OTHER, "bare-copy-epoll") and missing:
             raise harness.BenchError(missing)
         elif missing:
             say(f"SKIPPED {name}: {missing}")
@@ -397,7 +425,9 @@ def choose_cells(only):
     cells = all_cells()
     if not only:
         return cells, True
-    chosen = [cell for cell in cells if any(cell.name.startswith(word) for word in only)]
+    exact = {cell.name for cell in cells}
+    chosen = [cell for cell in cells if cell.name in only
+              or any(cell.name.startswith(word) for word in only if word not in exact)]
     idle = "idle" in only
     if not chosen and not idle:
         raise harness.BenchError("no such cell; there are: idle, "
@@ -409,7 +439,7 @@ def write_json(path, machine, names, results, idle, partial):
     report = {"machine": machine.describe(), "contenders": names, "subject": results.subject,
               "versions": getattr(results, "versions", {}),
               "configs": getattr(results, "configs", {}), "run_seconds": RUN_SECONDS,
-              "partial": partial, "discarded_rounds": results.discarded,
+              "partial": partial or results.trouble is not None, "discarded_rounds": results.discarded,
               "foreign_cpu_share": getattr(results, "foreign_share", None),
               "idle": idle, "runs": results.runs}
     with open(path, "w", encoding="utf-8") as out:
@@ -419,6 +449,7 @@ def write_json(path, machine, names, results, idle, partial):
 def main():
     arguments = parse_arguments()
     clock = Clock(arguments.budget)
+    harness.OtherPenstock.binary = arguments.other
     names = choose_contenders(arguments.subject)
     cells, with_idle = choose_cells(arguments.only)
     machine = harness.Machine(arguments.proxy_cpu, arguments.load_cpu)
@@ -433,9 +464,15 @@ def main():
     except KeyboardInterrupt:
         partial = True
         say("")
+    except harness.BenchError as problem:
+        if not results.runs:
+            raise
+        results.trouble = str(problem)
     passed = True
     if results.runs:
         passed = print_cells(cells, names, results)
+        if OTHER in names:
+            print_other(cells, results)
         print_rates(cells, names, results)
     if idle:
         passed = print_idle(idle, arguments.subject) and passed
@@ -444,6 +481,8 @@ def main():
         write_json(arguments.json, machine, names, results, idle, partial)
     if partial:
         return 130
+    if results.trouble:
+        return 2
     print(f"bench-quick: {'PASS' if passed else 'FAIL'}")
     return 0 if passed else 1
 

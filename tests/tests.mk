@@ -27,3 +27,4 @@ e2e: all ## end-to-end tests against real servers (K=expression picks some)
 check: ## install what is needed, pass all tests; one closing line
 	$(Q)tests/lab/deps.sh build lab bench
 	$(Q)tests/check.sh
+-include tests/fuzz/fuzz.mk

@@ -13,8 +13,8 @@
 
 #include <penstock/config.h>
 
-#define CLI_REPEAT_MAX  64 /* --ignore, --set */
-#define CLI_SET_MAX     256
+#define CLI_REPEAT_MAX	64 /* --ignore, --set */
+#define CLI_SET_MAX	256
 #define CLI_CONFIG_FILE "/etc/penstock/penstock.yaml"
 
 enum cli_exit { CLI_FINE = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_CONFIG = 78 };
@@ -23,10 +23,11 @@ enum cli_command { CLI_RUN, CLI_PROXY, CLI_CHECK, CLI_VERSION, CLI_HELP, CLI_DOC
 
 struct cli {
 	enum cli_command command;
-	enum cli_command topic;  /* of CLI_HELP; CLI_HELP itself: the overview */
+	enum cli_command topic;	 /* of CLI_HELP; CLI_HELP itself: the overview */
 	const char *config_path; /* run, check */
 	struct config_proxy_args proxy;
-	bool is_proxy; /* the configuration is that of `penstock proxy` (proxy, check of proxy --dump) */
+	bool is_proxy; /* the configuration is that of `penstock proxy` (proxy, check of proxy
+			  --dump) */
 	bool is_dump, is_quiet;
 	const char *docs; /* options, metrics or yaml */
 

@@ -17,7 +17,7 @@
 
 #define CONFIG_CLUSTERS_MAX  64
 #define CONFIG_LISTENERS_MAX 32
-#define CONFIG_OFF           UINT64_MAX /* "off" where a number or a duration is expected */
+#define CONFIG_OFF	     UINT64_MAX /* "off" where a number or a duration is expected */
 
 enum config_lookup { CONFIG_LOOKUP_RELAY, CONFIG_LOOKUP_DIRECT };
 enum config_send_proxy { CONFIG_SEND_PROXY_OFF, CONFIG_SEND_PROXY_V1, CONFIG_SEND_PROXY_V2 };
@@ -85,21 +85,22 @@ struct config {
 	uint32_t listener_count;
 
 	struct {
-		struct config_names hosts; /* "name", "*.suffix" as in certificates, "**.suffix", "*" */
+		struct config_names
+			hosts; /* "name", "*.suffix" as in certificates, "**.suffix", "*" */
 		struct config_cidrs networks;
 		struct config_ports ports;
 	} egress;
 
 	struct {
-		uint64_t connections; /* of the process; config_budget_fit may lower it */
+		uint64_t connections;	    /* of the process; config_budget_fit may lower it */
 		uint64_t connections_asked; /* as the operator wrote it */
-		uint64_t per_ip;      /* CONFIG_OFF: none */
-		uint64_t unrouted;    /* of one worker */
-		uint64_t lookups;     /* in flight, of the process */
-		uint64_t first_frame; /* bytes, <= 64 KiB */
-		uint64_t pipes;       /* of one worker */
-		uint64_t max_frame;   /* bytes of a whole Pulsar frame before CONNECTED says
-		                       * otherwise: maxMessageSize + 10,240 */
+		uint64_t per_ip;	    /* CONFIG_OFF: none */
+		uint64_t unrouted;	    /* of one worker */
+		uint64_t lookups;	    /* in flight, of the process */
+		uint64_t first_frame;	    /* bytes, <= 64 KiB */
+		uint64_t pipes;		    /* of one worker */
+		uint64_t max_frame;	    /* bytes of a whole Pulsar frame before CONNECTED says
+					     * otherwise: maxMessageSize + 10,240 */
 	} limits;
 
 	struct {
@@ -111,8 +112,8 @@ struct config {
 	} drain;
 
 	struct {
-		uint32_t workers;     /* as resolved: never 0 */
-		struct cpu_list cpus; /* count 0: not pinned */
+		uint32_t workers;      /* as resolved: never 0 */
+		struct cpu_list cpus;  /* count 0: not pinned */
 		uint64_t busy_poll_ns; /* 0: off */
 	} process;
 
@@ -126,7 +127,7 @@ struct config {
 	struct {
 		bool is_on;
 		struct addr listen;
-		const char *status_file;  /* NULL: /status.html answers 404, as in Java */
+		const char *status_file; /* NULL: /status.html answers 404, as in Java */
 		bool has_metrics;
 		const char *cluster_name; /* value of the `cluster` label; NULL: none */
 	} web;
@@ -150,10 +151,10 @@ struct config_errors {
 /* Adds one problem: "file:line:col: what, and what to do". line 0: no position. */
 PRINTF_LIKE(5, 6)
 void config_error(struct config_errors *errors, const char *file, uint32_t line, uint32_t column,
-                  const char *format, ...);
+		  const char *format, ...);
 PRINTF_LIKE(5, 6)
 void config_warn(struct config_errors *errors, const char *file, uint32_t line, uint32_t column,
-                 const char *format, ...);
+		 const char *format, ...);
 
 /* Reads and checks penstock.yaml. NULL if there was any error; all of them are in `errors`. */
 struct config *config_load(const char *path, struct config_errors *errors);
@@ -166,23 +167,24 @@ struct config_override {
 
 /* The command line of `penstock proxy`, in the words of the Java proxy (pulsar.md 3.3). */
 struct config_proxy_args {
-	const char *file;             /* proxy.conf or NULL */
-	const char *zookeeper;        /* -zk */
-	const char *metadata_store;   /* -md: wins over -zk */
-	const char *global_zookeeper; /* -gzk */
+	const char *file;		   /* proxy.conf or NULL */
+	const char *zookeeper;		   /* -zk */
+	const char *metadata_store;	   /* -md: wins over -zk */
+	const char *global_zookeeper;	   /* -gzk */
 	const char *configuration_servers; /* -cs: wins over -gzk */
 	const char *configuration_store;   /* -cms: wins over -cs */
-	const char *bind;             /* --bind HOST:PORT */
-	const char *web;              /* --web HOST:PORT or off */
-	const char *admin;            /* --admin HOST:PORT, unix:PATH or off */
-	const char **ignore;          /* --ignore KEY */
+	const char *bind;		   /* --bind HOST:PORT */
+	const char *web;		   /* --web HOST:PORT or off */
+	const char *admin;		   /* --admin HOST:PORT, unix:PATH or off */
+	const char **ignore;		   /* --ignore KEY */
 	uint32_t ignore_count;
 	const struct config_override *overrides; /* --set path=value */
 	uint32_t override_count;
 };
 
 /* The configuration `penstock proxy` runs with: one cluster, one listener, the web port. */
-struct config *config_load_proxy(const struct config_proxy_args *args, struct config_errors *errors);
+struct config *config_load_proxy(const struct config_proxy_args *args,
+				 struct config_errors *errors);
 
 void config_free(struct config *config);
 

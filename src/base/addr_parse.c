@@ -126,8 +126,8 @@ bool addr_parse_cidr(struct span text, struct cidr *ret_cidr)
 	struct cidr cidr = { .bits = (uint8_t)bits };
 	for (size_t i = 0; i < sizeof(cidr.ip); i++) {
 		size_t kept = bits > 8 * i ? bits - 8 * i : 0;
-		uint8_t mask = kept >= 8 ? 0xff : (uint8_t)(0xff00u >> kept);
-		cidr.ip[i] = addr.ip[i] & mask;
+		uint8_t mask = (uint8_t)(kept >= 8 ? 0xffu : 0xff00u >> kept);
+		cidr.ip[i] = (uint8_t)(addr.ip[i] & mask);
 	}
 	*ret_cidr = cidr;
 	return true;

@@ -61,8 +61,10 @@ const uint32_t config_later_count = COUNT_OF(config_laters);
 
 /* ---- problems -------------------------------------------------------------------------------- */
 
-static void print_problem(FILE *out, const char *kind, const char *file, uint32_t line,
-			  uint32_t column, const char *format, va_list args)
+__attribute__((format(printf, 6, 0))) static void print_problem(FILE *out, const char *kind,
+								const char *file, uint32_t line,
+								uint32_t column, const char *format,
+								va_list args)
 {
 	if (file != NULL && line > 0)
 		fprintf(out, "%s:%u:%u: ", file, line, column);

@@ -72,7 +72,7 @@ static void cluster_check(struct check *check, uint32_t index)
 		      "clusters.%s.lookup: direct "
 		      "needs discovery.zookeeper, where bundle owners are read; write relay",
 		      name);
-	if (has_urls && check->config->egress.hosts.count == 0 &&
+	if (has_urls && !has_zookeeper && check->config->egress.hosts.count == 0 &&
 	    check->config->egress.networks.count == 0 && !cluster->check_active)
 		DOUBT(check, mark,
 		      "clusters.%s.discovery.urls: brokers not in this list are "

@@ -108,7 +108,7 @@ static bool on_ask_rows(void *context, uint32_t worker, uint32_t cursor, struct 
 {
 	struct control *control = context;
 
-	if (control->workers[worker].is_stopped)
+	if (control->workers[worker].is_stopped || control->phase >= CONTROL_STOPPING)
 		return false;
 	struct mail mail = { .kind = MAIL_ROWS_ASK };
 

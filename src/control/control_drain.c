@@ -97,8 +97,8 @@ void control_drain_stop(struct control *control, const char *why)
 	         (unsigned long long)count_sessions(control));
 	if (control->phase < CONTROL_LAME_DUCK)
 		control_notify_send("STOPPING=1\nSTATUS=stopping");
-	move(control, CONTROL_STOPPING, CONTROL_STOP_NS);
 	control_listen_close_all(control);
+	move(control, CONTROL_STOPPING, CONTROL_STOP_NS);
 	control_mail_post_all(control, &mail);
 	control_drain_step(control, clock_now_ns());
 }

@@ -110,7 +110,9 @@ void control_mail_post(struct control *control, uint32_t index, const struct mai
 {
 	struct control_worker *worker = &control->workers[index];
 
-	if (worker->is_stopped)
+	/* After STOP a worker may close its ring at any moment: nothing may wake it any more. */
+	if (worker->is_stopped ||
+	    (control->phase >= CONTROL_STOPPING && mail->kind != MAIL_STOP))
 		return;
 	if (worker->first == NULL &&
 	    mail_send(&control->office->workers[index], control->ring, mail))

@@ -141,6 +141,8 @@ void control_publish_now(struct control *control)
 	uint64_t now_ns = clock_now_ns();
 
 	timer_clear(&control->wheel, &control->publish_timer);
+	if (control->phase >= CONTROL_STOPPING)
+		return; /* a worker may be closing its ring: nothing may wake it any more */
 	control_publish_sweep(control);
 	control->published_ns = now_ns;
 	control->is_changed = false;

@@ -89,12 +89,14 @@ void worker_close(struct worker *worker)
  * session has kept a pointer into it. */
 static void take_route(struct worker *worker)
 {
+	const struct route *old = worker->env.route;
 	struct route *route = mail_take_route(worker->box);
 
 	if (route == NULL)
 		return;
-	worker->route = route;
 	worker->env.route = route;
+	if (old != NULL && old->config != route->config)
+		session_follow_config(&worker->env, old);
 	atomic_store_explicit(&worker->env.stats->acked_version, route->version,
 	                      memory_order_release);
 }

@@ -20,7 +20,6 @@ struct worker_listener {
 struct worker {
 	struct session_env env;
 	struct mail_box *box;
-	struct route *route; /* the snapshot of this turn; freed by control after our next one */
 	struct worker_listener listeners[STAT_LISTENERS_MAX];
 	struct timer accept_timer; /* accepting is paused for want of descriptors */
 	bool is_accept_paused;     /* ... or of room for connections without a route */

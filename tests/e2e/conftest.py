@@ -140,10 +140,13 @@ class _Factory:
 
 
 @pytest.fixture
-def penstock(lab):
+def penstock(lab, request):
     factory = _Factory()
     yield factory
-    factory.end()
+    try:
+        _assert_rest(request, factory.made)
+    finally:
+        factory.end()
 
 
 @pytest.fixture(scope="module")
@@ -200,27 +203,29 @@ def back_to_rest(request, lab):
     for pid in left.values():
         os.kill(pid, signal.SIGKILL)
     assert not left, f"processes left running (killed now): {left}"
+    shared = request.node.funcargs.get("gate"), request.node.funcargs.get("module_penstock")
+    _assert_rest(request, [shared[0]] if shared[0] else [])
+    _assert_rest(request, shared[1].made if shared[1] else [])
     hits, lab.trap.hits[:] = list(lab.trap.hits), []
     assert not hits, f"a broker address has leaked: clients went to {sorted(set(hits))}"
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_call(item):
-    """Right after the body of a test that passed: each penstock it used must be at rest."""
+def pytest_runtest_makereport(item, call):
     outcome = yield
-    if outcome.excinfo is None:
-        used = [item.funcargs[n] for n in ("gate",) if n in item.funcargs]
-        for name in ("penstock", "module_penstock"):
-            if name in item.funcargs:
-                used += item.funcargs[name].made
-        try:
-            for one in used:
-                if one.process.alive():
-                    one.assert_rest()
-                elif one.process.log.exists():
-                    one.assert_quiet_log()
-        except Exception as error:  # noqa: BLE001
-            outcome.force_exception(error)
+    if call.when == "call":
+        item.has_passed = outcome.get_result().passed
+
+
+def _assert_rest(request, penstocks):
+    """After a test that passed: each penstock it used is at rest, and none has logged trouble."""
+    if not getattr(request.node, "has_passed", False):
+        return
+    for one in penstocks:
+        if one.process.alive():
+            one.assert_rest()
+        elif one.process.log.exists():
+            one.assert_quiet_log()
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -159,7 +159,7 @@ def test_not_there_at_start(penstock, fake, zk):
     assert peer.expect(wire.ERROR)[2] == wire.SERVICE_NOT_READY
     zk.servers.start()
     gate.process.wait_ready(15, gate.is_ready)
-    gate._rest_fds = gate.metrics()("process_open_fds")
+    gate.mark_rest()
     wait_urls(gate, [one])
     assert serves(gate, one)
 
@@ -181,7 +181,7 @@ def test_name_not_resolvable_at_start(penstock, fake, zk, lab):
     assert gate.get("/readyz")[0] == 503
     lab.names.table["zk.names.test"] = zk.servers.addresses[0]
     gate.process.wait_ready(20, gate.is_ready)
-    gate._rest_fds = gate.metrics()("process_open_fds")
+    gate.mark_rest()
     assert serves(gate, one)
 
 

@@ -3,8 +3,11 @@
     gate = Penstock("gate").start_proxy(["--zookeeper-servers", ...])      or      .start(config)
     gate.metrics()("penstock_sessions_in_use")    gate.access(kind="data")    gate.reload()    gate.stop()
 """
+import contextlib
 import itertools
 import json
+import os
+import pathlib
 import re
 import resource
 import signal
@@ -15,6 +18,7 @@ import web
 from processes import LabError, Process, wait_until
 
 _ports = itertools.count(9180)
+PIPES_KEPT = 64  # empty pipes a worker may keep for the next stream (limits.pipes)
 _AT_REST = ("penstock_sessions_in_use", "penstock_buffers_in_use", "penstock_pipes_in_use", "penstock_hops_in_use")
 _TROUBLE = re.compile(r"AddressSanitizer|UndefinedBehavior|runtime error:|ThreadSanitizer|reason=bug\b|assertion|panic", re.I)
 
@@ -46,7 +50,7 @@ class Penstock:
         self.admin = f"127.0.0.1:{next(_ports)}"
         self.config_file = settings.RUN / "conf" / f"{name}.yaml"
         self._log_start = 0
-        self._rest_fds = None
+        self._rest_sockets = None
 
     # ---- start and stop
 
@@ -77,7 +81,7 @@ class Penstock:
         self.process.start([settings.PENSTOCK, *arguments], preexec=limits)
         if ready:
             self.process.wait_ready(20, self.is_ready)
-            self._rest_fds = self.metrics()("process_open_fds")
+            self.mark_rest()
         return self
 
     def stop(self, number=signal.SIGTERM, seconds=20):
@@ -141,21 +145,42 @@ class Penstock:
 
     # ---- rest
 
+    def descriptors(self, kind):
+        """How many of its descriptors are of a kind, as /proc names it."""
+        count = 0
+        for link in pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                count += os.readlink(link).startswith(kind)
+        return count
+
+    def mark_rest(self):
+        """From now on, this is how many sockets it may have when nothing is going on."""
+        time.sleep(0.05)  # the admin connection that just told it is ready ends
+        self._rest_sockets = self.descriptors("socket:")
+
     def assert_rest(self, seconds=8):
         """Everything leased is given back, descriptors are as after the start, and the log holds no trouble."""
         deadline = time.monotonic() + seconds
         while True:
             metrics = self.metrics()
             left = {name: metrics(name) for name in _AT_REST if metrics(name)}
-            fds = metrics("process_open_fds")
-            if fds > self._rest_fds:
-                left["process_open_fds above rest"] = fds - self._rest_fds
+            sockets = self.descriptors("socket:") - self._rest_sockets
+            if sockets > 0:
+                left["sockets more than at rest"] = sockets
+            if self.descriptors("pipe:") > 2 * PIPES_KEPT * os.cpu_count():
+                left["pipes kept"] = self.descriptors("pipe:") / 2
             if not left:
                 break
             if time.monotonic() > deadline:
-                raise AssertionError(f"{self.name} holds on to {left}; connections: {self.get('/connections')[1][:2000]}")
+                raise AssertionError(f"{self.name} holds on to {left}; connections: {self._connections()}")
             time.sleep(0.1)
         self.assert_quiet_log()
+
+    def _connections(self):
+        try:
+            return self.get("/connections")[1][:2000]
+        except OSError as error:
+            return f"GET /connections: {error}"
 
     def assert_quiet_log(self):
         trouble = _TROUBLE.search(self.log())

@@ -23,10 +23,7 @@ for file in $(find src -name '*.[ch]' | sort); do
     *) calls="$calls|$sockets" ;;
     esac
     bare "$file" | awk -v file="$file" -v calls="$calls" '
-        # A linemarker sets the number of the line after it.
-        /^# [0-9]+ / { line = $2 - 1; next }
-        { line++ }
-        FNR == 1 {
+        BEGIN {
             while ((getline row < "tests/lint/banned.txt") > 0) {
                 split(row, words, " ")
                 if (words[1] == file) {
@@ -36,7 +33,10 @@ for file in $(find src -name '*.[ch]' | sort); do
                 }
             }
         }
+        # A linemarker sets the number of the line after it.
+        /^# [0-9]+ / { line = $2 - 1; next }
         {
+            line++
             rest = $0
             while (match(rest, "(^|[^A-Za-z0-9_.>])(" calls ")[ \t]*\\(")) {
                 name = substr(rest, RSTART, RLENGTH)

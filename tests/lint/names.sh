@@ -1,6 +1,7 @@
 #!/bin/sh
-# Every non-static function begins with the stem of its file or the name of its folder, so that a
-# call says where to look: relay_splice.c has relay_splice_*, or relay_*. names.txt lists the rest.
+# Every non-static function begins with the stem of its file, a part of that from its beginning, or
+# the name of its folder, so that a call says where to look: relay_splice.c has relay_splice_* or
+# relay_*. names.txt lists the rest.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # A function without the field "file:" is visible outside of its file.
@@ -25,7 +26,13 @@ ctags --languages=C --langmap=C:.c --kinds-C=f --fields=+f-n --extras=-F -f - \
         stem = parts[count]
         sub(/\.c$/, "", stem)
         folder = parts[count - 1]
-        fine = begins($1, stem) || begins($1, folder)
+        fine = begins($1, folder)
+        # addr_parse.c goes on where addr.c ends: any part of the stem from its beginning.
+        for (part = stem; ; sub(/_[^_]*$/, "", part)) {
+            fine = fine || begins($1, part)
+            if (part !~ /_/)
+                break
+        }
         for (i = 1; i <= extras[$2]; i++)
             fine = fine || begins($1, extra[$2, i])
         if (!fine) {

@@ -60,7 +60,7 @@ static void say_all(void)
 	struct log_line line;
 	log_begin(&line, LOG_LEVEL_INFO, "access");
 	log_u64(&line, "id", 0);
-	log_u64(&line, "most", UINT64_MAX);
+	log_u64(&line, "most", INT64_MAX);
 	log_ms(&line, "total_ms", 15 * NS_PER_MS + 999999);
 	log_ms(&line, "zero_ms", 0);
 	log_str(&line, "word", "client_fin");
@@ -82,7 +82,7 @@ static void test_text(void **state)
 	assert_int_equal(text[10], 'T');
 	assert_int_equal(text[26], 'Z');
 	assert_string_equal(text + 28,
-			    "info worker 0 access id=0 most=18446744073709551615 total_ms=15.99 "
+			    "info worker 0 access id=0 most=9223372036854775807 total_ms=15.99 "
 			    "zero_ms=0.00 word=client_fin empty=\"\" space=\"a b=c\" "
 			    "odd=\"\\\"\\\\\\n\\x0d\\x1b[0m\\x7f\\xc3\\xa9\\x00\"\n");
 }

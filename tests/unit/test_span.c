@@ -167,7 +167,7 @@ static void test_sink(void **state)
 	static const uint8_t want[] = { 1,    2,    3,	 0x14, 0x15, 0x16, 0x17,
 					0xac, 0x02, 'a', 'b',  'c',  'd' };
 	for (size_t size = 0; size <= sizeof(want) + 1; size++) {
-		uint8_t *room = exact_copy(want, size);
+		uint8_t *room = malloc(size > 0 ? size : 1);
 		struct sink sink = sink_of(room, size);
 		write_all(&sink);
 		assert_int_equal(sink.full, size < sizeof(want));

@@ -46,7 +46,7 @@ static struct frame pack(const Pulsar__Proto__BaseCommand *base)
 static Pulsar__Proto__BaseCommand *unpack(struct span frame)
 {
 	struct span rest = frame;
-	uint32_t total, size;
+	uint32_t total = 0, size = 0;
 	assert_true(span_u32(&rest, &total) && span_u32(&rest, &size));
 	assert_int_equal(total + 4, frame.len);
 	assert_true(size <= total - 4);

@@ -145,6 +145,9 @@ struct session_env {
 MUST_USE int session_env_init(struct session_env *env, const struct config *config,
                               struct mail_office *office, uint32_t worker);
 void session_env_fini(struct session_env *env);
+/* A snapshot of another configuration came: sessions follow their cluster to its new index, by name;
+ * those whose cluster is gone and still needed end. env->route is the new one. */
+void session_follow_config(struct session_env *env, const struct route *old);
 /* Lanes whose turn has come, and those waiting for a buffer. At most one round. */
 void session_run_queued(struct session_env *env);
 bool session_has_queued(const struct session_env *env);

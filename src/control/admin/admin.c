@@ -277,6 +277,15 @@ static void on_timer(struct timer *timer)
 	run(CONTAINER_OF(timer, struct admin_server, timer));
 }
 
+/* Without a thread of its own the server does not notice a resumed connection by itself. */
+void admin_run_soon(struct admin *admin)
+{
+	struct admin_server *server = &admin->servers[0];
+
+	if (server->daemon != NULL)
+		timer_set(admin->host.wheel, &server->timer, clock_now_ns(), on_timer);
+}
+
 static int open_server(struct admin *admin, struct admin_server *server, int fd)
 {
 	/* No thread of its own: on this thread MHD_run is called when something is ready. */

@@ -63,6 +63,9 @@ struct admin {
 	uint32_t waiter_count; /* at most ADMIN_BODIES */
 };
 
+/* admin.c: a suspended connection was resumed. */
+void admin_run_soon(struct admin *admin);
+
 /* ---- admin_text.c ----------------------------------------------------------------------------- */
 
 PRINTF_LIKE(2, 3) void admin_text_printf(struct admin_text *text, const char *format, ...);

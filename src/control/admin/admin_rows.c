@@ -63,6 +63,7 @@ static void finish(struct admin *admin, bool is_good)
 	admin->gather.cursor = 0;
 	timer_clear(admin->host.wheel, &admin->gather.timer);
 	MHD_resume_connection(waiter->connection);
+	admin_run_soon(admin);
 }
 
 static void on_timeout(struct timer *timer)

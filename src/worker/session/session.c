@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "session_priv.h"
 
@@ -33,12 +34,17 @@ static int tables_init(struct session_env *env)
 	return 0;
 }
 
+static uint64_t lookups_share(const struct config *config, uint32_t workers)
+{
+	if (config->limits.lookups == CONFIG_OFF)
+		return CONFIG_OFF;
+	return (config->limits.lookups + workers - 1) / workers;
+}
+
 int session_env_init(struct session_env *env, const struct config *config,
                      struct mail_office *office, uint32_t worker)
 {
 	struct config_budget budget;
-	uint64_t share = config->limits.lookups;
-
 	*env = (struct session_env){
 		.office = office,
 		.stats = office->stats[worker],
@@ -46,8 +52,6 @@ int session_env_init(struct session_env *env, const struct config *config,
 		.now_ns = clock_now_ns(),
 	};
 	config_budget(config, &budget);
-	if (share != CONFIG_OFF)
-		share = (share + office->worker_count - 1) / office->worker_count;
 	rng_init(&env->rng);
 	timer_wheel_init(&env->wheel, env->now_ns);
 	relay_queue_init(&env->again);
@@ -65,7 +69,8 @@ int session_env_init(struct session_env *env, const struct config *config,
 		                (uint32_t)budget.hops_per_worker);
 	if (ret == 0)
 		ret = proto_pools_init(&env->protos, (uint32_t)budget.sessions_per_worker,
-		                       (uint32_t)budget.hops_per_worker, share);
+		                       (uint32_t)budget.hops_per_worker,
+		                       lookups_share(config, office->worker_count));
 	return ret;
 }
 
@@ -99,6 +104,38 @@ struct session *session_at(struct session_env *env, uint32_t index)
 	struct session *session = pool_at(&env->sessions, index);
 
 	return session->state == SESSION_FREE ? NULL : session;
+}
+
+static uint32_t index_of_cluster(const struct config *config, const char *name)
+{
+	uint32_t i = 0;
+
+	while (i < config->cluster_count && strcmp(config->clusters[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+void session_follow_config(struct session_env *env, const struct route *old)
+{
+	const struct config *config = env->route->config;
+	uint32_t map[CONFIG_CLUSTERS_MAX];
+
+	env->protos.lookups_max = lookups_share(config, env->office->worker_count);
+	for (uint32_t i = 0; i < old->config->cluster_count; i++)
+		map[i] = index_of_cluster(config, old->config->clusters[i].name);
+	for (uint32_t i = 0; i < env->sessions.fresh; i++) {
+		struct session *session = session_at(env, i);
+
+		if (session == NULL || session->is_forward)
+			continue;
+		session->cluster = map[session->cluster];
+		if (session->cluster < config->cluster_count)
+			continue;
+		/* Bytes of a data connection need no cluster any more. */
+		session->cluster = 0;
+		if (session->state != SESSION_RELAY || session->proto.kind != PROTO_KIND_DATA)
+			session_close(session, CLOSE_LISTENER_GONE, false);
+	}
 }
 
 /* A queued lane belongs to a session, or to a side connection of one. */

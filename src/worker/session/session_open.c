@@ -65,13 +65,14 @@ static void on_dialled(struct session_dial *dial, enum close_reason reason)
 		return;
 	}
 	session->broker_fd = dial->fd;
+	dial->fd = -1; /* the session's from here on */
 	session->broker = dial->addrs[dial->addr_next - 1];
 	session->dial_ns = session->env->now_ns - dial->started_ns;
 	stat_dial(session->env->stats, session->dial_ns);
 	set_routed(session);
 	session_move(session, SESSION_RELAY);
-	to_broker->sink = dial->fd;
-	session->lane[LANE_TO_CLIENT].source = dial->fd;
+	to_broker->sink = session->broker_fd;
+	session->lane[LANE_TO_CLIENT].source = session->broker_fd;
 	if (!send_proxy_header(session)) {
 		session_close_refuse(session, CLOSE_ENOBUFS, span_of(NULL, 0));
 		return;

@@ -1,0 +1,30 @@
+# Fuzzing; included by tests/tests.mk. A target is tests/fuzz/fuzz_<file>.c, its seeds are in
+# tests/fuzz/corpus/<file>/. What libFuzzer finds new is kept under build/fuzz/corpus.
+
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_OBJS := $(filter $(B)/src/base/% $(B)/src/wire/% $(B)/src/route/%,$(OBJS))
+FUZZ_SECONDS ?= 60
+
+$(FUZZ_NAMES:%=$(B)/tests/fuzz/replay_%): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o \
+		$(B)/tests/fuzz/replay.o $(FUZZ_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+
+$(FUZZ_NAMES:%=$(B)/tests/fuzz/run_%): $(B)/tests/fuzz/run_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ -lz
+
+.PHONY: fuzz fuzz-run fuzz-replay
+fuzz: ## fuzz one parser: T=wire_pulsar FUZZ_SECONDS=60 (clang 14)
+	@test -f "tests/fuzz/fuzz_$(T).c" || { echo "fuzz: T= one of $(FUZZ_NAMES)"; exit 2; }
+	$(Q)$(MAKE) --no-print-directory BUILD=fuzz CC=clang-14 fuzz-run T=$(T)
+
+fuzz-run: $(B)/tests/fuzz/run_$(T)
+	@mkdir -p $(B)/corpus/$(T)
+	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=$(B)/ $(B)/corpus/$(T) tests/fuzz/corpus/$(T)
+
+fuzz-replay: $(FUZZ_NAMES:%=$(B)/tests/fuzz/replay_%) ## every seed through its parser, without libFuzzer
+	$(Q)for t in $(FUZZ_NAMES); do \
+		$(B)/tests/fuzz/replay_$$t tests/fuzz/corpus/$$t/* || exit 1; done
+	@echo "fuzz-replay: $(words $(wildcard $(FUZZ_NAMES:%=tests/fuzz/corpus/%/*))) inputs passed"

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * penstock.yaml as it should be: every default, every key, the dump that reads back as the same
+ * configuration, what needs a restart, and the budget.
+ */
+#include "../../src/config/config_priv.h"
+#include "config_help.h"
+
+#define S NS_PER_S
+
+static const char minimal[] = "listeners:\n"
+			      "  - { name: x, bind: \"0.0.0.0:7000\", forward: \"h:1\" }\n";
+
+static void check_defaults(const struct config *config)
+{
+	assert_int_equal(config->egress.hosts.count, 0);
+	assert_int_equal(config->egress.networks.count, 0);
+	assert_int_equal(config->egress.ports.count, 2);
+	assert_int_equal(config->egress.ports.at[0], 6650);
+	assert_int_equal(config->egress.ports.at[1], 6651);
+	assert_false(config->egress.ports.is_any);
+	assert_int_equal(config->limits.connections, 50000);
+	assert_int_equal(config->limits.connections_asked, 50000);
+	assert_true(config->limits.per_ip == CONFIG_OFF);
+	assert_int_equal(config->limits.unrouted, 1024);
+	assert_int_equal(config->limits.lookups, 50000);
+	assert_int_equal(config->limits.first_frame, 65536);
+	assert_int_equal(config->limits.pipes, 64);
+	assert_int_equal(config->limits.max_frame, 5 * 1024 * 1024 + 10240);
+	assert_true(config->timeouts.hello_ns == 5 * S);
+	assert_true(config->timeouts.connect_ns == 2 * S);
+	assert_true(config->timeouts.frame_ns == 30 * S);
+	assert_true(config->timeouts.half_close_ns == 60 * S);
+	assert_true(config->timeouts.idle_ns == CONFIG_OFF);
+	assert_true(config->timeouts.drain_ns == 60 * S);
+	assert_true(config->drain.lame_duck_ns == 5 * S);
+	assert_true(config->drain.spread_ns == 10 * S);
+	assert_int_equal(config->process.cpus.count, 0);
+	assert_int_equal(config->process.busy_poll_ns, 0);
+	assert_int_equal(config->log.level, LOG_LEVEL_INFO);
+	assert_int_equal(config->log.format, LOG_FORMAT_TEXT);
+	assert_int_equal(config->log.access, CONFIG_ACCESS_ALL);
+	assert_null(config->state_dir);
+}
+
+static void test_defaults(void **state)
+{
+	struct outcome outcome = help_load(minimal, NULL);
+	struct cpu_list online;
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(outcome.errors + outcome.warnings, 0);
+	const struct config *config = outcome.config;
+
+	check_defaults(config);
+	assert_int_equal(cpu_available(&online), 0);
+	assert_int_equal(config->process.workers, online.count);
+	assert_true(config->admin.is_on);
+	assert_null(config->admin.unix_path);
+	assert_string_equal(addr_format(&config->admin.listen, text), "127.0.0.1:9180");
+	assert_false(config->web.is_on);
+	assert_true(config->web.has_metrics);
+	assert_null(config->web.status_file);
+	assert_null(config->web.cluster_name);
+	assert_int_equal(config->cluster_count, 0);
+	assert_int_equal(config->listener_count, 1);
+	const struct config_listener *listener = &config->listeners[0];
+
+	assert_string_equal(listener->name, "x");
+	assert_int_equal(listener->cluster, -1);
+	assert_string_equal(listener->forward_host, "h");
+	assert_int_equal(listener->forward_port, 1);
+	assert_int_equal(listener->proxy_mode, CONFIG_PROXY_OFF);
+	assert_int_equal(listener->proxy_trusted.count, 0);
+	assert_int_equal(listener->send_proxy_protocol, CONFIG_SEND_PROXY_OFF);
+	assert_int_equal(listener->splice, CONFIG_SPLICE_AUTO);
+	assert_int_equal(listener->backlog, 4096);
+	assert_int_equal(listener->line, 2);
+	help_free(&outcome);
+}
+
+static void test_cluster_defaults(void **state)
+{
+	struct outcome outcome =
+		help_load("clusters: { a: { discovery: { zookeeper: { servers: z } } } }\n"
+			  "listeners: [{ name: x, bind: \"[::]:7000\", cluster: a }]\n",
+			  NULL);
+
+	(void)state;
+	assert_int_equal(outcome.errors + outcome.warnings, 0);
+	const struct config_cluster *cluster = &outcome.config->clusters[0];
+
+	assert_string_equal(cluster->name, "a");
+	assert_string_equal(cluster->zookeeper_servers, "z:2181");
+	assert_null(cluster->zookeeper_global_servers);
+	assert_true(cluster->zookeeper_session_ns == 30 * S);
+	assert_true(cluster->zookeeper_resync_ns == 300 * S);
+	assert_int_equal(cluster->url_count, 0);
+	assert_int_equal(cluster->lookup, CONFIG_LOOKUP_RELAY);
+	assert_int_equal(cluster->send_proxy_protocol, CONFIG_SEND_PROXY_OFF);
+	assert_false(cluster->check_active);
+	assert_int_equal(cluster->line, 1);
+	assert_int_equal(outcome.config->listeners[0].cluster, 0);
+	help_free(&outcome);
+}
+
+/* Every key there is, none at its default. */
+static const char full[] =
+	"clusters:\n"
+	"  east:\n"
+	"    protocol: pulsar\n"
+	"    discovery:\n"
+	"      zookeeper:\n"
+	"        servers: \"zk-0,zk-1:2182,[::1]:2183/Chroot/x\"\n"
+	"        global_servers: ' zk:gzk-0 , 10.0.0.1:1 '\n"
+	"        session_timeout: 10s\n"
+	"        resync: 90s\n"
+	"    lookup: direct\n"
+	"    credentials: pass\n"
+	"    send_proxy_protocol: v1\n"
+	"    check_active: true\n"
+	"  West.1_x-y:\n"
+	"    discovery: { urls: [\"pulsar://B-1\", \"pulsar://[2001:DB8::1]:6652/\", "
+	"\"pulsar://10.0.0.3:6650\"] }\n"
+	"listeners:\n"
+	"  - name: a\n"
+	"    bind: \"[::1]:6650\"\n"
+	"    cluster: West.1_x-y\n"
+	"    proxy_protocol: { mode: required, trusted: [10.0.0.0/8, \"::/0\", \"fd00::1\", "
+	"192.168.1.1] }\n"
+	"    splice: off\n"
+	"    backlog: 7\n"
+	"  - { name: b, bind: \"0.0.0.0:7000\", forward: \"[2001:db8::9]:7001\", "
+	"send_proxy_protocol: v2 }\n"
+	"  - { name: c, bind: \"0.0.0.0:7001\", cluster: east }\n"
+	"egress:\n"
+	"  allow: { hosts: [\"*.Internal\", \"**.x.y\", \"*\", h], networks: [10.0.0.0/8, "
+	"\"fd00::/8\"], ports: [1, 65535, \"*\"] }\n"
+	"limits: { connections: 100, per_ip: 7, unrouted: 8, lookups: 9, first_frame: 1KiB, "
+	"pipes: 0, max_frame: 65537B }\n"
+	"timeouts: { hello: 10ms, connect: 250ms, frame: 1m, half_close: 2h, idle: 30d, drain: 1d "
+	"}\n"
+	"drain: { lame_duck: 0s, spread: 1500ms }\n"
+	"process: { workers: 1, cpus: \"0\", busy_poll: 50us }\n"
+	"admin: { listen: \"unix:/run/a b\" }\n"
+	"web: { listen: \"[::]:8080\", status_file: \"/x y\", metrics: false, cluster_name: "
+	"'a \"b\" \\ c' }\n"
+	"log: { level: debug, format: json, access: off }\n"
+	"state_dir: /var/lib/x\n";
+
+static void check_full_clusters(const struct config *config)
+{
+	const struct config_cluster *east = &config->clusters[0];
+	const struct config_cluster *west = &config->clusters[1];
+
+	assert_int_equal(config->cluster_count, 2);
+	assert_string_equal(east->name, "east");
+	assert_string_equal(east->zookeeper_servers,
+			    "zk-0:2181,zk-1:2182,[::1]:2183/Chroot/x");
+	assert_string_equal(east->zookeeper_global_servers, "gzk-0:2181,10.0.0.1:1");
+	assert_true(east->zookeeper_session_ns == 10 * S);
+	assert_true(east->zookeeper_resync_ns == 90 * S);
+	assert_int_equal(east->lookup, CONFIG_LOOKUP_DIRECT);
+	assert_int_equal(east->send_proxy_protocol, CONFIG_SEND_PROXY_V1);
+	assert_true(east->check_active);
+	assert_null(east->urls);
+	assert_string_equal(west->name, "West.1_x-y");
+	assert_null(west->zookeeper_servers);
+	assert_int_equal(west->url_count, 3);
+	assert_string_equal(west->urls[0].host, "b-1");
+	assert_int_equal(west->urls[0].port, 6650);
+	assert_string_equal(west->urls[1].host, "2001:db8::1");
+	assert_int_equal(west->urls[1].port, 6652);
+	assert_string_equal(west->urls[2].host, "10.0.0.3");
+	assert_false(west->urls[2].is_tls);
+}
+
+static void check_full_listeners(const struct config *config)
+{
+	const struct config_listener *a = &config->listeners[0];
+	const struct config_listener *b = &config->listeners[1];
+	struct addr addr;
+	char text[ADDR_TEXT_MAX];
+
+	assert_int_equal(config->listener_count, 3);
+	assert_string_equal(a->name, "a");
+	assert_string_equal(addr_format(&a->bind, text), "[::1]:6650");
+	assert_int_equal(a->cluster, 1);
+	assert_int_equal(a->proxy_mode, CONFIG_PROXY_REQUIRED);
+	assert_int_equal(a->proxy_trusted.count, 4);
+	assert_int_equal(a->proxy_trusted.at[0].bits, 96 + 8);
+	assert_int_equal(a->proxy_trusted.at[1].bits, 0);
+	assert_int_equal(a->proxy_trusted.at[2].bits, 128);
+	assert_true(addr_parse_ip(span_str("192.168.1.1"), &addr));
+	assert_true(addr_in_cidr(&addr, &a->proxy_trusted.at[3]));
+	assert_int_equal(a->splice, CONFIG_SPLICE_OFF);
+	assert_int_equal(a->backlog, 7);
+	assert_string_equal(b->forward_host, "2001:db8::9");
+	assert_int_equal(b->forward_port, 7001);
+	assert_int_equal(b->send_proxy_protocol, CONFIG_SEND_PROXY_V2);
+	assert_int_equal(b->cluster, -1);
+	assert_int_equal(config->listeners[2].cluster, 0);
+}
+
+static void check_full_rest(const struct config *config)
+{
+	char text[ADDR_TEXT_MAX];
+
+	assert_int_equal(config->egress.hosts.count, 4);
+	assert_string_equal(config->egress.hosts.at[0], "*.internal");
+	assert_string_equal(config->egress.hosts.at[2], "*");
+	assert_int_equal(config->egress.networks.count, 2);
+	assert_int_equal(config->egress.ports.count, 2);
+	assert_int_equal(config->egress.ports.at[1], 65535);
+	assert_true(config->egress.ports.is_any);
+	assert_int_equal(config->limits.connections, 100);
+	assert_int_equal(config->limits.per_ip, 7);
+	assert_int_equal(config->limits.unrouted, 8);
+	assert_int_equal(config->limits.lookups, 9);
+	assert_int_equal(config->limits.first_frame, 1024);
+	assert_int_equal(config->limits.pipes, 0);
+	assert_int_equal(config->limits.max_frame, 65537);
+	assert_true(config->timeouts.hello_ns == S / 100);
+	assert_true(config->timeouts.connect_ns == S / 4);
+	assert_true(config->timeouts.frame_ns == 60 * S);
+	assert_true(config->timeouts.half_close_ns == 7200 * S);
+	assert_true(config->timeouts.idle_ns == 30 * 86400 * S);
+	assert_true(config->timeouts.drain_ns == 86400 * S);
+	assert_int_equal(config->drain.lame_duck_ns, 0);
+	assert_true(config->drain.spread_ns == S + S / 2);
+	assert_int_equal(config->process.workers, 1);
+	assert_int_equal(config->process.cpus.count, 1);
+	assert_int_equal(config->process.busy_poll_ns, 50000);
+	assert_true(config->admin.is_on);
+	assert_string_equal(config->admin.unix_path, "/run/a b");
+	assert_true(config->web.is_on);
+	assert_string_equal(addr_format(&config->web.listen, text), "[::]:8080");
+	assert_string_equal(config->web.status_file, "/x y");
+	assert_false(config->web.has_metrics);
+	assert_string_equal(config->web.cluster_name, "a \"b\" \\ c");
+	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
+	assert_int_equal(config->log.format, LOG_FORMAT_JSON);
+	assert_int_equal(config->log.access, CONFIG_ACCESS_OFF);
+	assert_string_equal(config->state_dir, "/var/lib/x");
+}
+
+/* Every key, and once more through the dump. */
+static void test_full(void **state)
+{
+	struct outcome outcome = help_load(full, NULL);
+
+	(void)state;
+	assert_int_equal(outcome.errors, 0);
+	check_full_clusters(outcome.config);
+	check_full_listeners(outcome.config);
+	check_full_rest(outcome.config);
+	char *dump = help_dump(outcome.config);
+
+	help_free(&outcome);
+	outcome = help_load(dump, NULL);
+	assert_string_equal(outcome.said != NULL && outcome.errors > 0 ? outcome.said : "", "");
+	check_full_clusters(outcome.config);
+	check_full_listeners(outcome.config);
+	check_full_rest(outcome.config);
+	char *again = help_dump(outcome.config);
+
+	assert_string_equal(dump, again);
+	free(again);
+	free(dump);
+	help_free(&outcome);
+}
+
+/* `full` really has every row of config.def, so that a new key is in the test above or fails. */
+static void test_full_is_full(void **state)
+{
+	struct config_errors errors = { .out = NULL };
+	struct config_read *read = config_read_new(&errors);
+
+	(void)state;
+	assert_true(config_yaml_read(read, "t.yaml", full, strlen(full)));
+	for (uint32_t row = 0; row < CONFIG_ROW_COUNT; row++) {
+		bool is_set = false;
+
+		for (uint32_t unit = 0; unit < CONFIG_UNITS; unit++)
+			is_set |= read->marks[unit][row].line > 0;
+		if (!is_set)
+			print_error("%s is not in the test\n", config_rows[row].path);
+		assert_true(is_set);
+	}
+	config_free(config_read_end(read, 0));
+}
+
+static void test_default_dump(void **state)
+{
+	struct outcome outcome = help_load(minimal, NULL);
+	char *dump = help_dump(outcome.config);
+
+	(void)state;
+	help_free(&outcome);
+	outcome = help_load(dump, NULL);
+	assert_int_equal(outcome.errors + outcome.warnings, 0);
+	check_defaults(outcome.config);
+	assert_null(config_needs_restart(outcome.config, outcome.config));
+	free(dump);
+	help_free(&outcome);
+}
+
+/* ---- forms that are fine --------------------------------------------------------------------- */
+
+static void test_forms(void **state)
+{
+	static const char *const texts[] = {
+		"admin:\n  listen: off\n",
+		"limits:\nclusters:\nlisteners:\n",
+		"{\"admin\": {\"listen\": \"off\"}}\n",
+		"\xef\xbb\xbf"
+		"admin: { listen: off }\r\nlog: { level: 'info' }\r\n",
+		"---\nadmin: { listen: off }\n...\n",
+		"log: # comment\n  level:   info   # other\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		struct outcome outcome = help_load(texts[i], NULL);
+
+		assert_string_equal(outcome.errors > 0 ? outcome.said : "", "");
+		help_free(&outcome);
+	}
+}
+
+/* ---- reload ---------------------------------------------------------------------------------- */
+
+static const char *restart_of(const char *old_text, const char *new_text)
+{
+	struct outcome old = help_load(old_text, NULL);
+	struct outcome new = help_load(new_text, NULL);
+
+	assert_non_null(old.config);
+	assert_non_null(new.config);
+	const char *what = config_needs_restart(old.config, new.config);
+
+	/* Nothing to say in the other direction either. */
+	assert_true((what == NULL) == (config_needs_restart(new.config, old.config) == NULL));
+	help_free(&old);
+	help_free(&new);
+	return what;
+}
+
+static void test_restart(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "process.workers", "process: { workers: 3 }\n" },
+		{ "process.cpus", "process: { workers: auto, cpus: \"0\" }\n" },
+		{ "process.busy_poll", "process: { busy_poll: 10us }\n" },
+		{ "admin.listen", "admin: { listen: \"127.0.0.1:9181\" }\n" },
+		{ "admin.listen", "admin: { listen: off }\n" },
+		{ "admin.listen", "admin: { listen: \"unix:/x\" }\n" },
+		{ "web.listen", "web: { listen: \"127.0.0.1:8080\" }\n" },
+		{ "web.status_file", "web: { status_file: /x }\n" },
+		{ "web.metrics", "web: { metrics: false }\n" },
+		{ "web.cluster_name", "web: { cluster_name: x }\n" },
+		{ "limits.connections", "limits: { connections: 7 }\n" },
+		{ "limits.unrouted", "limits: { unrouted: 8 }\n" },
+		{ "limits.pipes", "limits: { pipes: 8 }\n" },
+	};
+	static const char base[] = "process: { workers: auto }\n";
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+		const char *what = restart_of(base, pairs[i][1]);
+
+		/* Pinning to one CPU makes one worker of two: the first difference counts. */
+		if (strcmp(pairs[i][0], "process.cpus") == 0)
+			assert_int_equal(strncmp(what, "process.", 8), 0);
+		else
+			assert_string_equal(what, pairs[i][0]);
+	}
+	assert_null(restart_of(base, "timeouts: { hello: 9s }\nlimits: { per_ip: 3, lookups: 5 }\n"
+				     "log: { level: debug }\nstate_dir: /x\n"
+				     "egress: { allow: { networks: [10.0.0.0/8] } }\n"));
+	assert_null(restart_of(base, minimal));
+}
+
+/* What config_budget_fit did is no difference. */
+static void test_restart_after_fit(void **state)
+{
+	struct outcome old = help_load(minimal, NULL);
+	struct outcome new = help_load(minimal, NULL);
+
+	(void)state;
+	assert_true(config_budget_fit(old.config, 20000));
+	assert_true(old.config->limits.connections < new.config->limits.connections);
+	assert_null(config_needs_restart(old.config, new.config));
+	help_free(&old);
+	help_free(&new);
+}
+
+/* ---- budget ---------------------------------------------------------------------------------- */
+
+static void test_budget(void **state)
+{
+	struct outcome outcome = help_load("process: { workers: 1 }\n", NULL);
+	struct config *config = outcome.config;
+	struct config_budget budget;
+
+	(void)state;
+	config->listener_count = 3;
+	config_budget(config, &budget);
+	assert_int_equal(budget.sessions_per_worker, 50000);
+	assert_int_equal(budget.hops_per_worker, 1024);
+	assert_int_equal(budget.buffers_per_worker, 1024 + 64);
+	assert_int_equal(budget.descriptors, 2 * 50000 + 1024 + 2 * 64 + 3 + 64);
+	assert_int_equal(budget.memory_bytes, 50000ull * 768 + 1088ull * 65536);
+	assert_int_equal(budget.pipe_bytes, 64 * 262144);
+	config->process.workers = 4;
+	config_budget(config, &budget);
+	assert_int_equal(budget.sessions_per_worker, 12500 * 5 / 4 + 64);
+	assert_int_equal(budget.descriptors, 2 * 50000 + 4 * (1024 + 2 * 64 + 3) + 64);
+	assert_int_equal(budget.pipe_bytes, 4 * 64 * 262144);
+	config->limits.connections = 10;
+	config_budget(config, &budget);
+	assert_int_equal(budget.sessions_per_worker, 10);
+	assert_int_equal(budget.hops_per_worker, 16);
+	help_free(&outcome);
+}
+
+static void test_budget_fit(void **state)
+{
+	struct outcome outcome = help_load("process: { workers: 2 }\n", NULL);
+	struct config *config = outcome.config;
+	struct config_budget budget;
+
+	(void)state;
+	assert_true(config_budget_fit(config, UINT64_MAX));
+	assert_int_equal(config->limits.connections, 50000);
+	for (uint64_t limit = 1000; limit < 120000; limit += 997) {
+		config->limits.connections = 50000;
+		assert_true(config_budget_fit(config, limit));
+		config_budget(config, &budget);
+		assert_true(budget.descriptors <= limit);
+		if (config->limits.connections == 50000)
+			continue;
+		/* And not lower than need be. */
+		config->limits.connections++;
+		config_budget(config, &budget);
+		assert_true(budget.descriptors > limit);
+	}
+	config->limits.connections = 50000;
+	assert_false(config_budget_fit(config, 300));
+	assert_int_equal(config->limits.connections, 50000);
+	assert_int_equal(config->limits.connections_asked, 50000);
+	help_free(&outcome);
+}
+
+/* ---- conf/penstock.yaml ---------------------------------------------------------------------- */
+
+/* Uncomments the printed example: lines whose '#' is followed by a key, not by "# text". */
+static char *uncomment(const char *text)
+{
+	char *plain = calloc(1, strlen(text) + 1);
+	size_t len = 0;
+
+	assert_non_null(plain);
+	for (const char *end; *text != '\0'; text = end + 1) {
+		bool is_prose = text[0] == '#' && text[1] == ' ' && text[2] != ' ';
+
+		end = strchr(text, '\n');
+		/* CPUs of another machine. */
+		if (!is_prose && strncmp(text, "#  cpus:", 8) != 0) {
+			const char *from = text + (text[0] == '#');
+
+			memcpy(plain + len, from, (size_t)(end + 1 - from));
+			len += (size_t)(end + 1 - from);
+		}
+	}
+	return plain;
+}
+
+static void test_example(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(out);
+	config_docs_yaml(out);
+	assert_int_equal(fclose(out), 0);
+	struct outcome outcome = help_load(text, NULL);
+
+	/* As it stands it is fine and empty. */
+	assert_int_equal(outcome.errors, 0);
+	assert_int_equal(outcome.config->listener_count, 0);
+	check_defaults(outcome.config);
+	help_free(&outcome);
+	char *plain = uncomment(text);
+
+	outcome = help_load(plain, NULL);
+	assert_string_equal(outcome.errors > 0 ? outcome.said : "", "");
+	assert_int_equal(outcome.config->cluster_count, 1);
+	assert_int_equal(outcome.config->listener_count, 1);
+	assert_int_equal(outcome.config->limits.connections, 50000);
+	assert_string_equal(outcome.config->state_dir, "/var/lib/penstock");
+	help_free(&outcome);
+	free(plain);
+	free(text);
+}
+
+/* Every key of both tables is in the manual. */
+static void test_manual(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(out);
+	config_docs_options(out);
+	assert_int_equal(fclose(out), 0);
+	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++) {
+		char cell[100];
+
+		snprintf(cell, sizeof(cell), "| `%s` |", config_rows[i].path);
+		assert_non_null(strstr(text, cell));
+		assert_true(strlen(config_rows[i].text) > 10);
+	}
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_cluster_defaults),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full_is_full),
+		cmocka_unit_test(test_default_dump),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_restart_after_fit),
+		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_budget_fit),
+		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_manual),
+	};
+
+	return cmocka_run_group_tests(tests, help_setup, NULL);
+}
