@@ -482,6 +482,7 @@ def main():
     if partial:
         return 130
     if results.trouble:
+        print("bench-quick: not finished")
         return 2
     print(f"bench-quick: {'PASS' if passed else 'FAIL'}")
     return 0 if passed else 1

@@ -65,18 +65,18 @@ static struct config *load(void *context, struct config_errors *errors)
 
 	if (!config_budget_fit(config, server->descriptor_limit)) {
 		config_error(errors, NULL, 0, 0,
-		             "the hard limit of %" PRIu64 " open files is too low to serve "
-		             "anything; raise LimitNOFILE= or ulimit -Hn",
-		             server->descriptor_limit);
+			     "the hard limit of %" PRIu64 " open files is too low to serve "
+			     "anything; raise LimitNOFILE= or ulimit -Hn",
+			     server->descriptor_limit);
 		config_free(config);
 		return NULL;
 	}
 	if (config->limits.connections < asked)
 		log_warn("connections_lowered",
-		         "limits.connections lowered from %" PRIu64 " to %" PRIu64
-		         ": the hard limit of open files is %" PRIu64
-		         "; raise LimitNOFILE= (systemd) or ulimit -Hn, or lower the limit",
-		         asked, config->limits.connections, server->descriptor_limit);
+			 "limits.connections lowered from %" PRIu64 " to %" PRIu64
+			 ": the hard limit of open files is %" PRIu64
+			 "; raise LimitNOFILE= (systemd) or ulimit -Hn, or lower the limit",
+			 asked, config->limits.connections, server->descriptor_limit);
 	return config;
 }
 
@@ -86,12 +86,12 @@ static void announce(const struct config *config)
 
 	config_budget(config, &budget);
 	log_info("starting",
-	         "penstock %s (%s), %u worker%s, at most %" PRIu64 " connections, %" PRIu64
-	         " descriptors, %" PRIu64 " MiB of buffers and tables, %" PRIu64
-	         " MiB of kernel pipes",
-	         PENSTOCK_VERSION, PENSTOCK_COMMIT, config->process.workers,
-	         config->process.workers == 1 ? "" : "s", config->limits.connections,
-	         budget.descriptors, budget.memory_bytes >> 20, budget.pipe_bytes >> 20);
+		 "penstock %s (%s), %u worker%s, at most %" PRIu64 " connections, %" PRIu64
+		 " descriptors, %" PRIu64 " MiB of buffers and tables, %" PRIu64
+		 " MiB of kernel pipes",
+		 PENSTOCK_VERSION, PENSTOCK_COMMIT, config->process.workers,
+		 config->process.workers == 1 ? "" : "s", config->limits.connections,
+		 budget.descriptors, budget.memory_bytes >> 20, budget.pipe_bytes >> 20);
 }
 
 /* ---- threads ---- */

@@ -60,7 +60,8 @@ void uring_close(struct uring *ring);
  * is ready already it fires on the next turn. POLLERR, POLLHUP and POLLRDHUP always count. */
 void uring_poll(struct uring *ring, struct uring_op *op, int fd, unsigned events, uring_fn *fn);
 /* The same, firing on every edge until cancelled. Re-arms itself when the kernel ends it. */
-void uring_poll_many(struct uring *ring, struct uring_op *op, int fd, unsigned events, uring_fn *fn);
+void uring_poll_many(struct uring *ring, struct uring_op *op, int fd, unsigned events,
+		     uring_fn *fn);
 /* Gives the operation up; its fn is not called any more. Fine on an op that is not armed. */
 void uring_cancel(struct uring *ring, struct uring_op *op);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * worker: a thread with its own ring, pools and timers, and the sessions that live and die on it.
- * Thread:   worker_start, worker_join: main; worker_turn: the worker (the simulator calls it itself)
- * Memory:   pools sized by config_budget, mapped before the loop begins; nothing is allocated in it
- * Errors:   0 or -errno
+ * Thread:   worker_start, worker_join: main; worker_turn: the worker (the simulator calls it
+ * itself) Memory:   pools sized by config_budget, mapped before the loop begins; nothing is
+ * allocated in it Errors:   0 or -errno
  */
 #pragma once
 
@@ -14,7 +14,7 @@ struct worker;
 
 /* Makes worker `index`: maps its pools. Called on the main thread. */
 MUST_USE int worker_new(struct worker **ret_worker, uint32_t index, struct mail_office *office,
-                        const struct config *config);
+			const struct config *config);
 /* Starts its thread: pin, open the ring, loop until MAIL_STOP. */
 MUST_USE int worker_start(struct worker *worker);
 /* Waits for the thread; answers what its loop ended with (0 or -errno). */

@@ -33,6 +33,7 @@ static bool find_cluster(const struct config *config, const char *path, struct t
 		if (skip_name(&target->path, config->clusters[i].name))
 			return true;
 	}
+	target->path = NULL;
 	return false;
 }
 
@@ -48,6 +49,7 @@ static bool find_listener(const struct config *config, const char *path, struct 
 		    skip_name(&target->path, number))
 			return true;
 	}
+	target->path = NULL;
 	return false;
 }
 

@@ -36,7 +36,7 @@ static void on_signal(struct uring_op *op, int events)
 				control_drain_stop(control, "second signal");
 			else
 				control_drain_begin(control, info.ssi_signo == SIGINT ? "SIGINT"
-				                                                      : "SIGTERM");
+										      : "SIGTERM");
 			break;
 		case SIGQUIT:
 			control_drain_stop(control, "SIGQUIT");
@@ -47,7 +47,7 @@ static void on_signal(struct uring_op *op, int events)
 		default:
 			/* USR1 reopens logs and USR2 upgrades in other servers: not deadly here. */
 			log_info("signal_ignored", "signal %u does nothing in this version",
-			         info.ssi_signo);
+				 info.ssi_signo);
 			break;
 		}
 	}
@@ -198,7 +198,7 @@ static bool are_clusters_ready(struct control *control, char *reasons, size_t si
 		if (discovery_view(control->discovery, i, clock_now_ns(), &view) && view.is_loaded)
 			continue;
 		give_reason(reasons, size, "cluster %s: no broker list yet\n",
-		            config->clusters[i].name);
+			    config->clusters[i].name);
 		is_ready = false;
 	}
 	return is_ready;
@@ -235,8 +235,8 @@ void control_check_ready(struct control *control)
 		return;
 	control->phase = CONTROL_SERVING;
 	log_info("ready", "%u clusters, %u listeners, %u workers",
-	         control_config(control)->cluster_count, control_config(control)->listener_count,
-	         control->office->worker_count);
+		 control_config(control)->cluster_count, control_config(control)->listener_count,
+		 control->office->worker_count);
 	control_notify_send("READY=1\nSTATUS=serving");
 }
 
@@ -245,13 +245,13 @@ static void check_heartbeats(struct control *control, uint64_t now_ns)
 	for (uint32_t i = 0; i < control->office->worker_count; i++) {
 		struct control_worker *worker = &control->workers[i];
 		uint64_t beat_ns = atomic_load_explicit(&control->office->stats[i]->heartbeat_ns,
-		                                        memory_order_relaxed);
+							memory_order_relaxed);
 		bool is_late = beat_ns != 0 && !worker->is_stopped &&
-		               beat_ns + ADMIN_HEARTBEAT_NS < now_ns;
+			       beat_ns + ADMIN_HEARTBEAT_NS < now_ns;
 
 		if (is_late && !worker->is_late)
 			log_error("worker_late", "worker %u has not turned its loop for %llu ms", i,
-			          (unsigned long long)((now_ns - beat_ns) / NS_PER_MS));
+				  (unsigned long long)((now_ns - beat_ns) / NS_PER_MS));
 		worker->is_late = is_late;
 	}
 }
@@ -267,9 +267,9 @@ static void on_tick(struct timer *timer)
 	control_check_ready(control);
 	/* Until it is ready somebody may be waiting for just that. */
 	timer_set(&control->wheel, timer,
-	          now_ns + (control->phase == CONTROL_STARTING ? CONTROL_DRAIN_TICK_NS
-	                                                       : CONTROL_TICK_NS),
-	          on_tick);
+		  now_ns + (control->phase == CONTROL_STARTING ? CONTROL_DRAIN_TICK_NS
+							       : CONTROL_TICK_NS),
+		  on_tick);
 }
 
 /* One turn: what came, what is due, then sleep until there is more. */

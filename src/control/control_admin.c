@@ -21,9 +21,9 @@ static int open_admin_socket(struct control *control, int *ret_fd)
 		return 0;
 	bool is_unix = config->admin.unix_path != NULL;
 	int ret = is_unix ? control_unix_listen(config->admin.unix_path, BACKLOG, ret_fd)
-	                  : net_listen(&config->admin.listen, BACKLOG, 1, ret_fd);
-	const char *where = is_unix ? config->admin.unix_path
-	                            : addr_format(&config->admin.listen, text);
+			  : net_listen(&config->admin.listen, BACKLOG, 1, ret_fd);
+	const char *where =
+		is_unix ? config->admin.unix_path : addr_format(&config->admin.listen, text);
 
 	if (ret < 0) {
 		log_error("listen_failed", "admin on %s: %s", where, err_text(ret));
@@ -46,7 +46,7 @@ static int open_web_socket(struct control *control, int *ret_fd)
 
 	if (ret < 0) {
 		log_error("listen_failed", "web port on %s: %s",
-		          addr_format(&config->web.listen, text), err_text(ret));
+			  addr_format(&config->web.listen, text), err_text(ret));
 		return ret;
 	}
 	if (net_local_addr(*ret_fd, &control->web_addr) < 0)

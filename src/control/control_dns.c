@@ -106,7 +106,7 @@ static struct control_dns_entry *use(struct control *control, const char *host)
 }
 
 static void answer(struct control *control, uint32_t worker, uint64_t ticket,
-                   const struct control_dns_entry *entry)
+		   const struct control_dns_entry *entry)
 {
 	struct mail mail = { .kind = MAIL_DNS_ANSWER };
 
@@ -161,7 +161,7 @@ void control_dns_ask(struct control *control, const struct mail_dns_ask *ask)
 }
 
 uint32_t control_dns_resolve(void *context, const char *host, struct addr *ret_addrs, uint32_t max,
-                             bool *ret_is_final)
+			     bool *ret_is_final)
 {
 	struct control *control = context;
 	struct control_dns_entry literal;
@@ -181,7 +181,7 @@ uint32_t control_dns_resolve(void *context, const char *host, struct addr *ret_a
 }
 
 static bool is_same_set(const struct control_dns_entry *entry, const struct addr *addrs,
-                        uint8_t count)
+			uint8_t count)
 {
 	if (entry->addr_count != count)
 		return false;
@@ -205,7 +205,7 @@ static void set_addrs(struct control_dns_entry *entry, const struct addr *addrs,
 }
 
 static bool apply(struct control *control, struct control_dns_entry *entry,
-                  const struct control_dns_result *result, uint64_t now_ns)
+		  const struct control_dns_result *result, uint64_t now_ns)
 {
 	bool is_changed = !entry->is_answered;
 
@@ -226,14 +226,15 @@ static bool apply(struct control *control, struct control_dns_entry *entry,
 	}
 	control->dns.failure_count++;
 	entry->fresh_until_ns = now_ns + CONTROL_DNS_NEGATIVE_NS;
-	/* A server that is down says nothing about the name; one that denies it for a minute does. */
+	/* A server that is down says nothing about the name; one that denies it for a minute does.
+	 */
 	if (result->is_denied && entry->addr_count > 0 &&
 	    entry->good_ns + CONTROL_DNS_GONE_NS < now_ns) {
 		set_addrs(entry, NULL, 0);
 		is_changed = true;
 	}
 	log_debug("dns_failed", "%s: %s%s", entry->host, result->error,
-	          entry->addr_count > 0 ? "; its last addresses stay" : "");
+		  entry->addr_count > 0 ? "; its last addresses stay" : "");
 	return is_changed;
 }
 
@@ -247,8 +248,7 @@ void control_dns_on_result(struct control_dns_entry *entry, const struct control
 	entry->waiters = NULL;
 	control->dns.pending_count--;
 
-	bool is_changed = !control->dns.is_closing &&
-	                  apply(control, entry, result, clock_now_ns());
+	bool is_changed = !control->dns.is_closing && apply(control, entry, result, clock_now_ns());
 
 	while (waiter != NULL) {
 		struct control_dns_waiter *next = waiter->next;
@@ -300,8 +300,8 @@ int control_dns_open(struct control *control)
 	if (ret < 0)
 		return ret;
 	control->dns.is_open = true;
-	timer_set(&control->wheel, &control->dns.sweep_timer,
-	          clock_now_ns() + CONTROL_DNS_SWEEP_NS, on_sweep);
+	timer_set(&control->wheel, &control->dns.sweep_timer, clock_now_ns() + CONTROL_DNS_SWEEP_NS,
+		  on_sweep);
 	return 0;
 }
 

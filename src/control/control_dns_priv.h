@@ -8,8 +8,8 @@
 
 struct control_dns_result {
 	struct addr addrs[MAIL_ADDRS_MAX]; /* families taking turns, each in a fixed order */
-	uint8_t addr_count;                /* 0: failed */
-	bool is_denied;                    /* a server said that there is no such name */
+	uint8_t addr_count;		   /* 0: failed */
+	bool is_denied;			   /* a server said that there is no such name */
 	uint64_t ttl_s;
 	const char *error;
 };
@@ -23,4 +23,4 @@ void control_dns_query_refresh(struct control *control);
 
 /* control_dns.c */
 void control_dns_on_result(struct control_dns_entry *entry,
-                           const struct control_dns_result *result);
+			   const struct control_dns_result *result);

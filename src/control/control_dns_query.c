@@ -6,19 +6,19 @@
  * an edge would be lost.
  */
 #include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <netdb.h>
-#include <netinet/in.h>
 
 #include "control_dns_priv.h"
 #include "control_unix.h"
 
-#define TIMEOUT_MS   1000 /* of a server's first answer; doubled for each further round */
-#define TRIES        2
-#define NODES_MAX    64 /* addresses of one name that are looked at */
-#define RESOLV_CONF  "/etc/resolv.conf"
+#define TIMEOUT_MS  1000 /* of a server's first answer; doubled for each further round */
+#define TRIES	    2
+#define NODES_MAX   64 /* addresses of one name that are looked at */
+#define RESOLV_CONF "/etc/resolv.conf"
 
 static void set_timer(struct control *control);
 
@@ -33,7 +33,7 @@ static void on_ready(struct uring_op *op, int events)
 	if (fd < 0)
 		return;
 	ares_process_fd(control->dns.channel, is_in ? fd : ARES_SOCKET_BAD,
-	                is_out ? fd : ARES_SOCKET_BAD);
+			is_out ? fd : ARES_SOCKET_BAD);
 	/* The call may have closed this socket, and even opened another in its slot. */
 	if (slot->fd >= 0 && !slot->op.is_armed)
 		uring_poll(control->ring, &slot->op, slot->fd, slot->events, on_ready);
@@ -60,9 +60,9 @@ static void set_timer(struct control *control)
 	const struct timeval *next = ares_timeout(control->dns.channel, &most, &wait);
 
 	timer_set(&control->wheel, &control->dns.timer,
-	          clock_now_ns() + (uint64_t)next->tv_sec * NS_PER_S +
-	                  (uint64_t)next->tv_usec * NS_PER_US,
-	          on_timer);
+		  clock_now_ns() + (uint64_t)next->tv_sec * NS_PER_S +
+			  (uint64_t)next->tv_usec * NS_PER_US,
+		  on_timer);
 }
 
 static void on_socket(void *context, ares_socket_t fd, int is_readable, int is_writable)
@@ -84,7 +84,7 @@ static void on_socket(void *context, ares_socket_t fd, int is_readable, int is_w
 		/* Without a poll its answers are lost, and the query is repeated elsewhere. */
 		if (is_readable || is_writable)
 			log_warn("dns_sockets", "more than %u sockets to name servers",
-			         CONTROL_DNS_SOCKETS_MAX);
+				 CONTROL_DNS_SOCKETS_MAX);
 		return;
 	}
 	uring_cancel(control->ring, &slot->op);
@@ -99,15 +99,15 @@ static int open_channel(struct control *control)
 	struct ares_options options = {
 		.timeout = TIMEOUT_MS,
 		.tries = TRIES,
-		/* "fb": hosts file, then DNS; not from nsswitch.conf, whose other modules (myhostname,
-		 * resolve) c-ares does not have. */
+		/* "fb": hosts file, then DNS; not from nsswitch.conf, whose other modules
+		 * (myhostname, resolve) c-ares does not have. */
 		.lookups = (char[]){ "fb" },
 		.sock_state_cb = on_socket,
 		.sock_state_cb_data = control,
 	};
 	int ret = ares_init_options(&control->dns.channel, &options,
-	                            ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-	                                    ARES_OPT_SOCK_STATE_CB);
+				    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
+					    ARES_OPT_SOCK_STATE_CB);
 
 	if (ret != ARES_SUCCESS) {
 		log_error("dns_failed", "c-ares: %s", ares_strerror(ret));
@@ -163,7 +163,7 @@ void control_dns_query_refresh(struct control *control)
 static int compare(const void *a, const void *b)
 {
 	return memcmp(((const struct addr *)a)->ip, ((const struct addr *)b)->ip,
-	              sizeof(((const struct addr *)a)->ip));
+		      sizeof(((const struct addr *)a)->ip));
 }
 
 static void add_node(struct addr *addrs, uint32_t *count, const struct ares_addrinfo_node *node)

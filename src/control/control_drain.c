@@ -59,14 +59,14 @@ void control_drain_begin(struct control *control, const char *why)
 	for (uint32_t i = 0; i < CLOSE_COUNT; i++)
 		control->drain_closed[i] = count_closed(control, (enum close_reason)i);
 	control->drain_sessions = count_sessions(control);
-	log_info("drain", "%s: %llu connections open; unready for %llu ms, then listeners close", why,
-	         (unsigned long long)control->drain_sessions,
-	         (unsigned long long)(config->drain.lame_duck_ns / NS_PER_MS));
+	log_info("drain", "%s: %llu connections open; unready for %llu ms, then listeners close",
+		 why, (unsigned long long)control->drain_sessions,
+		 (unsigned long long)(config->drain.lame_duck_ns / NS_PER_MS));
 	control_notify_send("STOPPING=1\nSTATUS=draining");
 	timer_clear(&control->wheel, &control->reload_timer);
 	move(control, CONTROL_LAME_DUCK, config->drain.lame_duck_ns);
 	timer_set(&control->wheel, &control->drain_timer, clock_now_ns() + CONTROL_DRAIN_TICK_NS,
-	          on_timer);
+		  on_timer);
 }
 
 static void report(struct control *control)
@@ -80,11 +80,12 @@ static void report(struct control *control)
 	}
 	uint64_t forced = counts[CLOSE_DRAIN] + counts[CLOSE_DRAIN_TIMEOUT] + counts[CLOSE_STOP];
 
-	log_info("drained", "%llu finished by themselves, %llu closed in order, %llu reset at "
-	         "timeouts.drain, %llu stopped at once",
-	         (unsigned long long)(sum - forced), (unsigned long long)counts[CLOSE_DRAIN],
-	         (unsigned long long)counts[CLOSE_DRAIN_TIMEOUT],
-	         (unsigned long long)counts[CLOSE_STOP]);
+	log_info("drained",
+		 "%llu finished by themselves, %llu closed in order, %llu reset at "
+		 "timeouts.drain, %llu stopped at once",
+		 (unsigned long long)(sum - forced), (unsigned long long)counts[CLOSE_DRAIN],
+		 (unsigned long long)counts[CLOSE_DRAIN_TIMEOUT],
+		 (unsigned long long)counts[CLOSE_STOP]);
 }
 
 void control_drain_stop(struct control *control, const char *why)
@@ -94,7 +95,7 @@ void control_drain_stop(struct control *control, const char *why)
 	if (control->phase >= CONTROL_STOPPING)
 		return;
 	log_info("stop", "%s: %llu connections open", why,
-	         (unsigned long long)count_sessions(control));
+		 (unsigned long long)count_sessions(control));
 	if (control->phase < CONTROL_LAME_DUCK)
 		control_notify_send("STOPPING=1\nSTATUS=stopping");
 	control_listen_close_all(control);
@@ -113,7 +114,7 @@ static void begin_draining(struct control *control)
 	control_listen_close_all(control);
 	control_mail_post_all(control, &mail);
 	log_info("draining", "listeners close; %llu connections may finish",
-	         (unsigned long long)count_sessions(control));
+		 (unsigned long long)count_sessions(control));
 }
 
 static void begin_resetting(struct control *control)
@@ -121,7 +122,7 @@ static void begin_resetting(struct control *control)
 	const struct mail mail = { .kind = MAIL_RESET };
 
 	log_warn("drain_timeout", "%llu connections are reset: timeouts.drain is over",
-	         (unsigned long long)count_sessions(control));
+		 (unsigned long long)count_sessions(control));
 	move(control, CONTROL_RESETTING, CONTROL_RESET_NS);
 	control_mail_post_all(control, &mail);
 }
@@ -135,7 +136,7 @@ static bool is_stopped(struct control *control, uint64_t now_ns)
 		if (!is_overdue(control, now_ns))
 			return false;
 		log_error("worker_stuck", "worker %u has not stopped within %llu s", i,
-		          (unsigned long long)(CONTROL_STOP_NS / NS_PER_S));
+			  (unsigned long long)(CONTROL_STOP_NS / NS_PER_S));
 		control->exit_code = 1;
 	}
 	return true;
@@ -172,7 +173,7 @@ void control_drain_step(struct control *control, uint64_t now_ns)
 	}
 	if (control->phase != CONTROL_STOPPED)
 		timer_set(&control->wheel, &control->drain_timer, now_ns + CONTROL_DRAIN_TICK_NS,
-		          on_timer);
+			  on_timer);
 }
 
 void control_drain_on_stopped(struct control *control, const struct mail_stopped *mail)
@@ -186,9 +187,10 @@ void control_drain_on_stopped(struct control *control, const struct mail_stopped
 		control_drain_step(control, clock_now_ns());
 		return;
 	}
-	log_error("worker_died", "worker %u has left its loop; the process ends, so that its "
-	          "service manager starts it again",
-	          mail->worker);
+	log_error("worker_died",
+		  "worker %u has left its loop; the process ends, so that its "
+		  "service manager starts it again",
+		  mail->worker);
 	control->exit_code = 1;
 	control_drain_stop(control, "a worker died");
 }

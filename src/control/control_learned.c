@@ -10,7 +10,7 @@
 #include "control_priv.h"
 
 static struct control_learned *find(struct control_learned_set *set,
-                                    const struct mail_learned *mail)
+				    const struct mail_learned *mail)
 {
 	for (uint32_t i = 0; i < set->count; i++)
 		if (set->entries[i].port == mail->port &&
@@ -60,7 +60,7 @@ void control_learned_add(struct control *control, const struct mail_learned *mai
 
 	if (host == NULL || !grow(set)) {
 		log_warn("learned_full", "cluster %s: broker %s:%u is not remembered, there are %u",
-		         set->cluster, mail->host, mail->port, set->count);
+			 set->cluster, mail->host, mail->port, set->count);
 		free(host);
 		return;
 	}
@@ -71,7 +71,7 @@ void control_learned_add(struct control *control, const struct mail_learned *mai
 		.until_ns = until_ns,
 	};
 	log_info("broker_learned", "cluster %s: %s:%u%s", set->cluster, host, mail->port,
-	         mail->is_tls ? " (tls)" : "");
+		 mail->is_tls ? " (tls)" : "");
 	control_publish_soon(control);
 }
 
@@ -88,8 +88,9 @@ void control_learned_build(struct control *control, uint32_t cluster, struct rou
 		};
 		bool is_final;
 
-		endpoint.addr_count = (uint8_t)control_dns_resolve(
-			control, endpoint.host, endpoint.addrs, ROUTE_ADDRS_MAX, &is_final);
+		endpoint.addr_count =
+			(uint8_t)control_dns_resolve(control, endpoint.host, endpoint.addrs,
+						     ROUTE_ADDRS_MAX, &is_final);
 		(void)route_build_endpoint(builder, cluster, &endpoint);
 	}
 }

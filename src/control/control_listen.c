@@ -27,13 +27,13 @@ static bool is_planned(const struct control_listen_plan *plan, uint32_t id)
 /* The same address first, so that a renamed listener keeps its sockets; then the same name, so
  * that a moved one keeps its sessions and counters; else a new id. */
 static uint32_t match(const struct control *control, const struct control_listen_plan *plan,
-                      const struct config_listener *listener, bool is_by_name)
+		      const struct config_listener *listener, bool is_by_name)
 {
 	for (uint32_t id = 0; id < control->listener_count; id++) {
 		const struct control_listener *known = &control->listeners[id];
-		bool is_same = is_by_name ? strcmp(known->name, listener->name) == 0
-		                          : known->is_open &&
-		                                    addr_equal(&known->bind, &listener->bind);
+		bool is_same =
+			is_by_name ? strcmp(known->name, listener->name) == 0
+				   : known->is_open && addr_equal(&known->bind, &listener->bind);
 
 		if (is_same && !is_planned(plan, id))
 			return id;
@@ -42,7 +42,7 @@ static uint32_t match(const struct control *control, const struct control_listen
 }
 
 static int open_sockets(struct control *control, const struct config_listener *listener,
-                        int **ret_fds)
+			int **ret_fds)
 {
 	uint32_t count = control->office->worker_count;
 	int *fds = calloc(count, sizeof(*fds));
@@ -54,10 +54,10 @@ static int open_sockets(struct control *control, const struct config_listener *l
 
 	if (ret < 0) {
 		log_error("listen_failed", "listener %s on %s: %s%s", listener->name,
-		          addr_format(&listener->bind, text), err_text(ret),
-		          ret == -EADDRINUSE ? "; is another penstock or proxy running there?" :
-		          ret == -EACCES     ? "; ports below 1024 need CAP_NET_BIND_SERVICE" :
-		                               "");
+			  addr_format(&listener->bind, text), err_text(ret),
+			  ret == -EADDRINUSE ? "; is another penstock or proxy running there?"
+			  : ret == -EACCES   ? "; ports below 1024 need CAP_NET_BIND_SERVICE"
+					     : "");
 		free(fds);
 		return ret;
 	}
@@ -66,7 +66,7 @@ static int open_sockets(struct control *control, const struct config_listener *l
 }
 
 int control_listen_prepare(struct control *control, const struct config *config,
-                           struct control_listen_plan *ret_plan)
+			   struct control_listen_plan *ret_plan)
 {
 	uint32_t fresh = control->listener_count;
 	int ret = 0;
@@ -84,10 +84,11 @@ int control_listen_prepare(struct control *control, const struct config *config,
 		if (ret_plan->id[i] == NO_ID && fresh < STAT_LISTENERS_MAX)
 			ret_plan->id[i] = fresh++;
 		if (ret_plan->id[i] == NO_ID) {
-			log_error("listen_failed",
-			          "listener %s: %u listeners in the life of this process are the most "
-			          "it can tell apart; restart it",
-			          listener->name, STAT_LISTENERS_MAX);
+			log_error(
+				"listen_failed",
+				"listener %s: %u listeners in the life of this process are the most "
+				"it can tell apart; restart it",
+				listener->name, STAT_LISTENERS_MAX);
 			ret = -ENOSPC;
 			continue;
 		}
@@ -128,12 +129,12 @@ static void leave(struct control *control, struct control_listener *listener)
 }
 
 static void take_over(struct control *control, struct control_listener *listener,
-                      const struct config_listener *wanted, int32_t index, int *fds)
+		      const struct config_listener *wanted, int32_t index, int *fds)
 {
 	char text[ADDR_TEXT_MAX];
 	char *name = listener->name != NULL && strcmp(listener->name, wanted->name) == 0
-	                     ? NULL
-	                     : strdup(wanted->name);
+			     ? NULL
+			     : strdup(wanted->name);
 
 	if (name != NULL) {
 		free(listener->name);
@@ -151,11 +152,11 @@ static void take_over(struct control *control, struct control_listener *listener
 	listener->fds = fds;
 	listener->is_open = true;
 	log_info("listening", "listener %s on %s", listener->name,
-	         addr_format(&listener->own, text));
+		 addr_format(&listener->own, text));
 }
 
 void control_listen_commit(struct control *control, const struct config *config,
-                           struct control_listen_plan *plan)
+			   struct control_listen_plan *plan)
 {
 	for (uint32_t id = 0; id < control->listener_count; id++) {
 		struct control_listener *listener = &control->listeners[id];
@@ -164,7 +165,7 @@ void control_listen_commit(struct control *control, const struct config *config,
 			continue;
 		if (listener->is_open)
 			log_info("unlistening", "listener %s is gone from the configuration",
-			         listener->name);
+				 listener->name);
 		leave(control, listener);
 		listener->index = -1;
 	}
@@ -174,7 +175,7 @@ void control_listen_commit(struct control *control, const struct config *config,
 		if (id >= control->listener_count)
 			control->listener_count = id + 1;
 		take_over(control, &control->listeners[id], &config->listeners[i], (int32_t)i,
-		          plan->fds[i]);
+			  plan->fds[i]);
 		plan->fds[i] = NULL;
 	}
 }

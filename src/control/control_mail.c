@@ -29,7 +29,7 @@ static void take_one(struct control *control, const struct mail *mail, bool has_
 	case MAIL_NAMESPACE:
 		if (has_clusters)
 			discovery_namespace(control->discovery, mail->namespace.cluster,
-			                    mail->namespace.name);
+					    mail->namespace.name);
 		control->discovery_due_ns = 0;
 		break;
 	case MAIL_UNLISTENED:
@@ -82,8 +82,8 @@ static bool flush(struct control *control, uint32_t index)
 	while (worker->first != NULL) {
 		struct control_letter *letter = worker->first;
 
-		if (!worker->is_stopped && !mail_send(&control->office->workers[index],
-		                                      control->ring, &letter->mail))
+		if (!worker->is_stopped &&
+		    !mail_send(&control->office->workers[index], control->ring, &letter->mail))
 			return false;
 		worker->first = letter->next;
 		if (worker->first == NULL)
@@ -111,8 +111,7 @@ void control_mail_post(struct control *control, uint32_t index, const struct mai
 	struct control_worker *worker = &control->workers[index];
 
 	/* After STOP a worker may close its ring at any moment: nothing may wake it any more. */
-	if (worker->is_stopped ||
-	    (control->phase >= CONTROL_STOPPING && mail->kind != MAIL_STOP))
+	if (worker->is_stopped || (control->phase >= CONTROL_STOPPING && mail->kind != MAIL_STOP))
 		return;
 	if (worker->first == NULL &&
 	    mail_send(&control->office->workers[index], control->ring, mail))
@@ -135,7 +134,7 @@ void control_mail_post(struct control *control, uint32_t index, const struct mai
 	control->outbox_count++;
 	if (!timer_is_set(&control->outbox_timer))
 		timer_set(&control->wheel, &control->outbox_timer,
-		          clock_now_ns() + CONTROL_OUTBOX_NS, on_timer);
+			  clock_now_ns() + CONTROL_OUTBOX_NS, on_timer);
 }
 
 void control_mail_post_all(struct control *control, const struct mail *mail)

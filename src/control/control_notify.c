@@ -39,7 +39,7 @@ void control_notify_send(const char *text)
 
 	/* Not blocking: a service manager that hangs must not hang us. */
 	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-	           (const struct sockaddr *)&name, name_len) < 0)
+		   (const struct sockaddr *)&name, name_len) < 0)
 		log_warn("notify_failed", "telling %s \"%.16s\": %s", path, text, err_text(errno));
 	(void)close(fd);
 }
@@ -50,6 +50,6 @@ void control_notify_reloading(void)
 
 	/* Type=notify-reload wants the time of the reload (systemd 253). */
 	(void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
-	               (unsigned long long)(clock_now_ns() / NS_PER_US));
+		       (unsigned long long)(clock_now_ns() / NS_PER_US));
 	control_notify_send(text);
 }

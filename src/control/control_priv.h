@@ -14,34 +14,35 @@
 #include <penstock/control/admin.h>
 #include <penstock/control/discovery.h>
 
-#define CONTROL_RING_ENTRIES   256
-#define CONTROL_TICK_NS        NS_PER_S
-#define CONTROL_PUBLISH_NS     (100 * NS_PER_MS) /* at most one snapshot in this time */
-#define CONTROL_SNAPSHOTS_MAX  64 /* kept for slow workers; more are not made until they catch up */
-#define CONTROL_RELOAD_NS      NS_PER_S
-#define CONTROL_OUTBOX_NS      (5 * NS_PER_MS)
-#define CONTROL_OUTBOX_MAX     8192 /* DNS answers beyond this are dropped: the asker times out */
-#define CONTROL_LEARNED_NS     (600 * NS_PER_S)
-#define CONTROL_LEARNED_MAX    1024
-#define CONTROL_DRAIN_TICK_NS  (20 * NS_PER_MS)
-#define CONTROL_RESET_NS       NS_PER_S /* from MAIL_RESET to MAIL_STOP, at the most */
-#define CONTROL_STOP_NS        (10 * NS_PER_S) /* from MAIL_STOP to giving a worker up */
-#define CONTROL_START_DNS_NS   (3 * NS_PER_S) /* `ready` waits this long for first answers */
+#define CONTROL_RING_ENTRIES	256
+#define CONTROL_TICK_NS		NS_PER_S
+#define CONTROL_PUBLISH_NS	(100 * NS_PER_MS) /* at most one snapshot in this time */
+#define CONTROL_SNAPSHOTS_MAX	64 /* kept for slow workers; more are not made until they catch up \
+				    */
+#define CONTROL_RELOAD_NS	NS_PER_S
+#define CONTROL_OUTBOX_NS	(5 * NS_PER_MS)
+#define CONTROL_OUTBOX_MAX	8192 /* DNS answers beyond this are dropped: the asker times out */
+#define CONTROL_LEARNED_NS	(600 * NS_PER_S)
+#define CONTROL_LEARNED_MAX	1024
+#define CONTROL_DRAIN_TICK_NS	(20 * NS_PER_MS)
+#define CONTROL_RESET_NS	NS_PER_S	/* from MAIL_RESET to MAIL_STOP, at the most */
+#define CONTROL_STOP_NS		(10 * NS_PER_S) /* from MAIL_STOP to giving a worker up */
+#define CONTROL_START_DNS_NS	(3 * NS_PER_S)	/* `ready` waits this long for first answers */
 
 #define CONTROL_DNS_PENDING_MAX 1024
-#define CONTROL_DNS_NAMES_MAX   8192
+#define CONTROL_DNS_NAMES_MAX	8192
 #define CONTROL_DNS_WAITERS_MAX 65536
 #define CONTROL_DNS_SOCKETS_MAX 64
-#define CONTROL_DNS_BUCKETS     2048
+#define CONTROL_DNS_BUCKETS	2048
 #define CONTROL_DNS_NEGATIVE_NS (5 * NS_PER_S)
-#define CONTROL_DNS_TTL_MIN_NS  (5 * NS_PER_S)
-#define CONTROL_DNS_TTL_MAX_NS  (300 * NS_PER_S)
-#define CONTROL_DNS_GONE_NS     (60 * NS_PER_S) /* old answers outlive NXDOMAIN by this much */
-#define CONTROL_DNS_IDLE_NS     (600 * NS_PER_S)
-#define CONTROL_DNS_SWEEP_NS    (5 * NS_PER_S)
+#define CONTROL_DNS_TTL_MIN_NS	(5 * NS_PER_S)
+#define CONTROL_DNS_TTL_MAX_NS	(300 * NS_PER_S)
+#define CONTROL_DNS_GONE_NS	(60 * NS_PER_S) /* old answers outlive NXDOMAIN by this much */
+#define CONTROL_DNS_IDLE_NS	(600 * NS_PER_S)
+#define CONTROL_DNS_SWEEP_NS	(5 * NS_PER_S)
 
 enum control_phase {
-	CONTROL_STARTING,  /* until everything a client needs is known once */
+	CONTROL_STARTING, /* until everything a client needs is known once */
 	CONTROL_SERVING,
 	CONTROL_LAME_DUCK, /* unready, still accepting: the load balancer looks away */
 	CONTROL_DRAINING,  /* listeners closed, lookup connections closing, the rest finishing */
@@ -67,11 +68,11 @@ struct control_listener {
 	char *name;
 	struct addr bind; /* as configured: what tells listeners apart */
 	struct addr own;  /* as bound */
-	int32_t index;    /* in config->listeners; -1: gone */
-	bool is_open;     /* the workers have its sockets, or will get them */
+	int32_t index;	  /* in config->listeners; -1: gone */
+	bool is_open;	  /* the workers have its sockets, or will get them */
 	bool is_leaving;  /* UNLISTEN is still to be sent */
 	uint32_t closing; /* workers that have not said UNLISTENED */
-	int *fds;         /* sockets to be handed over, one per worker; NULL: none */
+	int *fds;	  /* sockets to be handed over, one per worker; NULL: none */
 };
 
 /* What a new configuration needs, made before anything is changed. */
@@ -121,7 +122,7 @@ struct control_dns_entry {
 	uint8_t addr_count;
 	bool is_pending, is_answered;
 	uint64_t fresh_until_ns; /* no query before */
-	uint64_t good_ns;        /* last time there was an answer */
+	uint64_t good_ns;	 /* last time there was an answer */
 	uint64_t used_ns;
 };
 
@@ -189,7 +190,7 @@ struct control {
 	bool is_last_reload_good;
 
 	struct timer drain_timer;
-	uint64_t drain_deadline_ns; /* of the phase; 0: none */
+	uint64_t drain_deadline_ns;	    /* of the phase; 0: none */
 	uint64_t drain_closed[CLOSE_COUNT]; /* when it began */
 	uint64_t drain_sessions;
 
@@ -208,9 +209,9 @@ bool control_is_ready(struct control *control, char *ret_reasons, size_t size);
 
 /* control_listen.c */
 MUST_USE int control_listen_prepare(struct control *control, const struct config *config,
-                                    struct control_listen_plan *ret_plan);
+				    struct control_listen_plan *ret_plan);
 void control_listen_commit(struct control *control, const struct config *config,
-                           struct control_listen_plan *plan);
+			   struct control_listen_plan *plan);
 void control_listen_abort(struct control *control, struct control_listen_plan *plan);
 void control_listen_hand(struct control *control);
 void control_listen_close_all(struct control *control);
@@ -236,7 +237,8 @@ void control_mail_fini(struct control *control);
 
 /* control_learned.c */
 void control_learned_add(struct control *control, const struct mail_learned *mail);
-void control_learned_build(struct control *control, uint32_t cluster, struct route_builder *builder);
+void control_learned_build(struct control *control, uint32_t cluster,
+			   struct route_builder *builder);
 void control_learned_sweep(struct control *control, uint64_t now_ns);
 void control_learned_apply(struct control *control, const struct config *config);
 void control_learned_fini(struct control *control);
@@ -246,7 +248,7 @@ MUST_USE int control_dns_open(struct control *control);
 void control_dns_close(struct control *control);
 void control_dns_ask(struct control *control, const struct mail_dns_ask *ask);
 uint32_t control_dns_resolve(void *control, const char *host, struct addr *ret_addrs, uint32_t max,
-                             bool *ret_is_final);
+			     bool *ret_is_final);
 
 /* control_reload.c */
 void control_reload_soon(struct control *control);

@@ -46,8 +46,9 @@ static void build_forwards(struct control *control, struct route_builder *builde
 		};
 		bool is_final;
 
-		endpoint.addr_count = (uint8_t)control_dns_resolve(
-			control, endpoint.host, endpoint.addrs, ROUTE_ADDRS_MAX, &is_final);
+		endpoint.addr_count =
+			(uint8_t)control_dns_resolve(control, endpoint.host, endpoint.addrs,
+						     ROUTE_ADDRS_MAX, &is_final);
 		route_build_forward(builder, i, &endpoint);
 	}
 }
@@ -120,12 +121,12 @@ static void give(struct control *control, struct control_snapshot *snapshot)
 	for (uint32_t i = 0; i < control->office->worker_count; i++) {
 		/* One a worker never took is freed with the others: what counts is that this
 		 * worker has taken a newer one. */
-		const struct route *untaken = mail_publish(&control->office->workers[i],
-		                                           control->ring, snapshot->route);
+		const struct route *untaken =
+			mail_publish(&control->office->workers[i], control->ring, snapshot->route);
 
 		if (untaken != NULL)
 			log_debug("snapshot_skipped", "worker %u never took snapshot %llu", i,
-			          (unsigned long long)untaken->version);
+				  (unsigned long long)untaken->version);
 	}
 }
 
@@ -158,10 +159,10 @@ void control_publish_now(struct control *control)
 		/* Out of memory, or a worker takes none: what is published stays true enough. */
 		free(snapshot);
 		log_warn("publish_delayed", "%u snapshots are waiting for workers to take them",
-		         control->snapshot_count);
+			 control->snapshot_count);
 		control->is_changed = true;
 		timer_set(&control->wheel, &control->publish_timer, now_ns + CONTROL_TICK_NS,
-		          on_timer);
+			  on_timer);
 		return;
 	}
 	*snapshot = (struct control_snapshot){
@@ -186,14 +187,14 @@ void control_publish_soon(struct control *control)
 		return; /* the first snapshot is control_run's */
 	control->is_changed = true;
 	timer_set(&control->wheel, &control->publish_timer,
-	          control->published_ns + CONTROL_PUBLISH_NS, on_timer);
+		  control->published_ns + CONTROL_PUBLISH_NS, on_timer);
 }
 
 bool control_publish_is_taken(const struct control *control, uint64_t version)
 {
 	for (uint32_t i = 0; i < control->office->worker_count; i++) {
 		uint64_t acked = atomic_load_explicit(&control->office->stats[i]->acked_version,
-		                                      memory_order_acquire);
+						      memory_order_acquire);
 
 		if (!control->workers[i].is_stopped && acked < version)
 			return false;

@@ -67,7 +67,7 @@ static bool is_same_order(const struct config *old, const struct config *new)
 }
 
 static void commit(struct control *control, struct control_config *fresh,
-                   struct control_listen_plan *plan)
+		   struct control_listen_plan *plan)
 {
 	struct control_config *old = control->config;
 	const struct config *config = fresh->config;
@@ -119,7 +119,7 @@ void control_reload_now(struct control *control)
 {
 	if (control->phase > CONTROL_SERVING || control->reload == NULL) {
 		log_info("reload_ignored", "%s",
-		         control->reload == NULL ? "there is no file to read" : "draining");
+			 control->reload == NULL ? "there is no file to read" : "draining");
 		return;
 	}
 	bool is_up = control->phase == CONTROL_SERVING;
@@ -134,7 +134,7 @@ void control_reload_now(struct control *control)
 		log_error("reload_failed", "%s; the old configuration stays", err_text(ret));
 	else
 		log_info("reloaded", "configuration %llu is in force",
-		         (unsigned long long)control->config_generation);
+			 (unsigned long long)control->config_generation);
 	if (is_up)
 		control_notify_send("READY=1");
 	control_check_ready(control);
@@ -153,5 +153,5 @@ void control_reload_soon(struct control *control)
 	if (timer_is_set(&control->reload_timer))
 		return;
 	timer_set(&control->wheel, &control->reload_timer,
-	          control->reloaded_ns == 0 || at_ns < now_ns ? now_ns : at_ns, on_timer);
+		  control->reloaded_ns == 0 || at_ns < now_ns ? now_ns : at_ns, on_timer);
 }

@@ -33,8 +33,8 @@ socklen_t net_to_sockaddr(const struct addr *addr, union net_sockaddr *ret_socka
 void net_from_sockaddr(const union net_sockaddr *sockaddr, struct addr *ret_addr)
 {
 	if (sockaddr->any.sa_family == AF_INET) {
-		*ret_addr = addr_v4(ntohl(sockaddr->v4.sin_addr.s_addr),
-		                    ntohs(sockaddr->v4.sin_port));
+		*ret_addr =
+			addr_v4(ntohl(sockaddr->v4.sin_addr.s_addr), ntohs(sockaddr->v4.sin_port));
 		return;
 	}
 	*ret_addr = (struct addr){

@@ -15,16 +15,16 @@
 
 /* Ring memory of an exited process returns to the memlock budget late, so a fast restart may meet
  * -ENOMEM for a moment (operations.md M3). */
-#define ENOMEM_RETRIES  20
+#define ENOMEM_RETRIES	20
 #define ENOMEM_PAUSE_NS 100000000
 
 /* SINGLE_ISSUER + DEFER_TASKRUN: completions run only when this thread asks (relay-engine.md: 6.8
  * against 8.6 us per message at 256 connections). SUBMIT_ALL: one bad entry does not strand the
  * batch. CQSIZE: room so that a multishot poll is not ended by a full queue. */
-#define SETUP_FLAGS                                                                                \
-	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |       \
+#define SETUP_FLAGS                                                                          \
+	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | \
 	 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED)
-#define CQ_PER_SQ 8
+#define CQ_PER_SQ	8
 
 #define FEATURES_NEEDED (IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP)
 
@@ -71,7 +71,7 @@ static void probe_ops(struct uring *ring)
 static int restrict_and_enable(struct uring *ring)
 {
 	static const uint8_t ops[] = { IORING_OP_NOP, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
-		                       IORING_OP_MSG_RING };
+				       IORING_OP_MSG_RING };
 	struct io_uring_restriction rules[COUNT_OF(ops) + 1];
 
 	memset(rules, 0, sizeof(rules));
@@ -83,18 +83,18 @@ static int restrict_and_enable(struct uring *ring)
 	rules[COUNT_OF(ops)].sqe_flags = IOSQE_CQE_SKIP_SUCCESS;
 
 	int ret = io_uring_register((unsigned)ring->ring.ring_fd, IORING_REGISTER_RESTRICTIONS,
-	                            rules, COUNT_OF(rules));
+				    rules, COUNT_OF(rules));
 
 	ring->features.is_restricted = ret == 0;
 	ret = io_uring_register((unsigned)ring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
-	                        0);
+				0);
 	return ret < 0 ? ret : 0;
 }
 
 int uring_open(struct uring **ret_ring, uint32_t entries)
 {
 	struct uring *ring = aligned_alloc(CACHE_LINE, (sizeof(*ring) + CACHE_LINE - 1) &
-	                                                       ~(size_t)(CACHE_LINE - 1));
+							       ~(size_t)(CACHE_LINE - 1));
 
 	if (ring == NULL)
 		return -ENOMEM;
@@ -164,32 +164,33 @@ static void explain(int err, char *why, size_t size)
 	switch (-err) {
 	case ENOSYS:
 		(void)snprintf(why, size,
-		               "this kernel has no io_uring, is older than 6.1, or a container's "
-		               "seccomp profile hides it; allow io_uring_setup, io_uring_enter and "
-		               "io_uring_register in the profile");
+			       "this kernel has no io_uring, is older than 6.1, or a container's "
+			       "seccomp profile hides it; allow io_uring_setup, io_uring_enter and "
+			       "io_uring_register in the profile");
 		break;
 	case EPERM:
 	case EACCES:
 		if (disabled > 0)
 			(void)snprintf(why, size,
-			               "kernel.io_uring_disabled is %d; set it to 0, or to 1 with "
-			               "kernel.io_uring_group = the group penstock runs as",
-			               disabled);
+				       "kernel.io_uring_disabled is %d; set it to 0, or to 1 with "
+				       "kernel.io_uring_group = the group penstock runs as",
+				       disabled);
 		else
-			(void)snprintf(why, size,
-			               "a seccomp profile or security module forbids io_uring; "
-			               "allow io_uring_setup, io_uring_enter and io_uring_register");
+			(void)snprintf(
+				why, size,
+				"a seccomp profile or security module forbids io_uring; "
+				"allow io_uring_setup, io_uring_enter and io_uring_register");
 		break;
 	case ENOMEM:
 		(void)snprintf(why, size,
-		               "RLIMIT_MEMLOCK (%llu KiB) is too small for the rings; set "
-		               "LimitMEMLOCK=infinity or ulimit -l unlimited",
-		               (unsigned long long)limit.rlim_cur / 1024);
+			       "RLIMIT_MEMLOCK (%llu KiB) is too small for the rings; set "
+			       "LimitMEMLOCK=infinity or ulimit -l unlimited",
+			       (unsigned long long)limit.rlim_cur / 1024);
 		break;
 	case EINVAL:
 		(void)snprintf(why, size,
-		               "the kernel is older than 6.1 (no SINGLE_ISSUER or DEFER_TASKRUN); "
-		               "penstock needs 6.1 or newer");
+			       "the kernel is older than 6.1 (no SINGLE_ISSUER or DEFER_TASKRUN); "
+			       "penstock needs 6.1 or newer");
 		break;
 	default:
 		(void)snprintf(why, size, "io_uring_setup failed: errno %d", -err);

@@ -22,7 +22,7 @@ static void op_queue(struct uring *ring, const struct uring_op *op)
 }
 
 static void op_arm(struct uring *ring, struct uring_op *op, int fd, unsigned events, bool is_many,
-                   uring_fn *fn)
+		   uring_fn *fn)
 {
 	CHECK(!op->is_armed);
 	CHECK(((uintptr_t)op & ~UD_ADDRESS) == 0);

@@ -16,12 +16,12 @@
 /* The low three bits of user_data say what completed; a struct uring_op is 8-byte aligned. */
 enum {
 	UD_OP = 0,
-	UD_WAKE = 1,        /* posted into our ring by another ring's MSG_RING */
+	UD_WAKE = 1,	    /* posted into our ring by another ring's MSG_RING */
 	UD_WAKE_FAILED = 2, /* | address of the struct uring that our MSG_RING could not reach */
-	UD_CANCEL = 3,      /* our own cancel request: nothing to do */
+	UD_CANCEL = 3,	    /* our own cancel request: nothing to do */
 	UD_MASK = 7,
 };
-#define UD_ADDRESS 0x0000fffffffffff8ull
+#define UD_ADDRESS	    0x0000fffffffffff8ull
 #define UD_GENERATION_SHIFT 48
 
 struct uring {
@@ -43,7 +43,7 @@ struct uring_completion {
 };
 
 void uring_queue_poll(struct uring *ring, int fd, unsigned events, bool is_multishot,
-                      uint64_t user_data);
+		      uint64_t user_data);
 /* Drops the poll with that user_data, if it is still there. */
 void uring_queue_cancel(struct uring *ring, uint64_t user_data);
 /* Posts UD_WAKE to `to`; comes back as UD_WAKE_FAILED if it cannot. */

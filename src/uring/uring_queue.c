@@ -26,7 +26,7 @@ static struct io_uring_sqe *next_sqe(struct uring *ring)
 }
 
 void uring_queue_poll(struct uring *ring, int fd, unsigned events, bool is_multishot,
-                      uint64_t user_data)
+		      uint64_t user_data)
 {
 	struct io_uring_sqe *sqe = next_sqe(ring);
 

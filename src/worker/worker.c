@@ -15,16 +15,17 @@
 
 #include "worker_priv.h"
 
-#define RING_ENTRIES   1024
-#define TIMERS_A_TURN  256
-#define HEARTBEAT_NS   (NS_PER_S / 2) /* the longest a worker sleeps: /healthz wants a sign of life */
+#define RING_ENTRIES  1024
+#define TIMERS_A_TURN 256
+#define HEARTBEAT_NS  (NS_PER_S / 2) /* the longest a worker sleeps: /healthz wants a sign of life \
+				      */
 
 int worker_new(struct worker **ret_worker, uint32_t index, struct mail_office *office,
-               const struct config *config)
+	       const struct config *config)
 {
 	/* Pools hold pointers into struct worker and completions carry addresses: it stays put. */
 	struct worker *worker = aligned_alloc(CACHE_LINE, (sizeof(*worker) + CACHE_LINE - 1) &
-	                                                          ~(size_t)(CACHE_LINE - 1));
+								  ~(size_t)(CACHE_LINE - 1));
 
 	if (worker == NULL)
 		return -ENOMEM;
@@ -98,7 +99,7 @@ static void take_route(struct worker *worker)
 	if (old != NULL && old->config != route->config)
 		session_follow_config(&worker->env, old);
 	atomic_store_explicit(&worker->env.stats->acked_version, route->version,
-	                      memory_order_release);
+			      memory_order_release);
 }
 
 static void publish_counts(struct worker *worker)
@@ -133,7 +134,8 @@ int worker_turn(struct worker *worker)
 {
 	struct session_env *env = &worker->env;
 
-	/* Before waiting, so that whoever was armed by mail or a timer is submitted with the rest. */
+	/* Before waiting, so that whoever was armed by mail or a timer is submitted with the rest.
+	 */
 	take_route(worker);
 	if (worker->has_mail) {
 		worker->has_mail = false;

@@ -22,7 +22,7 @@ static void on_acceptable(struct uring_op *op, int events);
 static uint32_t load_of(const struct worker *worker, uint32_t index)
 {
 	return atomic_load_explicit(&worker->env.office->loads[index].sessions,
-	                            memory_order_relaxed);
+				    memory_order_relaxed);
 }
 
 /* Who should serve a new connection: we, unless we exceed the mean by more than 10 % and 8
@@ -50,12 +50,12 @@ static uint32_t choose_worker(const struct worker *worker, uint64_t *ret_total)
 static void count(_Atomic uint64_t *value)
 {
 	atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + 1,
-	                      memory_order_relaxed);
+			      memory_order_relaxed);
 }
 
 /* Refused before it became a session: told why as far as one send goes, counted, closed. */
 static void refuse(struct worker *worker, const struct mail_handoff *handoff,
-                   enum close_reason reason)
+		   enum close_reason reason)
 {
 	struct session_env *env = &worker->env;
 	struct stat_listener *stats = &env->stats->listener[handoff->listener_id];
@@ -64,7 +64,7 @@ static void refuse(struct worker *worker, const struct mail_handoff *handoff,
 
 	if (index >= 0 && env->route->config->listeners[index].cluster >= 0) {
 		pulsar_write_error(&sink, UINT64_MAX, PULSAR_NOT_ALLOWED,
-		                   "penstock: reached the maximum number of connections");
+				   "penstock: reached the maximum number of connections");
 		/* Best effort: a full send buffer on a new connection does not happen. */
 		if (net_send(handoff->fd, sink.at, sink.len) > 0)
 			(void)!net_shutdown_write(handoff->fd);
@@ -72,7 +72,7 @@ static void refuse(struct worker *worker, const struct mail_handoff *handoff,
 	net_close(handoff->fd, false);
 	count(&stats->closed[reason]);
 	atomic_fetch_sub_explicit(&env->office->loads[env->worker].sessions, 1,
-	                          memory_order_relaxed);
+				  memory_order_relaxed);
 }
 
 void worker_accept_take(struct worker *worker, const struct mail_handoff *handoff)
@@ -82,7 +82,7 @@ void worker_accept_take(struct worker *worker, const struct mail_handoff *handof
 		return;
 	}
 	if (!session_open(&worker->env, handoff->fd, handoff->listener_id, &handoff->peer,
-	                  handoff->accepted_ns))
+			  handoff->accepted_ns))
 		refuse(worker, handoff, CLOSE_CONN_LIMIT);
 }
 
@@ -94,9 +94,9 @@ static void accepted(struct worker *worker, uint16_t listener_id, int fd, const 
 	struct mail mail = {
 		.kind = MAIL_HANDOFF,
 		.handoff = { .fd = fd,
-		             .listener_id = listener_id,
-		             .peer = *peer,
-		             .accepted_ns = env->now_ns },
+			     .listener_id = listener_id,
+			     .peer = *peer,
+			     .accepted_ns = env->now_ns },
 	};
 
 	count(&env->stats->listener[listener_id].accepted);
@@ -104,9 +104,9 @@ static void accepted(struct worker *worker, uint16_t listener_id, int fd, const 
 	atomic_fetch_add_explicit(&env->office->loads[to].sessions, 1, memory_order_relaxed);
 	if (total >= env->route->config->limits.connections) {
 		atomic_fetch_sub_explicit(&env->office->loads[to].sessions, 1,
-		                          memory_order_relaxed);
+					  memory_order_relaxed);
 		atomic_fetch_add_explicit(&env->office->loads[env->worker].sessions, 1,
-		                          memory_order_relaxed);
+					  memory_order_relaxed);
 		refuse(worker, &mail.handoff, CLOSE_CONN_LIMIT);
 		return;
 	}
@@ -116,9 +116,9 @@ static void accepted(struct worker *worker, uint16_t listener_id, int fd, const 
 			return;
 		}
 		atomic_fetch_sub_explicit(&env->office->loads[to].sessions, 1,
-		                          memory_order_relaxed);
+					  memory_order_relaxed);
 		atomic_fetch_add_explicit(&env->office->loads[env->worker].sessions, 1,
-		                          memory_order_relaxed);
+					  memory_order_relaxed);
 	}
 	worker_accept_take(worker, &mail.handoff);
 }
@@ -164,8 +164,8 @@ static bool accept_some(struct worker *worker, struct worker_listener *listener,
 		stat_add(worker->env.stats, STAT_ACCEPT_ERRORS, 1);
 		if (fd != -EMFILE && fd != -ENFILE && fd != -ENOBUFS && fd != -ENOMEM)
 			continue; /* that connection's own trouble (EPROTO, EHOSTDOWN, ...) */
-		timer_set(&worker->env.wheel, &worker->accept_timer,
-		          worker->env.now_ns + PAUSE_NS, on_pause_over);
+		timer_set(&worker->env.wheel, &worker->accept_timer, worker->env.now_ns + PAUSE_NS,
+			  on_pause_over);
 		pause_accept(worker);
 		return true;
 	}
@@ -199,7 +199,7 @@ void worker_accept_resume(struct worker *worker)
 
 		if (listener->fd >= 0 && !listener->op.is_armed)
 			uring_poll(worker->env.ring, &listener->op, listener->fd, POLLIN,
-			           on_acceptable);
+				   on_acceptable);
 	}
 }
 

@@ -21,8 +21,8 @@ static void drain(struct worker *worker, uint64_t spread_ns)
 		if (session->state != SESSION_RELAY || session->proto.kind != PROTO_KIND_LOOKUP)
 			continue;
 		session_close_drain(session,
-		                    env->now_ns + (spread_ns > 0 ? rng_below(&env->rng, spread_ns)
-		                                                 : 0));
+				    env->now_ns +
+					    (spread_ns > 0 ? rng_below(&env->rng, spread_ns) : 0));
 	}
 }
 
@@ -56,8 +56,8 @@ static void describe(struct worker *worker, const struct mail_rows_ask *ask)
 	const struct mail answer = {
 		.kind = MAIL_ROWS,
 		.rows = { .worker = (uint16_t)env->worker,
-		          .cursor = cursor < env->sessions.fresh ? cursor : UINT32_MAX,
-		          .page = page },
+			  .cursor = cursor < env->sessions.fresh ? cursor : UINT32_MAX,
+			  .page = page },
 	};
 
 	/* The page goes back in any case; control's queue is drained every turn. */

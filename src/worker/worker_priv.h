@@ -22,7 +22,7 @@ struct worker {
 	struct mail_box *box;
 	struct worker_listener listeners[STAT_LISTENERS_MAX];
 	struct timer accept_timer; /* accepting is paused for want of descriptors */
-	bool is_accept_paused;     /* ... or of room for connections without a route */
+	bool is_accept_paused;	   /* ... or of room for connections without a route */
 	bool is_stopping;
 	bool has_mail;
 	bool is_pinned;

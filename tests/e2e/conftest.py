@@ -15,7 +15,9 @@ pipe or hop in use, no descriptor more than after its start, no trouble in its l
 import itertools
 import os
 import pathlib
+import shutil
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -40,6 +42,17 @@ GATE_PORT = 6650
 def pytest_configure(config):
     netns.create()
     netns.enter(settings.CLIENT_SIDE)
+    # A copy, so that a build meanwhile does not get into a running suite.
+    copy = settings.RUN / "bin" / "penstock"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copy2(settings.PENSTOCK, copy)
+        subprocess.run([copy, "version"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise pytest.UsageError(f"no working {settings.PENSTOCK} ({error}); first: make") from None
+    settings.PENSTOCK = copy
+    for log in [*(settings.RUN / "log").glob("penstock-*"), settings.RUN / "log" / "python-client"]:
+        log.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

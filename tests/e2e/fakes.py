@@ -77,6 +77,9 @@ class FakeBroker:
         return self._waiting.empty()
 
     def close(self):
+        """Nobody listens here any more; connections are closed. May be called twice."""
+        if self._listener.fileno() < 0:
+            return
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()

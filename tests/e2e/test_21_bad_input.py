@@ -41,15 +41,16 @@ CASES = [
 @pytest.fixture(scope="module")
 def pair(module_penstock, module_fake):
     class Pair:
-        broker = module_fake(echo)
+        broker = module_fake(echo, seconds=60)
         gate = module_penstock.fixed(broker, timeouts={"hello": "1s", "frame": "1s"})
 
     return Pair
 
 
 def own_row(pair, peer):
-    """The access line of this very connection."""
+    """The access line of this very connection. It is written when both have closed."""
     host, port = peer.sock.getsockname()
+    peer.close()
     return pair.gate.wait_access(client=f"{host}:{port}")
 
 

@@ -20,7 +20,8 @@ def test_connection_limit(penstock, fake):
     gate = penstock.fixed(broker, limits={"connections": 3}, process={"workers": 2})
     held = [enter(gate, broker) for _ in range(3)]
     assert all(got.kind == wire.CONNECTED for _, got in held)
-    _, got = enter(gate, broker)
+    over, got = enter(gate, broker)
+    over.close()
     assert got.kind == wire.ERROR and got[1] == wire.CONNECTION_LEVEL and got[2] == wire.NOT_ALLOWED
     assert gate.wait_access(reason="conn_limit")
     assert gate.metrics()("pulsar_proxy_active_connections") == 3
@@ -44,8 +45,8 @@ def test_limit_per_address(penstock, fake):
 def test_unrouted_connections_wait(penstock, fake):
     """limits.unrouted: silent clients cannot use up first-frame buffers; accepting pauses, and goes on when they time out."""
     broker = fake(echo)
-    gate = penstock.fixed(broker, limits={"unrouted": 4}, timeouts={"hello": "1s"}, process={"workers": 1})
-    silent = [dial(settings.GATE_ADDRESS, gate.port) for _ in range(8)]
+    gate = penstock.fixed(broker, limits={"unrouted": 8}, timeouts={"hello": "1s"}, process={"workers": 1})
+    silent = [dial(settings.GATE_ADDRESS, gate.port) for _ in range(16)]
     _, got = enter(gate, broker)
     assert got.kind == wire.CONNECTED
     for peer in silent:

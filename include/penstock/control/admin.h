@@ -13,11 +13,11 @@
 #include <penstock/config.h>
 #include <penstock/mail.h>
 
-#define ADMIN_CONNECTIONS   64
-#define ADMIN_TIMEOUT_S     10 /* a client that does not read or write for so long is dropped */
-#define ADMIN_ROWS_MAX      100000
-#define ADMIN_BODIES        4 /* /connections bodies held by slow readers at once */
-#define ADMIN_HEARTBEAT_NS  (2 * 1000000000ull)
+#define ADMIN_CONNECTIONS  64
+#define ADMIN_TIMEOUT_S	   10 /* a client that does not read or write for so long is dropped */
+#define ADMIN_ROWS_MAX	   100000
+#define ADMIN_BODIES	   4 /* /connections bodies held by slow readers at once */
+#define ADMIN_HEARTBEAT_NS (2 * 1000000000ull)
 
 struct admin;
 
@@ -52,13 +52,13 @@ struct admin_host {
 	bool (*cluster)(void *context, uint32_t index, struct admin_cluster *ret_cluster);
 	/* Asks a worker for rows; false: it will never answer. */
 	bool (*ask_rows)(void *context, uint32_t worker, uint32_t cursor,
-	                 struct mail_row_page *page);
+			 struct mail_row_page *page);
 	void *context;
 };
 
 /* Takes listening sockets (-1: that server is off) and owns them from then on. */
 MUST_USE int admin_open(struct admin **ret_admin, const struct admin_host *host, int admin_fd,
-                        int web_fd, const struct config *config);
+			int web_fd, const struct config *config);
 void admin_close(struct admin *admin);
 /* A page of rows came back. */
 void admin_on_rows(struct admin *admin, const struct mail_rows *rows);

@@ -16,18 +16,18 @@
 #include <penstock/route.h>
 #include <penstock/uring.h>
 
-#define DISCOVERY_BROKERS_MAX    2048
-#define DISCOVERY_LISTENERS_MAX  32 /* advertised listeners' URLs kept per broker */
+#define DISCOVERY_BROKERS_MAX	 2048
+#define DISCOVERY_LISTENERS_MAX	 32 /* advertised listeners' URLs kept per broker */
 #define DISCOVERY_NAMESPACES_MAX 1024
-#define DISCOVERY_BUNDLES_MAX    1024 /* of one namespace; larger ones are left to the brokers */
+#define DISCOVERY_BUNDLES_MAX	 1024 /* of one namespace; larger ones are left to the brokers */
 /* After a reconnect the C client re-arms all watches in one packet, and a server drops a client
  * whose packet exceeds jute.maxbuffer (1 MiB): it would reconnect for ever. */
-#define DISCOVERY_WATCH_BYTES    (512 * 1024)
+#define DISCOVERY_WATCH_BYTES	 (512 * 1024)
 /* A broker that left is no candidate any more, but a client that was sent to it a moment ago gets
  * "service not ready" (and tries again) instead of "not allowed" (and gives up). */
-#define DISCOVERY_GRACE_NS       (60 * 1000000000ull)
+#define DISCOVERY_GRACE_NS	 (60 * 1000000000ull)
 /* Answering lookups from ownership that may have moved is worse than asking a broker. */
-#define DISCOVERY_DIRECT_NS      (5 * 1000000000ull)
+#define DISCOVERY_DIRECT_NS	 (5 * 1000000000ull)
 
 struct discovery;
 
@@ -37,7 +37,7 @@ struct discovery_host {
 	/* Addresses of a host name from the cache, which is refreshed in the background; port 0.
 	 * *ret_is_final: false while the first answer is under way. */
 	uint32_t (*resolve)(void *context, const char *host, struct addr *ret_addrs, uint32_t max,
-	                    bool *ret_is_final);
+			    bool *ret_is_final);
 	/* Something a snapshot shows has changed. */
 	void (*changed)(void *context);
 	void *context;
@@ -65,7 +65,7 @@ uint64_t discovery_tick(struct discovery *discovery, uint64_t now_ns);
 void discovery_namespace(struct discovery *discovery, uint32_t cluster, const char *name);
 /* Adds the cluster, its brokers, endpoints and ownership to a snapshot. */
 void discovery_build(struct discovery *discovery, uint32_t cluster, struct route_builder *builder,
-                     uint64_t now_ns);
+		     uint64_t now_ns);
 /* False: no such cluster. */
 MUST_USE bool discovery_view(const struct discovery *discovery, uint32_t cluster, uint64_t now_ns,
-                             struct discovery_view *ret_view);
+			     struct discovery_view *ret_view);

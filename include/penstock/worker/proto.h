@@ -22,10 +22,10 @@
 #include <penstock/base/stat.h>
 #include <penstock/route.h>
 
-#define PROTO_ALL       UINT64_MAX
-#define PROTO_SIDES     4 /* side connections of one session */
+#define PROTO_ALL	UINT64_MAX
+#define PROTO_SIDES	4     /* side connections of one session */
 #define PROTO_FRAME_MAX 65536 /* a frame a brain wants to see whole; relay_read's limit */
-#define PROTO_NOTES     2
+#define PROTO_NOTES	2
 
 enum proto_channel {
 	PROTO_CLIENT,
@@ -34,11 +34,12 @@ enum proto_channel {
 };
 
 enum proto_what {
-	PROTO_NEED,   /* call again with at least `n` bytes; read at most `max` */
-	PROTO_PASS,   /* the next n bytes go on untouched; may exceed what is there */
-	PROTO_DROP,   /* the next n bytes go nowhere */
-	PROTO_EMIT,   /* take n bytes and send `bytes` on in their place; a side's go to the client */
-	PROTO_REPLY,  /* take n bytes and send `bytes` back where they came from; only if can_reply */
+	PROTO_NEED, /* call again with at least `n` bytes; read at most `max` */
+	PROTO_PASS, /* the next n bytes go on untouched; may exceed what is there */
+	PROTO_DROP, /* the next n bytes go nowhere */
+	PROTO_EMIT, /* take n bytes and send `bytes` on in their place; a side's go to the client */
+	PROTO_REPLY,  /* take n bytes and send `bytes` back where they came from; only if can_reply
+		       */
 	PROTO_HOLD,   /* not now: call again when something else has moved */
 	PROTO_DIAL,   /* client channel only: connect the broker end to `target` */
 	PROTO_REFUSE, /* end the connection for `reason`, telling the client `bytes` */
@@ -58,7 +59,7 @@ enum proto_kind { PROTO_KIND_NEW, PROTO_KIND_DATA, PROTO_KIND_LOOKUP, PROTO_KIND
 /* What several brains of a worker share. */
 struct proto_pools {
 	struct pool keep_small, keep_big; /* first frames to be replayed on side connections */
-	struct pool books;                /* outstanding requests */
+	struct pool books;		  /* outstanding requests */
 	uint64_t lookups_in_flight;
 	uint64_t lookups_max;
 };
@@ -70,13 +71,13 @@ struct proto_context {
 	uint64_t now_ns;
 	uint32_t first_frame_max;
 	uint32_t frame_max;
-	bool can_reply; /* REPLY (client, broker) or EMIT (side) is possible now */
+	bool can_reply;	     /* REPLY (client, broker) or EMIT (side) is possible now */
 	struct sink scratch; /* EMIT, REPLY and REFUSE bytes are written here */
 	struct proto_pools *pools;
 	struct stat_block *stats;
 	/* Notes for the session, spans into the bytes shown: */
-	struct span seen_namespace;           /* "tenant/namespace" of a lookup */
-	struct span learned[PROTO_NOTES];     /* broker URLs in an answer */
+	struct span seen_namespace;	  /* "tenant/namespace" of a lookup */
+	struct span learned[PROTO_NOTES]; /* broker URLs in an answer */
 	bool has_moved; /* something another channel may be holding for has changed */
 };
 
@@ -88,9 +89,9 @@ struct proto_pulsar {
 	struct pulsar_book *book; /* lookups without an answer yet */
 	uint32_t frame_max;
 	uint8_t phase;
-	bool is_connected;     /* the broker has said CONNECTED */
-	bool is_multi_round;   /* it challenged before that: CONNECT alone cannot be replayed */
-	uint8_t side_ready;    /* a bit per side connection that has said CONNECTED */
+	bool is_connected;   /* the broker has said CONNECTED */
+	bool is_multi_round; /* it challenged before that: CONNECT alone cannot be replayed */
+	uint8_t side_ready;  /* a bit per side connection that has said CONNECTED */
 };
 
 struct proto {
@@ -112,7 +113,7 @@ struct proto_ops {
 	void (*begin)(struct proto *proto);
 	void (*end)(struct proto *proto, struct proto_context *context);
 	void (*see)(struct proto *proto, enum proto_channel channel, struct span bytes,
-	            struct proto_context *context, struct proto_verdict *ret);
+		    struct proto_context *context, struct proto_verdict *ret);
 	/* The broker end is connected. */
 	void (*dialled)(struct proto *proto);
 	/* What the client is told when the session ends for `reason`; nothing: no bytes. */
@@ -138,7 +139,7 @@ struct proto_ops {
 
 /* 0 or -ENOMEM. sessions: of this worker. */
 MUST_USE int proto_pools_init(struct proto_pools *pools, uint32_t sessions, uint32_t books,
-                              uint64_t lookups_max);
+			      uint64_t lookups_max);
 void proto_pools_fini(struct proto_pools *pools);
 
 void proto_begin(struct proto *proto, const struct proto_ops *ops);

@@ -26,14 +26,14 @@
 #include <penstock/base/stat.h>
 #include <penstock/uring.h>
 
-#define RELAY_BUF_BYTES  65536
+#define RELAY_BUF_BYTES	 65536
 #define RELAY_PIPE_BYTES 262144 /* 64 slots; relay-engine.md: 1 MiB stalls at 64 connections */
-#define RELAY_ALL        UINT64_MAX
+#define RELAY_ALL	 UINT64_MAX
 
 enum lane_id { LANE_TO_BROKER, LANE_TO_CLIENT, LANES };
 
 struct relay_buf {
-	uint32_t done;    /* sent */
+	uint32_t done;	  /* sent */
 	uint32_t decided; /* may be sent */
 	uint32_t filled;
 	uint8_t bytes[RELAY_BUF_BYTES];
@@ -50,9 +50,9 @@ enum relay_status {
 	RELAY_WAIT_SOURCE, /* nothing to do until the source is readable */
 	RELAY_WAIT_SINK,   /* until the sink is writable */
 	RELAY_WAIT_BUFFER, /* until a buffer comes back: relay_starve */
-	RELAY_AGAIN,       /* its share of this turn is used up: call again after the others */
-	RELAY_DECIDE,      /* pass is used up and all decided bytes are sent: look at the bytes */
-	RELAY_FIN,         /* the source finished and every byte is sent */
+	RELAY_AGAIN,	   /* its share of this turn is used up: call again after the others */
+	RELAY_DECIDE,	   /* pass is used up and all decided bytes are sent: look at the bytes */
+	RELAY_FIN,	   /* the source finished and every byte is sent */
 	RELAY_SOURCE_LOST, /* reset or broken: lane->err */
 	RELAY_SINK_LOST,
 };
@@ -64,15 +64,15 @@ struct lane {
 	struct relay_pipe *pipe;
 	struct relay_queue *queue; /* the queue it waits in, or NULL */
 	struct lane *next_queued;
-	uint64_t pass;  /* bytes that may go unseen; RELAY_ALL: to the end */
+	uint64_t pass;	/* bytes that may go unseen; RELAY_ALL: to the end */
 	uint64_t bytes; /* delivered to the sink */
 	uint64_t spliced;
 	int err;
-	uint8_t small_run;      /* small reads in a row, while promoted */
-	bool is_promoted;       /* splice rather than copy */
-	bool is_splice_off;     /* by configuration, or this socket cannot */
+	uint8_t small_run;	/* small reads in a row, while promoted */
+	bool is_promoted;	/* splice rather than copy */
+	bool is_splice_off;	/* by configuration, or this socket cannot */
 	bool saw_fin, sent_fin; /* of the source; to the sink */
-	bool is_sink_hup;             /* the sink has sent its FIN: wait for edges */
+	bool is_sink_hup;	/* the sink has sent its FIN: wait for edges */
 	bool is_to_client;
 };
 
@@ -94,7 +94,7 @@ struct relay {
 
 /* 0 or -ENOMEM. */
 MUST_USE int relay_init(struct relay *relay, uint32_t bufs, uint32_t pipes,
-                        struct stat_block *stats);
+			struct stat_block *stats);
 void relay_fini(struct relay *relay);
 
 void relay_lane_init(struct lane *lane, int source, int sink, bool is_to_client);
@@ -108,7 +108,8 @@ enum relay_status relay_move(struct relay *relay, struct lane *lane);
 enum relay_status relay_flush(struct relay *relay, struct lane *lane);
 
 /* For a lane in RELAY_DECIDE: reads so that at least `min` undecided bytes are there, asking for at
- * most `max` of them (so that bulk stays in the socket for splice). RELAY_DECIDE: they are there. */
+ * most `max` of them (so that bulk stays in the socket for splice). RELAY_DECIDE: they are there.
+ */
 enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min, size_t max);
 
 /* The bytes not decided on yet. */

@@ -2,11 +2,10 @@
  *
  * session: one client's life on one worker: accepted, (PROXY header read,) first frame understood,
  * broker dialled, bytes relayed, ended. The two ends are client and broker; the two directions are
- * lanes. Brains (proto.h) decide, lanes (relay.h) move bytes, the session carries out and keeps time.
- * Thread:   worker
- * Memory:   a fixed pool; an idle relayed session holds no buffer and no pipe
- * Errors:   end in session_close with a reason of close.def, counted once
- * See:      docs/ARCHITECTURE.md, "Life of a connection"
+ * lanes. Brains (proto.h) decide, lanes (relay.h) move bytes, the session carries out and keeps
+ * time. Thread:   worker Memory:   a fixed pool; an idle relayed session holds no buffer and no
+ * pipe Errors:   end in session_close with a reason of close.def, counted once See:
+ * docs/ARCHITECTURE.md, "Life of a connection"
  */
 #pragma once
 
@@ -38,12 +37,12 @@ struct session_dial {
 	int fd;
 	uint32_t start, candidate; /* round robin over any live broker */
 	uint16_t port;
-	uint8_t which;             /* 0: the session's own; 1 + i: side connection i */
+	uint8_t which; /* 0: the session's own; 1 + i: side connection i */
 	uint8_t addr_count, addr_next;
 	bool is_any;
-	bool is_trusted;  /* the deny-set does not apply to its addresses */
+	bool is_trusted; /* the deny-set does not apply to its addresses */
 	bool is_resolving;
-	bool takes_resting; /* second round of any: brokers that rest are better than none */
+	bool takes_resting;	  /* second round of any: brokers that rest are better than none */
 	enum close_reason reason; /* of the last failure */
 	struct addr addrs[ROUTE_ADDRS_MAX];
 };
@@ -53,7 +52,7 @@ struct session_side {
 	struct session *session;
 	uint32_t index;
 	uint16_t port;
-	bool is_open;       /* connected */
+	bool is_open; /* connected */
 	struct session_dial dial;
 	struct lane rx, tx; /* rx: its source is the side's socket; tx: its sink is */
 	struct timer timer;
@@ -75,25 +74,25 @@ struct session {
 	uint32_t cluster;
 	uint16_t listener_id;
 	uint8_t state;
-	uint8_t reason;     /* enum close_reason, once known */
-	uint8_t held;       /* a bit per lane: its brain said HOLD */
+	uint8_t reason;	    /* enum close_reason, once known */
+	uint8_t held;	    /* a bit per lane: its brain said HOLD */
 	uint8_t abort_lane; /* whose source was lost */
 	bool is_unrouted;
 	bool is_forward;
-	bool is_tallied;    /* counted in office->per_ip */
+	bool is_tallied; /* counted in office->per_ip */
 	bool is_draining;
-	bool is_tending;    /* session_side_tend is at work */
+	bool is_tending;		       /* session_side_tend is at work */
 	bool is_client_reset, is_broker_reset; /* learned while sending */
-	struct addr peer;   /* who connected to us */
+	struct addr peer;		       /* who connected to us */
 	struct addr client; /* who that is on behalf of: PROXY header, else peer */
 	struct addr broker;
 	struct session_side *sides[PROTO_SIDES];
 	struct session_dial dial;
 };
 
-#define SESSION_RESTS    256 /* direct-mapped tables of a worker */
-#define SESSION_LEARNED  256
-#define SESSION_ASKED    256
+#define SESSION_RESTS	256 /* direct-mapped tables of a worker */
+#define SESSION_LEARNED 256
+#define SESSION_ASKED	256
 
 /* A broker that did not answer: others go first for a while. */
 struct session_rest {
@@ -127,7 +126,8 @@ struct session_env {
 	struct rng rng;
 	struct timer_wheel wheel;
 	struct relay relay;
-	struct relay_queue again; /* lanes that used up their share of the turn, or were asked to run */
+	struct relay_queue
+		again; /* lanes that used up their share of the turn, or were asked to run */
 	struct proto_pools protos;
 	struct pool sessions, sides;
 	uint32_t unrouted;
@@ -143,10 +143,10 @@ struct session_env {
 
 /* 0 or -ENOMEM. The ring is set later, on the worker's thread. */
 MUST_USE int session_env_init(struct session_env *env, const struct config *config,
-                              struct mail_office *office, uint32_t worker);
+			      struct mail_office *office, uint32_t worker);
 void session_env_fini(struct session_env *env);
-/* A snapshot of another configuration came: sessions follow their cluster to its new index, by name;
- * those whose cluster is gone and still needed end. env->route is the new one. */
+/* A snapshot of another configuration came: sessions follow their cluster to its new index, by
+ * name; those whose cluster is gone and still needed end. env->route is the new one. */
 void session_follow_config(struct session_env *env, const struct route *old);
 /* Lanes whose turn has come, and those waiting for a buffer. At most one round. */
 void session_run_queued(struct session_env *env);
@@ -160,7 +160,7 @@ struct session *session_at(struct session_env *env, uint32_t index);
 
 /* Takes an accepted socket over. False: no session to be had; the socket is still the caller's. */
 MUST_USE bool session_open(struct session_env *env, int fd, uint16_t listener_id,
-                           const struct addr *peer, uint64_t accepted_ns);
+			   const struct addr *peer, uint64_t accepted_ns);
 /* Reads on in the PROXY header. */
 void session_open_header(struct session *session);
 /* The brain (or a forward listener) knows where to: connects the broker end. */
@@ -180,7 +180,7 @@ bool session_known_rests(const struct session_env *env, const struct addr *addr)
 void session_known_rest(struct session_env *env, const struct addr *addr);
 void session_known_works(struct session_env *env, const struct addr *addr);
 bool session_known_learned(const struct session_env *env, uint32_t cluster, struct span host,
-                           uint16_t port);
+			   uint16_t port);
 /* Takes the notes a brain left: tells control, remembers. */
 void session_known_notes(struct session *session, const struct proto_context *context);
 

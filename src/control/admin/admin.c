@@ -15,14 +15,14 @@
 #include "admin_priv.h"
 
 #define CONNECTION_MEMORY ((size_t)32 * 1024)
-#define REASONS_MAX       4096
-#define WINDOW_NS         (100 * NS_PER_MS)
-#define WINDOW_RUNS       2000 /* more in a window means that something is always ready */
-#define PAUSE_NS          (10 * NS_PER_MS)
+#define REASONS_MAX	  4096
+#define WINDOW_NS	  (100 * NS_PER_MS)
+#define WINDOW_RUNS	  2000 /* more in a window means that something is always ready */
+#define PAUSE_NS	  (10 * NS_PER_MS)
 
-#define TYPE_TEXT    "text/plain; charset=utf-8"
-#define TYPE_JSON    "application/json"
-#define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
+#define TYPE_TEXT	  "text/plain; charset=utf-8"
+#define TYPE_JSON	  "application/json"
+#define TYPE_METRICS	  "text/plain; version=0.0.4; charset=utf-8"
 
 /* Which HTTP status, with which text. */
 typedef unsigned admin_page_fn(struct admin *admin, struct admin_text *text);
@@ -89,9 +89,9 @@ static const struct page *find_page(const struct admin_server *server, const cha
 	for (size_t i = 0; i < COUNT_OF(pages); i++) {
 		const struct page *page = &pages[i];
 		bool is_metrics = page->fn == show_metrics;
-		bool is_here = server->is_web ? page->is_web &&
-		                                        (!is_metrics || server->admin->has_metrics)
-		                              : page->is_admin;
+		bool is_here = server->is_web
+				       ? page->is_web && (!is_metrics || server->admin->has_metrics)
+				       : page->is_admin;
 
 		if (is_here && strcmp(page->path, url) == 0)
 			return page;
@@ -100,7 +100,7 @@ static const struct page *find_page(const struct admin_server *server, const cha
 }
 
 static enum MHD_Result send_response(struct MHD_Connection *connection, unsigned status,
-                                     const char *type, struct MHD_Response *response)
+				     const char *type, struct MHD_Response *response)
 {
 	if (response == NULL)
 		return MHD_NO;
@@ -117,12 +117,12 @@ static enum MHD_Result send_response(struct MHD_Connection *connection, unsigned
 static enum MHD_Result send_fixed(struct MHD_Connection *connection, unsigned status, char *text)
 {
 	return send_response(connection, status, TYPE_TEXT,
-	                     MHD_create_response_from_buffer(strlen(text), text,
-	                                                     MHD_RESPMEM_PERSISTENT));
+			     MHD_create_response_from_buffer(strlen(text), text,
+							     MHD_RESPMEM_PERSISTENT));
 }
 
 static enum MHD_Result send_page(struct admin *admin, struct MHD_Connection *connection,
-                                 const struct page *page)
+				 const struct page *page)
 {
 	static char no_memory[] = "out of memory\n";
 	struct admin_text text = { .at = NULL };
@@ -151,8 +151,10 @@ static enum MHD_Result send_rows(struct MHD_Connection *connection, struct admin
 
 	if (waiter->text.is_failed)
 		return send_fixed(connection, MHD_HTTP_SERVICE_UNAVAILABLE, failed);
-	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
-		waiter->text.len, waiter->text.at, on_rows_sent, waiter);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer_with_free_callback_cls(waiter->text.len,
+								       waiter->text.at,
+								       on_rows_sent, waiter);
 
 	if (response == NULL)
 		return MHD_NO;
@@ -161,7 +163,7 @@ static enum MHD_Result send_rows(struct MHD_Connection *connection, struct admin
 }
 
 static enum MHD_Result begin_rows(struct admin *admin, struct MHD_Connection *connection,
-                                  void **request)
+				  void **request)
 {
 	static char busy[] = "other requests for /connections are under way; try again\n";
 	struct admin_waiter *waiter = admin_rows_begin(admin, connection);
@@ -175,8 +177,8 @@ static enum MHD_Result begin_rows(struct admin *admin, struct MHD_Connection *co
 static char seen[] = "the head of this request has been seen";
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *upload,
-                                  size_t *upload_size, void **request)
+				  const char *method, const char *version, const char *upload,
+				  size_t *upload_size, void **request)
 {
 	static char not_found[] = "Not Found\n";
 	static char not_allowed[] = "Method Not Allowed: only GET and HEAD\n";
@@ -206,7 +208,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
-                         enum MHD_RequestTerminationCode code)
+			 enum MHD_RequestTerminationCode code)
 {
 	(void)context;
 	(void)connection;
@@ -230,7 +232,8 @@ static void on_log(void *context, const char *format, va_list args)
 	log_debug("http", "%s", text);
 }
 
-/* ---- running on the ring ---------------------------------------------------------------------- */
+/* ---- running on the ring ----------------------------------------------------------------------
+ */
 
 static void on_ready(struct uring_op *op, int events);
 static void on_timer(struct timer *timer);
@@ -292,12 +295,14 @@ static int open_server(struct admin *admin, struct admin_server *server, int fd)
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 
 	server->admin = admin;
-	server->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_END);
+	server->daemon =
+		MHD_start_daemon(flags, 0, NULL, NULL, on_request, server,
+				 MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+				 fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+				 MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS,
+				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S,
+				 MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+				 MHD_OPTION_END);
 	if (server->daemon == NULL) {
 		log_error("http_failed", "the HTTP server does not start");
 		return -ENOMEM;
@@ -317,7 +322,7 @@ static char *copy(const char *text)
 }
 
 int admin_open(struct admin **ret_admin, const struct admin_host *host, int admin_fd, int web_fd,
-               const struct config *config)
+	       const struct config *config)
 {
 	struct admin *admin = calloc(1, sizeof(*admin));
 

@@ -19,7 +19,7 @@ struct listener_sums {
 };
 
 void admin_metrics_head(struct admin_text *text, const char *name, const char *type,
-                        const char *help)
+			const char *help)
 {
 	admin_text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -43,15 +43,15 @@ static void write_stats(const struct admin *admin, struct admin_text *text)
 			admin_metrics_head(text, row->metric, row->type, row->help);
 		for (uint32_t w = 0; is_per_worker && w < admin->host.office->worker_count; w++)
 			admin_text_printf(text, "%s{worker=\"%u\"} %llu\n", row->metric, w,
-			                  (unsigned long long)stat_get(
-						  admin->host.office->stats[w], (enum stat)i));
+					  (unsigned long long)stat_get(admin->host.office->stats[w],
+								       (enum stat)i));
 		if (is_per_worker)
 			continue;
 		bool has_labels = row->labels[0] != '\0';
 
 		admin_text_printf(text, "%s%s%s%s %llu\n", row->metric, has_labels ? "{" : "",
-		                  row->labels, has_labels ? "}" : "",
-		                  (unsigned long long)admin_metrics_sum(admin, (enum stat)i));
+				  row->labels, has_labels ? "}" : "",
+				  (unsigned long long)admin_metrics_sum(admin, (enum stat)i));
 	}
 }
 
@@ -74,7 +74,7 @@ static void add_listener(const struct admin *admin, uint32_t id, struct listener
 
 /* Ids of one name (gone and come again elsewhere) are one listener to the reader. */
 static uint32_t collect(const struct admin *admin, const struct route *route,
-                        struct listener_sums *sums)
+			struct listener_sums *sums)
 {
 	uint32_t count = 0;
 
@@ -101,7 +101,7 @@ static uint32_t collect(const struct admin *admin, const struct route *route,
 }
 
 static void write_line(struct admin_text *text, const char *metric, const char *label,
-                       const char *value, uint64_t number)
+		       const char *value, uint64_t number)
 {
 	admin_text_printf(text, "%s{%s=", metric, label);
 	admin_text_label(text, value);
@@ -113,19 +113,19 @@ static void write_sums(struct admin_text *text, const struct listener_sums *sums
 	admin_metrics_head(text, "penstock_connections_total", "counter", "Connections accepted");
 	for (uint32_t i = 0; i < count; i++)
 		write_line(text, "penstock_connections_total", "listener", sums[i].name,
-		           sums[i].accepted);
+			   sums[i].accepted);
 	admin_metrics_head(text, "penstock_connections_active", "gauge", "Connections open");
 	for (uint32_t i = 0; i < count; i++)
 		write_line(text, "penstock_connections_active", "listener", sums[i].name,
-		           sums[i].active);
+			   sums[i].active);
 	admin_metrics_head(text, "penstock_disconnects_total", "counter",
-	                   "Connections ended, by reason");
+			   "Connections ended, by reason");
 	for (uint32_t i = 0; i < count; i++) {
 		for (uint32_t reason = CLOSE_NONE + 1; reason < CLOSE_COUNT; reason++) {
 			admin_text_printf(text, "penstock_disconnects_total{listener=");
 			admin_text_label(text, sums[i].name);
 			admin_text_printf(text, ",reason=\"%s\"} %llu\n", close_rows[reason].name,
-			                  (unsigned long long)sums[i].closed[reason]);
+					  (unsigned long long)sums[i].closed[reason]);
 		}
 	}
 }
@@ -149,20 +149,20 @@ static void write_dials(const struct admin *admin, struct admin_text *text)
 	uint64_t count = 0;
 
 	admin_metrics_head(text, "penstock_dial_seconds", "histogram",
-	                   "Time from connect to an established broker connection");
+			   "Time from connect to an established broker connection");
 	for (uint32_t bucket = 0; bucket < STAT_BUCKETS; bucket++) {
 		for (uint32_t w = 0; w < admin->host.office->worker_count; w++)
 			count += load(&admin->host.office->stats[w]->dial_us[bucket]);
 		/* 67 s are beyond any timeouts.connect; the rest is in +Inf. */
 		if (bucket <= 26)
 			admin_text_printf(text, "penstock_dial_seconds_bucket{le=\"%.9g\"} %llu\n",
-			                  (double)(1ull << bucket) / 1e6,
-			                  (unsigned long long)count);
+					  (double)(1ull << bucket) / 1e6,
+					  (unsigned long long)count);
 	}
 	for (uint32_t w = 0; w < admin->host.office->worker_count; w++)
 		sum_us += load(&admin->host.office->stats[w]->dial_us_sum);
 	admin_text_printf(text, "penstock_dial_seconds_bucket{le=\"+Inf\"} %llu\n",
-	                  (unsigned long long)count);
+			  (unsigned long long)count);
 	admin_text_printf(text, "penstock_dial_seconds_sum %.6f\n", (double)sum_us / 1e6);
 	admin_text_printf(text, "penstock_dial_seconds_count %llu\n", (unsigned long long)count);
 }
@@ -172,7 +172,7 @@ static void write_ages(const struct admin *admin, struct admin_text *text, uint3
 	struct admin_cluster cluster;
 
 	admin_metrics_head(text, "penstock_snapshot_age_seconds", "gauge",
-	                   "Since the broker list was last confirmed");
+			   "Since the broker list was last confirmed");
 	for (uint32_t i = 0; i < count; i++) {
 		if (!admin->host.cluster(admin->host.context, i, &cluster))
 			continue;
@@ -184,19 +184,19 @@ static void write_ages(const struct admin *admin, struct admin_text *text, uint3
 	for (uint32_t i = 0; i < count; i++)
 		if (admin->host.cluster(admin->host.context, i, &cluster))
 			write_line(text, "penstock_brokers", "cluster", cluster.name,
-			           cluster.broker_count);
+				   cluster.broker_count);
 	admin_metrics_head(text, "penstock_cluster_loaded", "gauge",
-	                   "1 once a broker list has been read");
+			   "1 once a broker list has been read");
 	for (uint32_t i = 0; i < count; i++)
 		if (admin->host.cluster(admin->host.context, i, &cluster))
 			write_line(text, "penstock_cluster_loaded", "cluster", cluster.name,
-			           cluster.is_loaded);
+				   cluster.is_loaded);
 	admin_metrics_head(text, "penstock_namespaces_watched", "gauge",
-	                   "Namespaces whose bundle ownership is watched");
+			   "Namespaces whose bundle ownership is watched");
 	for (uint32_t i = 0; i < count; i++)
 		if (admin->host.cluster(admin->host.context, i, &cluster))
 			write_line(text, "penstock_namespaces_watched", "cluster", cluster.name,
-			           cluster.namespace_count);
+				   cluster.namespace_count);
 }
 
 static void write_states(const struct admin *admin, struct admin_text *text, uint32_t count)
@@ -205,7 +205,7 @@ static void write_states(const struct admin *admin, struct admin_text *text, uin
 	struct admin_cluster cluster;
 
 	admin_metrics_head(text, "penstock_zookeeper_state", "gauge",
-	                   "1 for the state the ZooKeeper session is in");
+			   "1 for the state the ZooKeeper session is in");
 	for (uint32_t i = 0; i < count; i++) {
 		if (!admin->host.cluster(admin->host.context, i, &cluster))
 			continue;
@@ -213,13 +213,13 @@ static void write_states(const struct admin *admin, struct admin_text *text, uin
 			admin_text_printf(text, "penstock_zookeeper_state{cluster=");
 			admin_text_label(text, cluster.name);
 			admin_text_printf(text, ",state=\"%s\"} %d\n", states[s],
-			                  strcmp(states[s], cluster.zookeeper) == 0);
+					  strcmp(states[s], cluster.zookeeper) == 0);
 		}
 	}
 }
 
-static void write_one(struct admin_text *text, const char *name, const char *type,
-                      const char *help, uint64_t value)
+static void write_one(struct admin_text *text, const char *name, const char *type, const char *help,
+		      uint64_t value)
 {
 	admin_metrics_head(text, name, type, help);
 	admin_text_printf(text, "%s %llu\n", name, (unsigned long long)value);
@@ -233,29 +233,27 @@ static void write_control(const struct admin *admin, struct admin_text *text)
 	write_ages(admin, text, state.cluster_count);
 	write_states(admin, text, state.cluster_count);
 	write_one(text, "penstock_snapshot_version", "gauge", "Version of the routing snapshot",
-	          state.snapshot_version);
+		  state.snapshot_version);
 	write_one(text, "penstock_config_generation", "gauge",
-	          "Configurations in force so far, the present one included",
-	          state.config_generation);
+		  "Configurations in force so far, the present one included",
+		  state.config_generation);
 	write_one(text, "penstock_config_last_reload_successful", "gauge",
-	          "0 if the last reload was refused", state.is_last_reload_good);
+		  "0 if the last reload was refused", state.is_last_reload_good);
 	write_one(text, "penstock_draining", "gauge", "1 while the process is on its way out",
-	          state.is_draining);
+		  state.is_draining);
 	write_one(text, "penstock_dns_queries_total", "counter", "Names asked of name servers",
-	          state.dns_queries);
+		  state.dns_queries);
 	write_one(text, "penstock_dns_failures_total", "counter", "Of these, without an address",
-	          state.dns_failures);
-	write_one(text, "penstock_dns_pending", "gauge", "Names being resolved",
-	          state.dns_pending);
+		  state.dns_failures);
+	write_one(text, "penstock_dns_pending", "gauge", "Names being resolved", state.dns_pending);
 	write_one(text, "penstock_control_outbox", "gauge",
-	          "Messages that wait for room in a worker's box", state.mail_waiting);
+		  "Messages that wait for room in a worker's box", state.mail_waiting);
 	write_one(text, "penstock_log_dropped_total", "counter", "Log lines dropped",
-	          log_dropped());
-	write_one(text, "penstock_workers", "gauge", "Workers",
-	          admin->host.office->worker_count);
+		  log_dropped());
+	write_one(text, "penstock_workers", "gauge", "Workers", admin->host.office->worker_count);
 	admin_metrics_head(text, "penstock_build_info", "gauge", "1");
 	admin_text_printf(text, "penstock_build_info{version=\"%s\",commit=\"%s\"} 1\n",
-	                  PENSTOCK_VERSION, PENSTOCK_COMMIT);
+			  PENSTOCK_VERSION, PENSTOCK_COMMIT);
 }
 
 void admin_metrics_write(const struct admin *admin, struct admin_text *text)

@@ -6,7 +6,7 @@
 #include "admin_priv.h"
 
 static void write_one(const struct admin *admin, struct admin_text *text, const char *name,
-                      const char *type, const char *help, uint64_t value)
+		      const char *type, const char *help, uint64_t value)
 {
 	admin_metrics_head(text, name, type, help);
 	admin_text_printf(text, "%s", name);
@@ -34,15 +34,15 @@ static struct sums add_up(const struct admin *admin)
 
 			for (uint32_t reason = 0; reason < CLOSE_COUNT; reason++) {
 				uint64_t n = atomic_load_explicit(&listener->closed[reason],
-				                                  memory_order_acquire);
+								  memory_order_acquire);
 
 				sums.closed += n;
 				if (reason == CLOSE_CONN_LIMIT || reason == CLOSE_CONN_LIMIT_IP)
 					sums.rejected += n;
 			}
 			/* After what was closed, so that active is never below zero. */
-			sums.accepted += atomic_load_explicit(&listener->accepted,
-			                                      memory_order_acquire);
+			sums.accepted +=
+				atomic_load_explicit(&listener->accepted, memory_order_acquire);
 		}
 	}
 	return sums;
@@ -52,29 +52,29 @@ static void write_lookups(const struct admin *admin, struct admin_text *text)
 {
 	uint64_t throttled = admin_metrics_sum(admin, STAT_LOOKUPS_THROTTLED);
 	uint64_t lookups = throttled + admin_metrics_sum(admin, STAT_LOOKUPS_RELAYED) +
-	                   admin_metrics_sum(admin, STAT_LOOKUPS_DIRECT) +
-	                   admin_metrics_sum(admin, STAT_LOOKUPS_REDIRECTED) +
-	                   admin_metrics_sum(admin, STAT_LOOKUPS_FAILED);
+			   admin_metrics_sum(admin, STAT_LOOKUPS_DIRECT) +
+			   admin_metrics_sum(admin, STAT_LOOKUPS_REDIRECTED) +
+			   admin_metrics_sum(admin, STAT_LOOKUPS_FAILED);
 
 	write_one(admin, text, "pulsar_proxy_lookup_requests_total", "counter",
-	          "Counter of topic lookup requests", lookups);
+		  "Counter of topic lookup requests", lookups);
 	write_one(admin, text, "pulsar_proxy_rejected_lookup_requests_total", "counter",
-	          "Counter of topic lookup requests rejected due to throttling", throttled);
+		  "Counter of topic lookup requests rejected due to throttling", throttled);
 	write_one(admin, text, "pulsar_proxy_partitions_metadata_requests_total", "counter",
-	          "Counter of partitions metadata requests",
-	          admin_metrics_sum(admin, STAT_PARTITION_METADATA));
+		  "Counter of partitions metadata requests",
+		  admin_metrics_sum(admin, STAT_PARTITION_METADATA));
 	/* These are relayed like any other frame: there is no limit to reject them by. */
 	write_one(admin, text, "pulsar_proxy_rejected_partitions_metadata_requests_total",
-	          "counter", "Counter of partitions metadata requests rejected due to throttling",
-	          0);
+		  "counter", "Counter of partitions metadata requests rejected due to throttling",
+		  0);
 	write_one(admin, text, "pulsar_proxy_get_topics_of_namespace_requests_total", "counter",
-	          "Counter of getTopicsOfNamespace requests",
-	          admin_metrics_sum(admin, STAT_TOPICS_OF_NAMESPACE));
+		  "Counter of getTopicsOfNamespace requests",
+		  admin_metrics_sum(admin, STAT_TOPICS_OF_NAMESPACE));
 	write_one(admin, text, "pulsar_proxy_rejected_get_topics_of_namespace_requests_total",
-	          "counter", "Counter of getTopicsOfNamespace requests rejected due to throttling",
-	          0);
+		  "counter", "Counter of getTopicsOfNamespace requests rejected due to throttling",
+		  0);
 	write_one(admin, text, "pulsar_proxy_get_schema_requests_total", "counter",
-	          "Counter of schema requests", admin_metrics_sum(admin, STAT_GET_SCHEMA));
+		  "Counter of schema requests", admin_metrics_sum(admin, STAT_GET_SCHEMA));
 }
 
 void admin_metrics_pulsar_write(const struct admin *admin, struct admin_text *text)
@@ -82,19 +82,19 @@ void admin_metrics_pulsar_write(const struct admin *admin, struct admin_text *te
 	struct sums sums = add_up(admin);
 
 	write_one(admin, text, "pulsar_proxy_active_connections", "gauge",
-	          "Number of connections currently active in the proxy",
-	          sums.accepted - sums.closed);
+		  "Number of connections currently active in the proxy",
+		  sums.accepted - sums.closed);
 	write_one(admin, text, "pulsar_proxy_new_connections_total", "counter",
-	          "Counter of connections being opened in the proxy", sums.accepted);
+		  "Counter of connections being opened in the proxy", sums.accepted);
 	write_one(admin, text, "pulsar_proxy_rejected_connections_total", "counter",
-	          "Counter for connections rejected due to throttling", sums.rejected);
+		  "Counter for connections rejected due to throttling", sums.rejected);
 	write_one(admin, text, "pulsar_proxy_binary_ops_total", "counter",
-	          "Counter of proxy operations", admin_metrics_sum(admin, STAT_MOVES));
+		  "Counter of proxy operations", admin_metrics_sum(admin, STAT_MOVES));
 	write_one(admin, text, "pulsar_proxy_binary_bytes_total", "counter",
-	          "Counter of proxy bytes",
-	          admin_metrics_sum(admin, STAT_BYTES_TO_BROKER_SPLICE) +
-	                  admin_metrics_sum(admin, STAT_BYTES_TO_BROKER_COPY) +
-	                  admin_metrics_sum(admin, STAT_BYTES_TO_CLIENT_SPLICE) +
-	                  admin_metrics_sum(admin, STAT_BYTES_TO_CLIENT_COPY));
+		  "Counter of proxy bytes",
+		  admin_metrics_sum(admin, STAT_BYTES_TO_BROKER_SPLICE) +
+			  admin_metrics_sum(admin, STAT_BYTES_TO_BROKER_COPY) +
+			  admin_metrics_sum(admin, STAT_BYTES_TO_CLIENT_SPLICE) +
+			  admin_metrics_sum(admin, STAT_BYTES_TO_CLIENT_COPY));
 	write_lookups(admin, text);
 }

@@ -55,8 +55,8 @@ struct admin_gather {
 struct admin {
 	struct admin_host host;
 	struct admin_server servers[2];
-	char *status_file;  /* of the web port; NULL: /status.html answers 404 */
-	bool has_metrics;   /* on the web port */
+	char *status_file; /* of the web port; NULL: /status.html answers 404 */
+	bool has_metrics;  /* on the web port */
 	char *cluster_label;
 	uint64_t started_wall_us;
 	struct admin_gather gather;
@@ -66,7 +66,8 @@ struct admin {
 /* admin.c: a suspended connection was resumed. */
 void admin_run_soon(struct admin *admin);
 
-/* ---- admin_text.c ----------------------------------------------------------------------------- */
+/* ---- admin_text.c -----------------------------------------------------------------------------
+ */
 
 PRINTF_LIKE(2, 3) void admin_text_printf(struct admin_text *text, const char *format, ...);
 void admin_text_add(struct admin_text *text, const char *bytes, size_t len);
@@ -76,17 +77,19 @@ void admin_text_json(struct admin_text *text, const char *value);
 void admin_text_label(struct admin_text *text, const char *value);
 void admin_text_fini(struct admin_text *text);
 
-/* ---- admin_metrics.c, admin_metrics_pulsar.c, admin_process.c --------------------------------- */
+/* ---- admin_metrics.c, admin_metrics_pulsar.c, admin_process.c ---------------------------------
+ */
 
 void admin_metrics_write(const struct admin *admin, struct admin_text *text);
 /* One metric's HELP and TYPE lines. */
 void admin_metrics_head(struct admin_text *text, const char *name, const char *type,
-                        const char *help);
+			const char *help);
 uint64_t admin_metrics_sum(const struct admin *admin, enum stat stat);
 void admin_metrics_pulsar_write(const struct admin *admin, struct admin_text *text);
 void admin_process_write(struct admin_text *text, uint64_t started_wall_us);
 
-/* ---- admin_show.c, admin_rows.c --------------------------------------------------------------- */
+/* ---- admin_show.c, admin_rows.c ---------------------------------------------------------------
+ */
 
 void admin_show_brokers(const struct admin *admin, struct admin_text *text);
 /* False, and a reason: a worker's loop does not turn. */

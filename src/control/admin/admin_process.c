@@ -52,21 +52,20 @@ void admin_process_write(struct admin_text *text, uint64_t started_wall_us)
 
 	if (getrusage(RUSAGE_SELF, &usage) == 0) {
 		double seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-		                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+				 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 
 		admin_metrics_head(text, "process_cpu_seconds_total", "counter",
-		                   "User and system CPU time");
+				   "User and system CPU time");
 		admin_text_printf(text, "process_cpu_seconds_total %.3f\n", seconds);
 	}
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		admin_metrics_head(text, "process_max_fds", "gauge", "Limit of file descriptors");
 		admin_text_printf(text, "process_max_fds %llu\n",
-		                  (unsigned long long)limit.rlim_cur);
+				  (unsigned long long)limit.rlim_cur);
 	}
 	write_open_fds(text);
 	write_memory(text);
 	admin_metrics_head(text, "process_start_time_seconds", "gauge",
-	                   "When the process began, since 1970");
-	admin_text_printf(text, "process_start_time_seconds %.3f\n",
-	                  (double)started_wall_us / 1e6);
+			   "When the process began, since 1970");
+	admin_text_printf(text, "process_start_time_seconds %.3f\n", (double)started_wall_us / 1e6);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * admin_rows: /connections. Only a worker knows its sessions, so one page of 256 rows is lent to one
- * worker after the other until all have been asked; meanwhile the HTTP request sleeps. A worker
+ * admin_rows: /connections. Only a worker knows its sessions, so one page of 256 rows is lent to
+ * one worker after the other until all have been asked; meanwhile the HTTP request sleeps. A worker
  * fills a page between two turns of its loop: its clients notice nothing.
  */
 #include <stdlib.h>
@@ -23,29 +23,29 @@ static void write_addr(struct admin_text *text, const struct addr *addr)
 }
 
 static void write_row(const struct admin *admin, struct admin_waiter *waiter,
-                      const struct mail_row *row)
+		      const struct mail_row *row)
 {
 	const struct route *route = admin->host.route(admin->host.context);
 	struct admin_text *text = &waiter->text;
 	const char *listener = route != NULL && row->listener_id < STAT_LISTENERS_MAX
-	                               ? route->listener_name[row->listener_id]
-	                               : NULL;
+				       ? route->listener_name[row->listener_id]
+				       : NULL;
 
 	admin_text_printf(text, "%s\n{\"id\":%llu,\"worker\":%u,\"listener\":",
-	                  waiter->row_count == 0 ? "" : ",", (unsigned long long)row->id,
-	                  row->worker);
+			  waiter->row_count == 0 ? "" : ",", (unsigned long long)row->id,
+			  row->worker);
 	admin_text_json(text, listener);
 	admin_text_printf(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"client\":", row->kind,
-	                  row->state);
+			  row->state);
 	write_addr(text, &row->client);
 	admin_text_printf(text, ",\"broker\":");
 	write_addr(text, &row->broker);
 	admin_text_printf(text,
-	                  ",\"age_seconds\":%.3f,\"bytes_to_broker\":%llu,"
-	                  "\"bytes_to_client\":%llu,\"spliced\":%llu}",
-	                  (double)row->age_ns / 1e9, (unsigned long long)row->bytes_to_broker,
-	                  (unsigned long long)row->bytes_to_client,
-	                  (unsigned long long)row->spliced);
+			  ",\"age_seconds\":%.3f,\"bytes_to_broker\":%llu,"
+			  "\"bytes_to_client\":%llu,\"spliced\":%llu}",
+			  (double)row->age_ns / 1e9, (unsigned long long)row->bytes_to_broker,
+			  (unsigned long long)row->bytes_to_client,
+			  (unsigned long long)row->spliced);
 	waiter->row_count++;
 }
 
@@ -71,7 +71,7 @@ static void on_timeout(struct timer *timer)
 	struct admin *admin = CONTAINER_OF(timer, struct admin, gather.timer);
 
 	log_warn("rows_late", "worker %u does not say which connections it has",
-	         admin->gather.worker);
+		 admin->gather.worker);
 	/* Its page is still away, so the others cannot be served either. */
 	while (admin->gather.first != NULL)
 		finish(admin, false);
@@ -90,10 +90,10 @@ static void go_on(struct admin *admin)
 			continue;
 		}
 		if (admin->host.ask_rows(admin->host.context, gather->worker, gather->cursor,
-		                         gather->page)) {
+					 gather->page)) {
 			gather->is_lent = true;
 			timer_set(admin->host.wheel, &gather->timer, clock_now_ns() + ANSWER_NS,
-			          on_timeout);
+				  on_timeout);
 			return;
 		}
 		gather->worker++; /* stopped: it has no connections */

@@ -8,7 +8,7 @@
 #include "admin_priv.h"
 
 static void write_broker(struct admin_text *text, bool is_first, const char *id, const char *url,
-                         const char *url_tls, bool is_learned)
+			 const char *url_tls, bool is_learned)
 {
 	admin_text_printf(text, "%s{\"id\":", is_first ? "" : ",");
 	admin_text_json(text, id);
@@ -20,15 +20,15 @@ static void write_broker(struct admin_text *text, bool is_first, const char *id,
 }
 
 static void write_learned(struct admin_text *text, bool is_first,
-                          const struct route_endpoint *endpoint)
+			  const struct route_endpoint *endpoint)
 {
 	char url[HOST_MAX + 32];
 	bool is_v6 = strchr(endpoint->host, ':') != NULL;
 
 	(void)snprintf(url, sizeof(url), "pulsar%s://%s%.255s%s:%u", endpoint->is_tls ? "+ssl" : "",
-	               is_v6 ? "[" : "", endpoint->host, is_v6 ? "]" : "", endpoint->port);
+		       is_v6 ? "[" : "", endpoint->host, is_v6 ? "]" : "", endpoint->port);
 	write_broker(text, is_first, url, endpoint->is_tls ? NULL : url,
-	             endpoint->is_tls ? url : NULL, true);
+		     endpoint->is_tls ? url : NULL, true);
 }
 
 static void write_brokers(struct admin_text *text, const struct route_cluster *cluster)
@@ -59,11 +59,11 @@ void admin_show_brokers(const struct admin *admin, struct admin_text *text)
 		admin_text_printf(text, "%s{\"name\":", i == 0 ? "" : ",");
 		admin_text_json(text, cluster.name);
 		admin_text_printf(text,
-		                  ",\"source\":\"%s\",\"loaded\":%s,\"age_seconds\":%.3f,"
-		                  "\"zookeeper\":\"%s\",\"brokers\":[",
-		                  cluster.is_zookeeper ? "zookeeper" : "urls",
-		                  cluster.is_loaded ? "true" : "false",
-		                  (double)cluster.age_ns / 1e9, cluster.zookeeper);
+				  ",\"source\":\"%s\",\"loaded\":%s,\"age_seconds\":%.3f,"
+				  "\"zookeeper\":\"%s\",\"brokers\":[",
+				  cluster.is_zookeeper ? "zookeeper" : "urls",
+				  cluster.is_loaded ? "true" : "false",
+				  (double)cluster.age_ns / 1e9, cluster.zookeeper);
 		if (route != NULL && i < route->cluster_count)
 			write_brokers(text, &route->clusters[i]);
 		admin_text_printf(text, "]}");
@@ -77,9 +77,8 @@ bool admin_show_health(const struct admin *admin, struct admin_text *text)
 	bool is_healthy = true;
 
 	for (uint32_t i = 0; i < admin->host.office->worker_count; i++) {
-		uint64_t beat_ns =
-			atomic_load_explicit(&admin->host.office->stats[i]->heartbeat_ns,
-		                             memory_order_relaxed);
+		uint64_t beat_ns = atomic_load_explicit(&admin->host.office->stats[i]->heartbeat_ns,
+							memory_order_relaxed);
 
 		if (beat_ns != 0 && beat_ns + ADMIN_HEARTBEAT_NS >= now_ns)
 			continue;
@@ -88,7 +87,7 @@ bool admin_show_health(const struct admin *admin, struct admin_text *text)
 			admin_text_printf(text, "worker %u has not started\n", i);
 		else
 			admin_text_printf(text, "worker %u: last turn of its loop %.1f s ago\n", i,
-			                  (double)(now_ns - beat_ns) / 1e9);
+					  (double)(now_ns - beat_ns) / 1e9);
 	}
 	if (is_healthy)
 		admin_text_printf(text, "ok\n");

@@ -11,7 +11,7 @@
 #include "discovery_inbox.h"
 
 #define CLOSE_WAIT_NS NS_PER_S
-#define IDLE_NS       NS_PER_S
+#define IDLE_NS	      NS_PER_S
 
 void discovery_brokers_fini(struct discovery_brokers *brokers)
 {
@@ -22,7 +22,7 @@ void discovery_brokers_fini(struct discovery_brokers *brokers)
 }
 
 bool discovery_broker_copy(struct discovery_broker *ret_broker,
-                           const struct discovery_broker *broker)
+			   const struct discovery_broker *broker)
 {
 	struct discovery_broker copy = *broker;
 
@@ -45,7 +45,7 @@ void discovery_changed(struct discovery_cluster *cluster)
 }
 
 const struct discovery_broker *discovery_find(const struct discovery_cluster *cluster,
-                                              const char *id)
+					      const char *id)
 {
 	for (uint32_t i = 0; i < cluster->brokers.count; i++)
 		if (strcmp(cluster->brokers.at[i].id, id) == 0)
@@ -73,7 +73,8 @@ bool discovery_has_url(const struct discovery_cluster *cluster, const struct dis
 	return url->port != 0 && discovery_list_has(&cluster->brokers, url);
 }
 
-/* ---- clusters --------------------------------------------------------------------------------- */
+/* ---- clusters ---------------------------------------------------------------------------------
+ */
 
 static void cluster_free(struct discovery_cluster *cluster)
 {
@@ -112,9 +113,8 @@ static bool copy_urls(struct discovery_cluster *cluster, const struct config_clu
 	return true;
 }
 
-static struct discovery_cluster *cluster_new(struct discovery *discovery,
-                                             const struct config_cluster *config,
-                                             const char *state_dir)
+static struct discovery_cluster *
+cluster_new(struct discovery *discovery, const struct config_cluster *config, const char *state_dir)
 {
 	struct discovery_cluster *cluster = calloc(1, sizeof(*cluster));
 
@@ -123,11 +123,11 @@ static struct discovery_cluster *cluster_new(struct discovery *discovery,
 	*cluster = (struct discovery_cluster){
 		.discovery = discovery,
 		.ops = config->zookeeper_servers != NULL ? &discovery_zookeeper_ops
-		                                         : &discovery_static_ops,
+							 : &discovery_static_ops,
 		.session_ns = config->zookeeper_session_ns,
 		.resync_ns = config->zookeeper_resync_ns,
-		.is_direct = config->zookeeper_servers != NULL &&
-		             config->lookup == CONFIG_LOOKUP_DIRECT,
+		.is_direct =
+			config->zookeeper_servers != NULL && config->lookup == CONFIG_LOOKUP_DIRECT,
 		.read_ns = clock_now_ns(),
 	};
 	if (!copy_text(&cluster->name, config->name) ||
@@ -189,8 +189,7 @@ static void cluster_stop(struct discovery_cluster *cluster)
 
 /* The cluster as it will be, not started; an existing one if nothing changes for it. */
 static struct discovery_cluster *prepare(struct discovery *discovery,
-                                         const struct config_cluster *config,
-                                         const char *state_dir)
+					 const struct config_cluster *config, const char *state_dir)
 {
 	struct discovery_cluster *fresh = cluster_new(discovery, config, state_dir);
 	struct discovery_cluster *old = find_named(discovery, config->name);
@@ -202,7 +201,7 @@ static struct discovery_cluster *prepare(struct discovery *discovery,
 }
 
 static bool is_among(struct discovery_cluster *const *clusters, uint32_t count,
-                     const struct discovery_cluster *cluster)
+		     const struct discovery_cluster *cluster)
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (clusters[i] == cluster)
@@ -237,8 +236,7 @@ int discovery_apply(struct discovery *discovery, const struct config *config)
 		struct discovery_cluster *old = find_named(discovery, fresh[i]->name);
 
 		if (old != fresh[i] && start(fresh[i], old) < 0)
-			log_error("discovery_failed", "cluster %s: out of memory",
-			          fresh[i]->name);
+			log_error("discovery_failed", "cluster %s: out of memory", fresh[i]->name);
 	}
 	for (uint32_t i = 0; i < discovery->cluster_count; i++)
 		if (!is_among(fresh, count, discovery->clusters[i]))
@@ -271,12 +269,13 @@ void discovery_free(struct discovery *discovery)
 	discovery_inbox_close(discovery->inbox);
 	if (!discovery_inbox_wait(discovery->inbox, CLOSE_WAIT_NS))
 		log_info("zookeeper_closing", "a ZooKeeper server does not answer the good-bye; "
-		         "its session will time out");
+					      "its session will time out");
 	discovery_inbox_put(discovery->inbox);
 	free(discovery);
 }
 
-/* ---- the loop --------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------
+ */
 
 static void take_letters(struct discovery *discovery)
 {
@@ -321,7 +320,7 @@ void discovery_namespace(struct discovery *discovery, uint32_t cluster, const ch
 }
 
 bool discovery_view(const struct discovery *discovery, uint32_t index, uint64_t now_ns,
-                    struct discovery_view *ret_view)
+		    struct discovery_view *ret_view)
 {
 	if (index >= discovery->cluster_count)
 		return false;

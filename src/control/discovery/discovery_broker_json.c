@@ -11,7 +11,7 @@
 
 /* False only for a text that is not a URL of this kind; absent is fine. */
 static bool read_url(const json_t *object, const char *key, bool is_tls,
-                     struct discovery_url *ret_url, char why[static DISCOVERY_WHY_MAX])
+		     struct discovery_url *ret_url, char why[static DISCOVERY_WHY_MAX])
 {
 	const json_t *value = json_object_get(object, key);
 	struct discovery_url url;
@@ -26,7 +26,7 @@ static bool read_url(const json_t *object, const char *key, bool is_tls,
 	}
 	if (!discovery_url_parse(text, &url) || url.is_tls != is_tls) {
 		(void)snprintf(why, DISCOVERY_WHY_MAX, "%s \"%.100s\" is not %s://host:port", key,
-		               text, is_tls ? "pulsar+ssl" : "pulsar");
+			       text, is_tls ? "pulsar+ssl" : "pulsar");
 		return false;
 	}
 	*ret_url = url;
@@ -34,7 +34,7 @@ static bool read_url(const json_t *object, const char *key, bool is_tls,
 }
 
 static void add_listener(struct discovery_broker *broker, const json_t *object, const char *key,
-                         bool is_tls)
+			 bool is_tls)
 {
 	char why[DISCOVERY_WHY_MAX];
 	struct discovery_url url = { .port = 0 };
@@ -68,7 +68,7 @@ static bool read_listeners(const json_t *root, struct discovery_broker *broker)
 }
 
 static bool read_broker(const json_t *root, struct discovery_broker *broker,
-                        char why[static DISCOVERY_WHY_MAX])
+			char why[static DISCOVERY_WHY_MAX])
 {
 	const char *manager = json_string_value(json_object_get(root, "loadManagerClassName"));
 
@@ -89,8 +89,8 @@ static bool read_broker(const json_t *root, struct discovery_broker *broker,
 }
 
 bool discovery_broker_json_parse(const char *id, const uint8_t *bytes, size_t len,
-                                 struct discovery_broker *ret_broker,
-                                 char why[static DISCOVERY_WHY_MAX])
+				 struct discovery_broker *ret_broker,
+				 char why[static DISCOVERY_WHY_MAX])
 {
 	struct discovery_broker broker = { .listeners = NULL };
 

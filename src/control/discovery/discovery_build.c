@@ -5,7 +5,7 @@
 #include "discovery_priv.h"
 
 int32_t discovery_build_url(struct discovery_cluster *cluster, uint32_t index,
-                         struct route_builder *builder, const struct discovery_url *url)
+			    struct route_builder *builder, const struct discovery_url *url)
 {
 	const struct discovery_host *host = &cluster->discovery->host;
 	struct route_endpoint endpoint = {
@@ -18,12 +18,12 @@ int32_t discovery_build_url(struct discovery_cluster *cluster, uint32_t index,
 	if (url->port == 0)
 		return -1;
 	endpoint.addr_count = (uint8_t)host->resolve(host->context, url->host, endpoint.addrs,
-	                                             ROUTE_ADDRS_MAX, &is_final);
+						     ROUTE_ADDRS_MAX, &is_final);
 	return route_build_endpoint(builder, index, &endpoint);
 }
 
 static void build_broker(struct discovery_cluster *cluster, uint32_t index,
-                         struct route_builder *builder, const struct discovery_broker *broker)
+			 struct route_builder *builder, const struct discovery_broker *broker)
 {
 	char url[DISCOVERY_URL_MAX], url_tls[DISCOVERY_URL_MAX];
 	struct route_broker entry = {
@@ -40,15 +40,15 @@ static void build_broker(struct discovery_cluster *cluster, uint32_t index,
 }
 
 void discovery_build(struct discovery *discovery, uint32_t index, struct route_builder *builder,
-                     uint64_t now_ns)
+		     uint64_t now_ns)
 {
 	if (index >= discovery->cluster_count)
 		return;
 	struct discovery_cluster *cluster = discovery->clusters[index];
 	bool is_direct = discovery_zookeeper_is_direct(cluster, now_ns);
 
-	route_build_cluster(builder, index, cluster->is_loaded, cluster->servers != NULL,
-	                    is_direct, cluster->read_ns);
+	route_build_cluster(builder, index, cluster->is_loaded, cluster->servers != NULL, is_direct,
+			    cluster->read_ns);
 	for (uint32_t i = 0; i < cluster->brokers.count; i++)
 		build_broker(cluster, index, builder, &cluster->brokers.at[i]);
 	/* Allowed, but not among the brokers to choose from. */

@@ -18,8 +18,8 @@ static bool read_url(const json_t *root, const char *key, bool is_tls, struct di
 }
 
 bool discovery_bundle_json_owner(const uint8_t *bytes, size_t len,
-                                 struct discovery_owner *ret_owner,
-                                 char why[static DISCOVERY_WHY_MAX])
+				 struct discovery_owner *ret_owner,
+				 char why[static DISCOVERY_WHY_MAX])
 {
 	struct discovery_owner owner = { .is_disabled = false };
 	json_t *root = discovery_json_load(bytes, len, why);
@@ -28,8 +28,8 @@ bool discovery_bundle_json_owner(const uint8_t *bytes, size_t len,
 		return false;
 	const json_t *disabled = json_object_get(root, "disabled");
 	bool is_good = read_url(root, "nativeUrl", false, &owner.plain) &&
-	               read_url(root, "nativeUrlTls", true, &owner.tls) &&
-	               (owner.plain.port != 0 || owner.tls.port != 0);
+		       read_url(root, "nativeUrlTls", true, &owner.tls) &&
+		       (owner.plain.port != 0 || owner.tls.port != 0);
 
 	/* Anything but a clear false counts as "being unloaded": then a broker is asked. */
 	owner.is_disabled = disabled != NULL && !json_is_false(disabled);
@@ -52,9 +52,9 @@ static bool read_number(struct span text, uint32_t base, uint32_t *ret_value)
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t byte = text.at[i];
 		uint32_t digit = byte >= '0' && byte <= '9'   ? byte - (uint32_t)'0'
-		                 : byte >= 'a' && byte <= 'f' ? byte - (uint32_t)'a' + 10
-		                 : byte >= 'A' && byte <= 'F' ? byte - (uint32_t)'A' + 10
-		                                              : base;
+				 : byte >= 'a' && byte <= 'f' ? byte - (uint32_t)'a' + 10
+				 : byte >= 'A' && byte <= 'F' ? byte - (uint32_t)'A' + 10
+							      : base;
 
 		if (digit >= base)
 			return false;
@@ -102,10 +102,10 @@ static bool read_bounds(const json_t *list, uint32_t *ret_lows, uint32_t *ret_co
 	return true;
 }
 
-enum discovery_bounds
-discovery_bundle_json_bounds(const uint8_t *bytes, size_t len,
-                             uint32_t ret_lows[static DISCOVERY_BUNDLES_MAX], uint32_t *ret_count,
-                             char why[static DISCOVERY_WHY_MAX])
+enum discovery_bounds discovery_bundle_json_bounds(const uint8_t *bytes, size_t len,
+						   uint32_t ret_lows[static DISCOVERY_BUNDLES_MAX],
+						   uint32_t *ret_count,
+						   char why[static DISCOVERY_WHY_MAX])
 {
 	json_t *root = discovery_json_load(bytes, len, why);
 
@@ -122,8 +122,8 @@ discovery_bundle_json_bounds(const uint8_t *bytes, size_t len,
 	json_decref(root);
 	if (ret == DISCOVERY_BOUNDS_BAD)
 		(void)snprintf(why, DISCOVERY_WHY_MAX,
-		               "has no usable bundles.boundaries (2 to %d bounds, ascending)",
-		               DISCOVERY_BUNDLES_MAX + 1);
+			       "has no usable bundles.boundaries (2 to %d bounds, ascending)",
+			       DISCOVERY_BUNDLES_MAX + 1);
 	return ret;
 }
 

@@ -91,7 +91,7 @@ bool discovery_inbox_wait(struct discovery_inbox *inbox, uint64_t most_ns)
 }
 
 struct discovery_letter *discovery_inbox_letter(enum discovery_what what, uint64_t serial,
-                                                const char *path)
+						const char *path)
 {
 	struct discovery_letter *letter = calloc(1, sizeof(*letter));
 

@@ -14,9 +14,9 @@
 struct discovery_inbox;
 
 enum discovery_what {
-	DISCOVERY_STATE,    /* the session's state has changed */
-	DISCOVERY_WATCH,    /* a watched path has changed */
-	DISCOVERY_EXISTS,   /* answers: */
+	DISCOVERY_STATE,  /* the session's state has changed */
+	DISCOVERY_WATCH,  /* a watched path has changed */
+	DISCOVERY_EXISTS, /* answers: */
 	DISCOVERY_GET,
 	DISCOVERY_CHILDREN,
 };
@@ -25,14 +25,14 @@ struct discovery_letter {
 	struct discovery_letter *next;
 	enum discovery_what what;
 	uint64_t serial; /* of the handle it is from: letters of a closed one are ignored */
-	uint64_t tag;    /* the asker's */
-	int rc;          /* ZooKeeper's result */
-	int state;       /* of DISCOVERY_STATE */
+	uint64_t tag;	 /* the asker's */
+	int rc;		 /* ZooKeeper's result */
+	int state;	 /* of DISCOVERY_STATE */
 	int64_t czxid, mzxid;
-	char *path;      /* what was asked for or has changed */
-	uint8_t *bytes;  /* of a node; not text, NUL-terminated all the same */
+	char *path;	/* what was asked for or has changed */
+	uint8_t *bytes; /* of a node; not text, NUL-terminated all the same */
 	size_t len;
-	char **names;    /* of children */
+	char **names; /* of children */
 	uint32_t name_count;
 };
 
@@ -45,7 +45,7 @@ void discovery_inbox_close(struct discovery_inbox *inbox);
 MUST_USE bool discovery_inbox_wait(struct discovery_inbox *inbox, uint64_t most_ns);
 
 struct discovery_letter *discovery_inbox_letter(enum discovery_what what, uint64_t serial,
-                                                const char *path);
+						const char *path);
 void discovery_inbox_letter_free(struct discovery_letter *letter);
 /* Takes the letter over; NULL: it was lost for want of memory. */
 void discovery_inbox_post(struct discovery_inbox *inbox, struct discovery_letter *letter);

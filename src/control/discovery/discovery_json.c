@@ -37,19 +37,20 @@ json_t *discovery_json_load(const uint8_t *bytes, size_t len, char why[static DI
 	json_error_t error;
 
 	if (len == 0 || len > DISCOVERY_JSON_MAX) {
-		(void)snprintf(why, DISCOVERY_WHY_MAX, len == 0 ? "is empty" : "is longer than 1 MiB");
+		(void)snprintf(why, DISCOVERY_WHY_MAX,
+			       len == 0 ? "is empty" : "is longer than 1 MiB");
 		return NULL;
 	}
 	if (is_too_deep(bytes, len)) {
 		(void)snprintf(why, DISCOVERY_WHY_MAX, "is nested deeper than %d",
-		               DISCOVERY_JSON_DEPTH);
+			       DISCOVERY_JSON_DEPTH);
 		return NULL;
 	}
 	json_t *root = json_loadb((const char *)bytes, len, 0, &error);
 
 	if (root == NULL) {
 		(void)snprintf(why, DISCOVERY_WHY_MAX, "is not JSON at byte %d: %.120s",
-		               error.position, error.text);
+			       error.position, error.text);
 		return NULL;
 	}
 	if (!json_is_object(root)) {

@@ -18,15 +18,17 @@
 /* An object, or NULL: too long, too deep, not JSON, not an object. */
 json_t *discovery_json_load(const uint8_t *bytes, size_t len, char why[static DISCOVERY_WHY_MAX]);
 
-/* ---- discovery_broker_json.c ------------------------------------------------------------------ */
+/* ---- discovery_broker_json.c ------------------------------------------------------------------
+ */
 
 /* /loadbalance/brokers/<id>, in any of the three forms of pulsar.md 5.1. At least one of the main
  * URLs must be good; bad ones beside it are left out. ret_broker->listeners is the caller's. */
 MUST_USE bool discovery_broker_json_parse(const char *id, const uint8_t *bytes, size_t len,
-                                          struct discovery_broker *ret_broker,
-                                          char why[static DISCOVERY_WHY_MAX]);
+					  struct discovery_broker *ret_broker,
+					  char why[static DISCOVERY_WHY_MAX]);
 
-/* ---- discovery_bundle_json.c ------------------------------------------------------------------ */
+/* ---- discovery_bundle_json.c ------------------------------------------------------------------
+ */
 
 struct discovery_owner {
 	struct discovery_url plain, tls;
@@ -41,13 +43,13 @@ enum discovery_bounds {
 
 /* /namespace/<tenant>/<namespace>/<bundle> */
 MUST_USE bool discovery_bundle_json_owner(const uint8_t *bytes, size_t len,
-                                          struct discovery_owner *ret_owner,
-                                          char why[static DISCOVERY_WHY_MAX]);
+					  struct discovery_owner *ret_owner,
+					  char why[static DISCOVERY_WHY_MAX]);
 /* The `bundles` of /admin/local-policies/<tenant>/<namespace> and of /admin/policies/...: the lower
  * bound of each bundle, ascending, the first 0; at most DISCOVERY_BUNDLES_MAX. */
 MUST_USE enum discovery_bounds
 discovery_bundle_json_bounds(const uint8_t *bytes, size_t len,
-                             uint32_t ret_lows[static DISCOVERY_BUNDLES_MAX], uint32_t *ret_count,
-                             char why[static DISCOVERY_WHY_MAX]);
+			     uint32_t ret_lows[static DISCOVERY_BUNDLES_MAX], uint32_t *ret_count,
+			     char why[static DISCOVERY_WHY_MAX]);
 /* "0x00000000_0x40000000": [low, high), and the last bundle's high is 0xffffffff itself. */
 MUST_USE bool discovery_bundle_json_range(const char *name, uint32_t *ret_low, uint32_t *ret_high);

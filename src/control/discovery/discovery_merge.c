@@ -33,7 +33,7 @@ static bool is_same_list(const struct discovery_brokers *a, const struct discove
 }
 
 static void depart(struct discovery_cluster *cluster, const struct discovery_url *url,
-                   uint64_t until_ns)
+		   uint64_t until_ns)
 {
 	uint32_t oldest = 0;
 
@@ -48,15 +48,14 @@ static void depart(struct discovery_cluster *cluster, const struct discovery_url
 			oldest = i;
 	}
 	uint32_t at = cluster->departed_count < DISCOVERY_DEPARTED_MAX ? cluster->departed_count++
-	                                                               : oldest;
+								       : oldest;
 
-	cluster->departed[at] =
-		(struct discovery_departed){ .url = *url, .until_ns = until_ns };
+	cluster->departed[at] = (struct discovery_departed){ .url = *url, .until_ns = until_ns };
 }
 
 /* Everything of `old` that `fresh` does not name any more. */
 static void depart_all(struct discovery_cluster *cluster, const struct discovery_brokers *old,
-                       const struct discovery_brokers *fresh, uint64_t now_ns)
+		       const struct discovery_brokers *fresh, uint64_t now_ns)
 {
 	uint64_t until_ns = now_ns + DISCOVERY_GRACE_NS;
 
@@ -95,16 +94,17 @@ static void log_list(const struct discovery_cluster *cluster, const struct disco
 	for (uint32_t i = 0; i < cluster->brokers.count; i++) {
 		const struct discovery_broker *broker = &cluster->brokers.at[i];
 
-		if (discovery_list_has(old, broker->plain.port != 0 ? &broker->plain : &broker->tls))
+		if (discovery_list_has(old,
+				       broker->plain.port != 0 ? &broker->plain : &broker->tls))
 			continue;
 		(void)discovery_url_format(broker->plain.port != 0 ? &broker->plain : &broker->tls,
-		                           url);
+					   url);
 		log_info("broker_found", "cluster %s: %s at %s", cluster->name, broker->id, url);
 	}
 	for (uint32_t i = 0; i < old->count; i++)
 		if (discovery_find(cluster, old->at[i].id) == NULL)
 			log_info("broker_left", "cluster %s: %s; %u remain", cluster->name,
-			         old->at[i].id, cluster->brokers.count);
+				 old->at[i].id, cluster->brokers.count);
 }
 
 void discovery_merge_confirm(struct discovery_cluster *cluster, uint64_t now_ns)
@@ -114,7 +114,7 @@ void discovery_merge_confirm(struct discovery_cluster *cluster, uint64_t now_ns)
 }
 
 void discovery_merge(struct discovery_cluster *cluster, struct discovery_brokers *fresh,
-                     uint64_t now_ns)
+		     uint64_t now_ns)
 {
 	if (fresh->count == 0) {
 		/* Nobody serves without a broker, so this is more likely a fault of the list (an
@@ -123,8 +123,8 @@ void discovery_merge(struct discovery_cluster *cluster, struct discovery_brokers
 		if (cluster->warned_ns == 0 || now_ns - cluster->warned_ns > STALE_NS) {
 			cluster->warned_ns = now_ns;
 			log_warn("discovery_empty", "cluster %s: no broker is listed; %s",
-			         cluster->name,
-			         cluster->is_loaded ? "the last list stays" : "waiting for one");
+				 cluster->name,
+				 cluster->is_loaded ? "the last list stays" : "waiting for one");
 		}
 		return;
 	}
@@ -161,8 +161,9 @@ void discovery_merge_warn(struct discovery_cluster *cluster, uint64_t now_ns)
 	    (cluster->warned_ns != 0 && now_ns - cluster->warned_ns < STALE_AGAIN_NS))
 		return;
 	cluster->warned_ns = now_ns;
-	log_warn("discovery_stale", "cluster %s: the broker list is %llu s old (ZooKeeper: %s); "
-	         "serving goes on with it",
-	         cluster->name, (unsigned long long)(age / NS_PER_S),
-	         discovery_zookeeper_state(cluster));
+	log_warn("discovery_stale",
+		 "cluster %s: the broker list is %llu s old (ZooKeeper: %s); "
+		 "serving goes on with it",
+		 cluster->name, (unsigned long long)(age / NS_PER_S),
+		 discovery_zookeeper_state(cluster));
 }

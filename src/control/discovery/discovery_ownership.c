@@ -9,11 +9,11 @@
 #include "discovery_ownership_priv.h"
 
 #define RENEW_NS (60 * NS_PER_S)
-#define IDLE_NS  NS_PER_S
+#define IDLE_NS	 NS_PER_S
 
 struct discovery_ownership *discovery_ownership_new(struct discovery_cluster *cluster,
-                                                    struct discovery_session *local,
-                                                    struct discovery_session *global)
+						    struct discovery_session *local,
+						    struct discovery_session *global)
 {
 	struct discovery_ownership *ownership = calloc(1, sizeof(*ownership));
 
@@ -46,9 +46,11 @@ uint32_t discovery_ownership_count(const struct discovery_ownership *ownership)
 	return ownership == NULL ? 0 : ownership->count;
 }
 
-/* ---- which namespaces ------------------------------------------------------------------------- */
+/* ---- which namespaces -------------------------------------------------------------------------
+ */
 
-struct ownership_ns *discovery_ownership_find(const struct discovery_ownership *ownership, const char *name, size_t len)
+struct ownership_ns *discovery_ownership_find(const struct discovery_ownership *ownership,
+					      const char *name, size_t len)
 {
 	for (uint32_t i = 0; i < ownership->count; i++)
 		if (strncmp(ownership->namespaces[i]->name, name, len) == 0 &&
@@ -86,14 +88,15 @@ static bool is_name(const char *name)
 	return true;
 }
 
-void discovery_ownership_add_watch(struct discovery_ownership *ownership, struct ownership_ns *ns, size_t path_len)
+void discovery_ownership_add_watch(struct discovery_ownership *ownership, struct ownership_ns *ns,
+				   size_t path_len)
 {
 	ns->watch_bytes += path_len + OWNERSHIP_WATCH_OVERHEAD;
 	ownership->watch_bytes += path_len + OWNERSHIP_WATCH_OVERHEAD;
 }
 
 void discovery_ownership_want(struct discovery_ownership *ownership, const char *name,
-                              uint64_t now_ns)
+			      uint64_t now_ns)
 {
 	struct ownership_ns *ns = discovery_ownership_find(ownership, name, strlen(name));
 
@@ -113,7 +116,8 @@ void discovery_ownership_want(struct discovery_ownership *ownership, const char 
 	ns->used_ns = now_ns;
 	ns->due_ns = now_ns;
 	/* The three paths of the namespace itself; bundles are counted as they appear. */
-	discovery_ownership_add_watch(ownership, ns, 3 * (strlen(name) + sizeof(OWNERSHIP_LOCAL_POLICIES)));
+	discovery_ownership_add_watch(ownership, ns,
+				      3 * (strlen(name) + sizeof(OWNERSHIP_LOCAL_POLICIES)));
 	ownership->namespaces[ownership->count++] = ns;
 	log_info("ownership_watched", "cluster %s: namespace %s", ownership->cluster->name, name);
 	discovery_changed(ownership->cluster);
@@ -134,7 +138,9 @@ void discovery_ownership_reset(struct discovery_ownership *ownership, uint64_t n
 		ns->bundle_count = 0;
 		ns->due_ns = now_ns;
 		ns->watch_bytes = 0;
-		discovery_ownership_add_watch(ownership, ns, 3 * (strlen(ns->name) + sizeof(OWNERSHIP_LOCAL_POLICIES)));
+		discovery_ownership_add_watch(ownership, ns,
+					      3 * (strlen(ns->name) +
+						   sizeof(OWNERSHIP_LOCAL_POLICIES)));
 	}
 	discovery_changed(ownership->cluster);
 }
@@ -159,19 +165,21 @@ static void make_room(struct discovery_ownership *ownership, uint64_t now_ns)
 		for (uint32_t i = 0; i < ownership->count; i++)
 			live += ownership->namespaces[i]->watch_bytes;
 	}
-	log_info("ownership_renewed", "cluster %s: a new ZooKeeper session drops watches of "
-	         "namespaces no longer used; %u remain",
-	         ownership->cluster->name, ownership->count);
+	log_info("ownership_renewed",
+		 "cluster %s: a new ZooKeeper session drops watches of "
+		 "namespaces no longer used; %u remain",
+		 ownership->cluster->name, ownership->count);
 	ownership->renewed_ns = now_ns;
 	discovery_session_renew(ownership->local, now_ns);
 	if (ownership->global != ownership->local)
 		discovery_session_renew(ownership->global, now_ns);
 }
 
-/* ---- asking ----------------------------------------------------------------------------------- */
+/* ---- asking -----------------------------------------------------------------------------------
+ */
 
-static void path_of(char path[static OWNERSHIP_PATH_SIZE], const char *prefix, const struct ownership_ns *ns,
-                    const struct ownership_bundle *bundle)
+static void path_of(char path[static OWNERSHIP_PATH_SIZE], const char *prefix,
+		    const struct ownership_ns *ns, const struct ownership_bundle *bundle)
 {
 	struct sink sink = sink_of(path, OWNERSHIP_PATH_SIZE - 1);
 
@@ -189,9 +197,10 @@ static bool ask_bounds(struct discovery_ownership *ownership, struct ownership_n
 {
 	char path[OWNERSHIP_PATH_SIZE];
 
-	path_of(path, ns->is_global ? OWNERSHIP_GLOBAL_POLICIES : OWNERSHIP_LOCAL_POLICIES, ns, NULL);
+	path_of(path, ns->is_global ? OWNERSHIP_GLOBAL_POLICIES : OWNERSHIP_LOCAL_POLICIES, ns,
+		NULL);
 	return discovery_session_get(ns->is_global ? ownership->global : ownership->local, path,
-	                             true, 0);
+				     true, 0);
 }
 
 static bool ask_children(struct discovery_ownership *ownership, struct ownership_ns *ns)
@@ -203,7 +212,7 @@ static bool ask_children(struct discovery_ownership *ownership, struct ownership
 }
 
 static bool ask_owner(struct discovery_ownership *ownership, struct ownership_ns *ns,
-                      const struct ownership_bundle *bundle)
+		      const struct ownership_bundle *bundle)
 {
 	char path[OWNERSHIP_PATH_SIZE];
 
@@ -211,7 +220,8 @@ static bool ask_owner(struct discovery_ownership *ownership, struct ownership_ns
 	return discovery_session_get(ownership->local, path, true, 0);
 }
 
-void discovery_ownership_want_again(struct ownership_ns *ns, enum ownership_reading *reading, uint64_t at_ns)
+void discovery_ownership_want_again(struct ownership_ns *ns, enum ownership_reading *reading,
+				    uint64_t at_ns)
 {
 	*reading = OWNERSHIP_WANTED;
 	if (ns->due_ns == 0 || at_ns < ns->due_ns)
@@ -219,7 +229,8 @@ void discovery_ownership_want_again(struct ownership_ns *ns, enum ownership_read
 }
 
 /* A question that could not be put (no session, no memory) is put again later. */
-static void put(struct ownership_ns *ns, enum ownership_reading *reading, bool is_asked, uint64_t now_ns)
+static void put(struct ownership_ns *ns, enum ownership_reading *reading, bool is_asked,
+		uint64_t now_ns)
 {
 	if (is_asked)
 		*reading = OWNERSHIP_ASKED;
@@ -262,10 +273,11 @@ uint64_t discovery_ownership_tick(struct discovery_ownership *ownership, uint64_
 	return next_ns;
 }
 
-/* ---- snapshots -------------------------------------------------------------------------------- */
+/* ---- snapshots --------------------------------------------------------------------------------
+ */
 
 static int32_t owner_endpoint(struct discovery_ownership *ownership, uint32_t cluster,
-                              struct route_builder *builder, const struct discovery_url *url)
+			      struct route_builder *builder, const struct discovery_url *url)
 {
 	/* A node may outlive its broker for a session time-out; a broker that is not listed is
 	 * nobody we would send a client to. */
@@ -275,8 +287,8 @@ static int32_t owner_endpoint(struct discovery_ownership *ownership, uint32_t cl
 }
 
 static void build_bundle(struct discovery_ownership *ownership, uint32_t cluster,
-                         struct route_builder *builder, const struct ownership_ns *ns, uint32_t index,
-                         struct route_bundle *ret_bundle)
+			 struct route_builder *builder, const struct ownership_ns *ns,
+			 uint32_t index, struct route_bundle *ret_bundle)
 {
 	uint32_t low = ns->lows[index];
 	uint32_t high = index + 1 < ns->low_count ? ns->lows[index + 1] : UINT32_MAX;
@@ -288,15 +300,15 @@ static void build_bundle(struct discovery_ownership *ownership, uint32_t cluster
 		if (bundle->low != low || bundle->high != high || !bundle->is_owned ||
 		    bundle->reading != OWNERSHIP_KNOWN)
 			continue;
-		ret_bundle->plain = owner_endpoint(ownership, cluster, builder,
-		                                   &bundle->owner.plain);
+		ret_bundle->plain =
+			owner_endpoint(ownership, cluster, builder, &bundle->owner.plain);
 		ret_bundle->tls = owner_endpoint(ownership, cluster, builder, &bundle->owner.tls);
 		return;
 	}
 }
 
 void discovery_ownership_build(struct discovery_ownership *ownership, uint32_t cluster,
-                               struct route_builder *builder)
+			       struct route_builder *builder)
 {
 	static const struct route_bundle nobody = { .low = 0, .plain = -1, .tls = -1 };
 

@@ -10,11 +10,12 @@
 
 #define OWNERSHIP_LOCAL_POLICIES  "/admin/local-policies/"
 #define OWNERSHIP_GLOBAL_POLICIES "/admin/policies/"
-#define OWNERSHIP_NAMESPACE       "/namespace/"
-#define OWNERSHIP_PATH_SIZE       (HOST_MAX + 64)
-#define OWNERSHIP_COALESCE_NS     (100 * NS_PER_MS)
-#define OWNERSHIP_RETRY_NS        NS_PER_S
-#define OWNERSHIP_WATCH_OVERHEAD  8 /* bytes a path takes besides itself in the packet that re-arms it */
+#define OWNERSHIP_NAMESPACE	  "/namespace/"
+#define OWNERSHIP_PATH_SIZE	  (HOST_MAX + 64)
+#define OWNERSHIP_COALESCE_NS	  (100 * NS_PER_MS)
+#define OWNERSHIP_RETRY_NS	  NS_PER_S
+#define OWNERSHIP_WATCH_OVERHEAD \
+	8 /* bytes a path takes besides itself in the packet that re-arms it */
 
 /* ZooKeeper's results (zookeeper.h), which only discovery_session.c includes. */
 enum { RC_OK = 0, RC_NO_NODE = -101 };
@@ -38,7 +39,7 @@ struct ownership_ns {
 	uint64_t used_ns;
 	uint64_t due_ns; /* of the readings wanted; 0: none */
 	enum ownership_reading bounds, children;
-	bool is_global;  /* the bounds come from the global store's policies */
+	bool is_global;	 /* the bounds come from the global store's policies */
 	bool has_bounds; /* and they can be used */
 	uint32_t *lows;
 	uint32_t low_count;
@@ -58,9 +59,9 @@ struct discovery_ownership {
 };
 
 struct ownership_ns *discovery_ownership_find(const struct discovery_ownership *ownership,
-                                              const char *name, size_t len);
+					      const char *name, size_t len);
 void discovery_ownership_add_watch(struct discovery_ownership *ownership, struct ownership_ns *ns,
-                                   size_t path_len);
+				   size_t path_len);
 /* Sets a reading back: asked for at `at_ns`. */
 void discovery_ownership_want_again(struct ownership_ns *ns, enum ownership_reading *reading,
-                                    uint64_t at_ns);
+				    uint64_t at_ns);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * discovery_ownership_read: what ZooKeeper answers about a namespace, and its events. Answers come in
- * the order of their questions and an event before any answer that shows its change, so the last
+ * discovery_ownership_read: what ZooKeeper answers about a namespace, and its events. Answers come
+ * in the order of their questions and an event before any answer that shows its change, so the last
  * answer to a reading is the truth unless an event has voided it since.
  */
 #include <stdlib.h>
 
 #include "discovery_ownership_priv.h"
 
-static void keep_bounds(struct discovery_ownership *ownership, struct ownership_ns *ns, const uint32_t *lows,
-                        uint32_t count)
+static void keep_bounds(struct discovery_ownership *ownership, struct ownership_ns *ns,
+			const uint32_t *lows, uint32_t count)
 {
 	uint32_t *copy = calloc(count, sizeof(*copy));
 
@@ -25,15 +25,15 @@ static void keep_bounds(struct discovery_ownership *ownership, struct ownership_
 }
 
 /* The node is missing: it may come, so its creation is watched. */
-static void watch_creation(struct discovery_session *session, struct ownership_ns *ns, enum ownership_reading *reading,
-                           const char *path, uint64_t now_ns)
+static void watch_creation(struct discovery_session *session, struct ownership_ns *ns,
+			   enum ownership_reading *reading, const char *path, uint64_t now_ns)
 {
 	if (!discovery_session_exists(session, path, true, 0))
 		discovery_ownership_want_again(ns, reading, now_ns + OWNERSHIP_RETRY_NS);
 }
 
 static void on_bounds(struct discovery_ownership *ownership, struct ownership_ns *ns,
-                      const struct discovery_letter *letter, bool is_global, uint64_t now_ns)
+		      const struct discovery_letter *letter, bool is_global, uint64_t now_ns)
 {
 	struct discovery_session *session = is_global ? ownership->global : ownership->local;
 	uint32_t lows[DISCOVERY_BUNDLES_MAX];
@@ -44,7 +44,8 @@ static void on_bounds(struct discovery_ownership *ownership, struct ownership_ns
 	if (ns->is_global != is_global || ns->bounds == OWNERSHIP_WANTED)
 		return; /* void already: it is asked for again */
 	if (letter->rc == RC_OK)
-		bounds = discovery_bundle_json_bounds(letter->bytes, letter->len, lows, &count, why);
+		bounds =
+			discovery_bundle_json_bounds(letter->bytes, letter->len, lows, &count, why);
 	else if (letter->rc != RC_NO_NODE) {
 		discovery_ownership_want_again(ns, &ns->bounds, now_ns + OWNERSHIP_RETRY_NS);
 		return;
@@ -55,7 +56,7 @@ static void on_bounds(struct discovery_ownership *ownership, struct ownership_ns
 		ns->bounds = OWNERSHIP_KNOWN; /* until its watch says that it is another */
 		ns->has_bounds = false;
 		log_warn("ownership_unreadable", "cluster %s: %s %s; its lookups are relayed",
-		         ownership->cluster->name, letter->path, why);
+			 ownership->cluster->name, letter->path, why);
 	} else if (!is_global) {
 		/* The normal case before a namespace's first lookup. */
 		ns->is_global = true;
@@ -84,7 +85,8 @@ static struct ownership_bundle *find_bundle(const struct ownership_ns *ns, const
 	return NULL;
 }
 
-static void add_bundle(struct discovery_ownership *ownership, struct ownership_ns *ns, const char *name)
+static void add_bundle(struct discovery_ownership *ownership, struct ownership_ns *ns,
+		       const char *name)
 {
 	struct ownership_bundle bundle = { .reading = OWNERSHIP_WANTED };
 
@@ -93,11 +95,13 @@ static void add_bundle(struct discovery_ownership *ownership, struct ownership_n
 	    !discovery_bundle_json_range(name, &bundle.low, &bundle.high))
 		return;
 	ns->bundles[ns->bundle_count++] = bundle;
-	discovery_ownership_add_watch(ownership, ns, sizeof(OWNERSHIP_NAMESPACE) + strlen(ns->name) + strlen(name));
+	discovery_ownership_add_watch(ownership, ns,
+				      sizeof(OWNERSHIP_NAMESPACE) + strlen(ns->name) +
+					      strlen(name));
 }
 
 static void on_children(struct discovery_ownership *ownership, struct ownership_ns *ns,
-                        const struct discovery_letter *letter, uint64_t now_ns)
+			const struct discovery_letter *letter, uint64_t now_ns)
 {
 	uint32_t kept = 0;
 
@@ -130,8 +134,9 @@ static void on_children(struct discovery_ownership *ownership, struct ownership_
 	discovery_changed(ownership->cluster);
 }
 
-static void on_owner(struct discovery_ownership *ownership, struct ownership_ns *ns, struct ownership_bundle *bundle,
-                     const struct discovery_letter *letter, uint64_t now_ns)
+static void on_owner(struct discovery_ownership *ownership, struct ownership_ns *ns,
+		     struct ownership_bundle *bundle, const struct discovery_letter *letter,
+		     uint64_t now_ns)
 {
 	char why[DISCOVERY_WHY_MAX];
 
@@ -156,20 +161,22 @@ static void on_owner(struct discovery_ownership *ownership, struct ownership_ns 
 
 /* Something below /namespace/<t>/<n> has changed: what was known of it is void at once. */
 static void on_node_changed(struct discovery_ownership *ownership, struct ownership_ns *ns,
-                            const char *bundle_name, uint64_t now_ns)
+			    const char *bundle_name, uint64_t now_ns)
 {
 	struct ownership_bundle *bundle = bundle_name == NULL ? NULL : find_bundle(ns, bundle_name);
 
 	if (bundle != NULL) {
 		bundle->is_owned = false;
-		discovery_ownership_want_again(ns, &bundle->reading, now_ns + OWNERSHIP_COALESCE_NS);
+		discovery_ownership_want_again(ns, &bundle->reading,
+					       now_ns + OWNERSHIP_COALESCE_NS);
 	} else if (bundle_name == NULL) {
 		discovery_ownership_want_again(ns, &ns->children, now_ns + OWNERSHIP_COALESCE_NS);
 	}
 	discovery_changed(ownership->cluster);
 }
 
-static void on_bounds_changed(struct discovery_ownership *ownership, struct ownership_ns *ns, uint64_t now_ns)
+static void on_bounds_changed(struct discovery_ownership *ownership, struct ownership_ns *ns,
+			      uint64_t now_ns)
 {
 	ns->has_bounds = false;
 	ns->is_global = false; /* local policies may have come into being */
@@ -178,8 +185,8 @@ static void on_bounds_changed(struct discovery_ownership *ownership, struct owne
 }
 
 static void on_namespace_letter(struct discovery_ownership *ownership, struct ownership_ns *ns,
-                                const char *bundle_name, const struct discovery_letter *letter,
-                                uint64_t now_ns)
+				const char *bundle_name, const struct discovery_letter *letter,
+				uint64_t now_ns)
 {
 	struct ownership_bundle *bundle = bundle_name == NULL ? NULL : find_bundle(ns, bundle_name);
 
@@ -188,25 +195,28 @@ static void on_namespace_letter(struct discovery_ownership *ownership, struct ow
 	else if (letter->what == DISCOVERY_CHILDREN)
 		on_children(ownership, ns, letter, now_ns);
 	else if (letter->what == DISCOVERY_EXISTS && letter->rc == RC_OK)
-		discovery_ownership_want_again(ns, &ns->children, now_ns); /* it came between the two questions */
+		discovery_ownership_want_again(ns, &ns->children,
+					       now_ns); /* it came between the two questions */
 	else if (letter->what == DISCOVERY_GET && bundle != NULL)
 		on_owner(ownership, ns, bundle, letter, now_ns);
 }
 
-static void on_policies_letter(struct discovery_ownership *ownership, struct ownership_ns *ns, bool is_global,
-                               const struct discovery_letter *letter, uint64_t now_ns)
+static void on_policies_letter(struct discovery_ownership *ownership, struct ownership_ns *ns,
+			       bool is_global, const struct discovery_letter *letter,
+			       uint64_t now_ns)
 {
 	if (letter->what == DISCOVERY_GET)
 		on_bounds(ownership, ns, letter, is_global, now_ns);
 	else if (letter->what == DISCOVERY_WATCH ||
-	         (letter->what == DISCOVERY_EXISTS && letter->rc == RC_OK))
+		 (letter->what == DISCOVERY_EXISTS && letter->rc == RC_OK))
 		on_bounds_changed(ownership, ns, now_ns);
 }
 
 void discovery_ownership_letter(struct discovery_ownership *ownership,
-                                const struct discovery_letter *letter, uint64_t now_ns)
+				const struct discovery_letter *letter, uint64_t now_ns)
 {
-	static const char *const prefixes[] = { OWNERSHIP_LOCAL_POLICIES, OWNERSHIP_GLOBAL_POLICIES, OWNERSHIP_NAMESPACE };
+	static const char *const prefixes[] = { OWNERSHIP_LOCAL_POLICIES, OWNERSHIP_GLOBAL_POLICIES,
+						OWNERSHIP_NAMESPACE };
 	size_t prefix = 0;
 
 	while (prefix < COUNT_OF(prefixes) &&
@@ -217,14 +227,15 @@ void discovery_ownership_letter(struct discovery_ownership *ownership,
 	const char *name = letter->path + strlen(prefixes[prefix]);
 	const char *slash = strchr(name, '/');
 	const char *second = slash == NULL ? NULL : strchr(slash + 1, '/');
-	struct ownership_ns *ns = discovery_ownership_find(ownership, name,
-	                     second == NULL ? strlen(name) : (size_t)(second - name));
+	struct ownership_ns *ns =
+		discovery_ownership_find(ownership, name,
+					 second == NULL ? strlen(name) : (size_t)(second - name));
 
 	if (ns == NULL)
 		return; /* forgotten meanwhile */
 	if (prefix == 2)
 		on_namespace_letter(ownership, ns, second == NULL ? NULL : second + 1, letter,
-		                    now_ns);
+				    now_ns);
 	else
 		on_policies_letter(ownership, ns, prefix == 1, letter, now_ns);
 }

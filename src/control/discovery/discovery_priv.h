@@ -22,7 +22,7 @@ struct discovery_zookeeper;
 
 struct discovery_url {
 	char host[HOST_MAX]; /* lower case, v6 without brackets */
-	uint16_t port;       /* 0: none */
+	uint16_t port;	     /* 0: none */
 	bool is_tls;
 };
 
@@ -78,7 +78,7 @@ struct discovery_cluster {
 	uint64_t read_ns;      /* last confirmed, on our clock */
 	uint64_t extra_age_ns; /* how old it was then: a list from disk */
 	uint64_t warned_ns;
-	char *state_path;      /* NULL: not saved */
+	char *state_path; /* NULL: not saved */
 
 	struct discovery_zookeeper *zookeeper; /* of discovery_zookeeper_ops */
 };
@@ -92,23 +92,25 @@ struct discovery {
 	uint64_t serial; /* of ZooKeeper handles, over all sessions */
 };
 
-/* ---- discovery.c ------------------------------------------------------------------------------ */
+/* ---- discovery.c ------------------------------------------------------------------------------
+ */
 
 void discovery_changed(struct discovery_cluster *cluster);
 const struct discovery_broker *discovery_find(const struct discovery_cluster *cluster,
-                                              const char *id);
+					      const char *id);
 /* Is this the URL of a broker on the list? */
 bool discovery_has_url(const struct discovery_cluster *cluster, const struct discovery_url *url);
 bool discovery_list_has(const struct discovery_brokers *brokers, const struct discovery_url *url);
 void discovery_brokers_fini(struct discovery_brokers *brokers);
 MUST_USE bool discovery_broker_copy(struct discovery_broker *ret_broker,
-                                    const struct discovery_broker *broker);
+				    const struct discovery_broker *broker);
 
-/* ---- discovery_merge.c ------------------------------------------------------------------------ */
+/* ---- discovery_merge.c ------------------------------------------------------------------------
+ */
 
 /* A source has read the whole list; takes `fresh` over. */
 void discovery_merge(struct discovery_cluster *cluster, struct discovery_brokers *fresh,
-                     uint64_t now_ns);
+		     uint64_t now_ns);
 /* The list is still true. */
 void discovery_merge_confirm(struct discovery_cluster *cluster, uint64_t now_ns);
 /* Departed URLs that are listed again, and those whose time is over. True: there were some. */
@@ -116,13 +118,15 @@ bool discovery_merge_forget(struct discovery_cluster *cluster, uint64_t now_ns);
 uint64_t discovery_merge_age_ns(const struct discovery_cluster *cluster, uint64_t now_ns);
 void discovery_merge_warn(struct discovery_cluster *cluster, uint64_t now_ns);
 
-/* ---- discovery_build.c ------------------------------------------------------------------------ */
+/* ---- discovery_build.c ------------------------------------------------------------------------
+ */
 
 /* The endpoint of a URL in the snapshot being built; -1: none. */
 int32_t discovery_build_url(struct discovery_cluster *cluster, uint32_t index,
-                            struct route_builder *builder, const struct discovery_url *url);
+			    struct route_builder *builder, const struct discovery_url *url);
 
-/* ---- discovery_url.c -------------------------------------------------------------------------- */
+/* ---- discovery_url.c --------------------------------------------------------------------------
+ */
 
 /* "pulsar://host:port", "pulsar+ssl://host:port". */
 MUST_USE bool discovery_url_parse(const char *text, struct discovery_url *ret_url);
@@ -131,7 +135,8 @@ bool discovery_url_equal(const struct discovery_url *a, const struct discovery_u
 #define DISCOVERY_URL_MAX (HOST_MAX + 32)
 size_t discovery_url_format(const struct discovery_url *url, char text[static DISCOVERY_URL_MAX]);
 
-/* ---- discovery_state.c ------------------------------------------------------------------------ */
+/* ---- discovery_state.c ------------------------------------------------------------------------
+ */
 
 /* Sets cluster->state_path; no state_dir: not saved. */
 void discovery_state_open(struct discovery_cluster *cluster, const char *state_dir);
@@ -139,13 +144,14 @@ void discovery_state_open(struct discovery_cluster *cluster, const char *state_d
 void discovery_state_load(struct discovery_cluster *cluster, uint64_t now_ns);
 void discovery_state_save(const struct discovery_cluster *cluster);
 
-/* ---- discovery_zookeeper.c; all of them fine for a cluster of fixed URLs ----------------------- */
+/* ---- discovery_zookeeper.c; all of them fine for a cluster of fixed URLs -----------------------
+ */
 
 struct discovery_letter;
 
 /* False: not from one of its sessions. */
 bool discovery_zookeeper_letter(struct discovery_cluster *cluster,
-                                const struct discovery_letter *letter);
+				const struct discovery_letter *letter);
 /* Letters were lost: reads everything again. */
 void discovery_zookeeper_resync(struct discovery_cluster *cluster);
 const char *discovery_zookeeper_state(const struct discovery_cluster *cluster);
@@ -154,4 +160,4 @@ bool discovery_zookeeper_is_direct(const struct discovery_cluster *cluster, uint
 void discovery_zookeeper_namespace(struct discovery_cluster *cluster, const char *name);
 uint32_t discovery_zookeeper_namespace_count(const struct discovery_cluster *cluster);
 void discovery_zookeeper_build(struct discovery_cluster *cluster, uint32_t index,
-                               struct route_builder *builder);
+			       struct route_builder *builder);

@@ -8,8 +8,8 @@
 
 #include "discovery_json.h"
 
-#define BROKERS   "/loadbalance/brokers"
-#define PATH_SIZE (sizeof(BROKERS) + DISCOVERY_ID_MAX)
+#define BROKERS		"/loadbalance/brokers"
+#define PATH_SIZE	(sizeof(BROKERS) + DISCOVERY_ID_MAX)
 
 #define RC_NO_AUTH_MARK UINT64_MAX /* no mzxid */
 
@@ -40,7 +40,7 @@ static uint64_t tag_of(const struct discovery_round *round, uint32_t entry)
 }
 
 bool discovery_round_begin(struct discovery_round *round, struct discovery_session *session,
-                           bool is_full, uint64_t now_ns)
+			   bool is_full, uint64_t now_ns)
 {
 	discovery_round_end(round);
 	round->number++;
@@ -70,7 +70,7 @@ static void path_of(char path[static PATH_SIZE], const char *name)
 }
 
 static void add_entry(struct discovery_round *round, struct discovery_session *session,
-                      const char *name)
+		      const char *name)
 {
 	struct discovery_round_entry *entry = &round->entries[round->entry_count];
 	char path[PATH_SIZE];
@@ -92,7 +92,7 @@ static void add_entry(struct discovery_round *round, struct discovery_session *s
 
 /* Complaints are made once per path and state: nodes are read again and again. */
 static bool is_new(struct discovery_round *round, const struct discovery_letter *letter,
-                   uint64_t state)
+		   uint64_t state)
 {
 	uint64_t mark = span_hash(span_str(letter->path), state);
 
@@ -104,16 +104,16 @@ static bool is_new(struct discovery_round *round, const struct discovery_letter 
 }
 
 static void complain(struct discovery_round *round, const struct discovery_letter *letter,
-                     const struct discovery_session *session, const char *why, bool has_known)
+		     const struct discovery_session *session, const char *why, bool has_known)
 {
 	if (is_new(round, letter, (uint64_t)letter->mzxid))
 		log_warn("broker_unreadable", "cluster %s: %s %s; %s", session->cluster,
-		         letter->path, why,
-		         has_known ? "its last good entry stays" : "it is left out");
+			 letter->path, why,
+			 has_known ? "its last good entry stays" : "it is left out");
 }
 
 static void on_list(struct discovery_round *round, struct discovery_session *session,
-                    const struct discovery_letter *letter)
+		    const struct discovery_letter *letter)
 {
 	uint32_t count = letter->name_count;
 
@@ -128,14 +128,14 @@ static void on_list(struct discovery_round *round, struct discovery_session *ses
 	if (letter->rc != RC_OK) {
 		if (letter->rc == RC_NO_AUTH && is_new(round, letter, RC_NO_AUTH_MARK))
 			log_error("discovery_unreadable",
-			          "cluster %s: %s may not be read; its ACL must allow it",
-			          session->cluster, BROKERS);
+				  "cluster %s: %s may not be read; its ACL must allow it",
+				  session->cluster, BROKERS);
 		round->is_failed = true;
 		return;
 	}
 	if (count > DISCOVERY_BROKERS_MAX) {
 		log_warn("discovery_too_many", "cluster %s: only %u of %u brokers are used",
-		         session->cluster, DISCOVERY_BROKERS_MAX, count);
+			 session->cluster, DISCOVERY_BROKERS_MAX, count);
 		count = DISCOVERY_BROKERS_MAX;
 	}
 	round->entries = calloc((size_t)count + 1, sizeof(*round->entries));
@@ -149,7 +149,7 @@ static void on_list(struct discovery_round *round, struct discovery_session *ses
 
 /* What was read of this node before is still true. */
 static void keep_known(struct discovery_round *round, struct discovery_round_entry *entry,
-                       const struct discovery_broker *known)
+		       const struct discovery_broker *known)
 {
 	if (discovery_broker_copy(&entry->broker, known))
 		entry->is_found = true;
@@ -158,8 +158,8 @@ static void keep_known(struct discovery_round *round, struct discovery_round_ent
 }
 
 static void on_exists(struct discovery_round *round, const struct discovery_cluster *cluster,
-                      struct discovery_session *session, struct discovery_round_entry *entry,
-                      const struct discovery_letter *letter)
+		      struct discovery_session *session, struct discovery_round_entry *entry,
+		      const struct discovery_letter *letter)
 {
 	const struct discovery_broker *known = discovery_find(cluster, entry->name);
 
@@ -181,8 +181,8 @@ static void on_exists(struct discovery_round *round, const struct discovery_clus
 }
 
 static void on_data(struct discovery_round *round, const struct discovery_cluster *cluster,
-                    const struct discovery_session *session, struct discovery_round_entry *entry,
-                    const struct discovery_letter *letter)
+		    const struct discovery_session *session, struct discovery_round_entry *entry,
+		    const struct discovery_letter *letter)
 {
 	const struct discovery_broker *known = discovery_find(cluster, entry->name);
 	char why[DISCOVERY_WHY_MAX] = "may not be read";
@@ -194,7 +194,7 @@ static void on_data(struct discovery_round *round, const struct discovery_cluste
 		return;
 	}
 	if (letter->rc == RC_OK && discovery_broker_json_parse(entry->name, letter->bytes,
-	                                                       letter->len, &entry->broker, why)) {
+							       letter->len, &entry->broker, why)) {
 		entry->is_found = true;
 		entry->broker.czxid = letter->czxid;
 		entry->broker.mzxid = letter->mzxid;
@@ -208,9 +208,9 @@ static void on_data(struct discovery_round *round, const struct discovery_cluste
 }
 
 enum discovery_round_step discovery_round_letter(struct discovery_round *round,
-                                                 const struct discovery_cluster *cluster,
-                                                 struct discovery_session *session,
-                                                 const struct discovery_letter *letter)
+						 const struct discovery_cluster *cluster,
+						 struct discovery_session *session,
+						 const struct discovery_letter *letter)
 {
 	uint32_t index = (uint32_t)letter->tag;
 
@@ -236,11 +236,11 @@ enum discovery_round_step discovery_round_letter(struct discovery_round *round,
 static int compare(const void *a, const void *b)
 {
 	return strcmp(((const struct discovery_broker *)a)->id,
-	              ((const struct discovery_broker *)b)->id);
+		      ((const struct discovery_broker *)b)->id);
 }
 
 enum discovery_round_result discovery_round_take(struct discovery_round *round,
-                                                 struct discovery_brokers *ret_brokers)
+						 struct discovery_brokers *ret_brokers)
 {
 	struct discovery_brokers brokers = { .count = 0 };
 

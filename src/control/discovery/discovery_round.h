@@ -37,15 +37,15 @@ struct discovery_round {
 
 /* With `is_full` the data of known nodes is read again too, if it was written since. */
 MUST_USE bool discovery_round_begin(struct discovery_round *round,
-                                    struct discovery_session *session, bool is_full,
-                                    uint64_t now_ns);
+				    struct discovery_session *session, bool is_full,
+				    uint64_t now_ns);
 /* Gives it up. */
 void discovery_round_end(struct discovery_round *round);
 bool discovery_round_is_mine(const struct discovery_letter *letter);
 MUST_USE enum discovery_round_step discovery_round_letter(struct discovery_round *round,
-                                                          const struct discovery_cluster *cluster,
-                                                          struct discovery_session *session,
-                                                          const struct discovery_letter *letter);
+							  const struct discovery_cluster *cluster,
+							  struct discovery_session *session,
+							  const struct discovery_letter *letter);
 /* The brokers found, by id. */
 MUST_USE enum discovery_round_result discovery_round_take(struct discovery_round *round,
-                                                          struct discovery_brokers *ret_brokers);
+							  struct discovery_brokers *ret_brokers);

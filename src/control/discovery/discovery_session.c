@@ -14,14 +14,14 @@
 
 #include "discovery_session.h"
 
-#define RETRY_FIRST_NS  (250 * NS_PER_MS)
-#define RETRY_MOST_NS   (5 * NS_PER_S)
-#define NAMES_PAUSE_NS  (100 * NS_PER_MS) /* between looks at a name that is being resolved */
-#define NAMES_AGAIN_NS  (5 * NS_PER_S)
-#define NAMES_IDLE_NS   (30 * NS_PER_S)
-#define RESOLVED_MAX    8192
-#define ADDRS_MAX       8 /* of one server */
-#define IDLE_NS         NS_PER_S
+#define RETRY_FIRST_NS (250 * NS_PER_MS)
+#define RETRY_MOST_NS  (5 * NS_PER_S)
+#define NAMES_PAUSE_NS (100 * NS_PER_MS) /* between looks at a name that is being resolved */
+#define NAMES_AGAIN_NS (5 * NS_PER_S)
+#define NAMES_IDLE_NS  (30 * NS_PER_S)
+#define RESOLVED_MAX   8192
+#define ADDRS_MAX      8 /* of one server */
+#define IDLE_NS	       NS_PER_S
 
 /* What the library's threads know of us: where to put letters. Lives as long as the handle. */
 struct discovery_post {
@@ -38,7 +38,8 @@ struct question {
 	char *path;
 };
 
-/* ---- on the library's threads ----------------------------------------------------------------- */
+/* ---- on the library's threads -----------------------------------------------------------------
+ */
 
 static void on_watch(zhandle_t *handle, int type, int state, const char *path, void *context)
 {
@@ -71,10 +72,10 @@ static void on_session(zhandle_t *handle, int type, int state, const char *path,
 }
 
 static struct discovery_letter *answer(const struct question *question, int rc,
-                                       const struct Stat *stat)
+				       const struct Stat *stat)
 {
-	struct discovery_letter *letter = discovery_inbox_letter(
-		question->what, question->post->serial, question->path);
+	struct discovery_letter *letter =
+		discovery_inbox_letter(question->what, question->post->serial, question->path);
 
 	if (letter == NULL)
 		return NULL;
@@ -112,7 +113,7 @@ static void on_exists(int rc, const struct Stat *stat, const void *context)
 }
 
 static void on_data(int rc, const char *value, int len, const struct Stat *stat,
-                    const void *context)
+		    const void *context)
 {
 	struct question *question = question_of(context);
 	struct discovery_letter *letter = answer(question, rc, stat);
@@ -147,7 +148,7 @@ static bool copy_names(struct discovery_letter *letter, const struct String_vect
 }
 
 static void on_children(int rc, const struct String_vector *names, const struct Stat *stat,
-                        const void *context)
+			const void *context)
 {
 	struct question *question = question_of(context);
 	struct discovery_letter *letter = answer(question, rc, stat);
@@ -182,7 +183,8 @@ static void *close_handle(void *context)
 	return NULL;
 }
 
-/* ---- on the control thread -------------------------------------------------------------------- */
+/* ---- on the control thread --------------------------------------------------------------------
+ */
 
 static void let_go(struct discovery_session *session)
 {
@@ -214,8 +216,8 @@ static bool split(struct discovery_session *session, const char *servers)
 }
 
 bool discovery_session_start(struct discovery_session *session, struct discovery *discovery,
-                             const char *cluster, const char *store, const char *servers,
-                             uint64_t timeout_ns)
+			     const char *cluster, const char *store, const char *servers,
+			     uint64_t timeout_ns)
 {
 	*session = (struct discovery_session){
 		.discovery = discovery,
@@ -253,7 +255,7 @@ static bool resolve_one(struct discovery_session *session, struct span server, s
 
 	for (uint32_t i = 0; i < count; i++) /* v6 without brackets: the last colon is the port's */
 		sink_printf(sink, "%s%s:%u", sink->len == 0 ? "" : ",",
-		            addr_format_ip(&addrs[i], text), port);
+			    addr_format_ip(&addrs[i], text), port);
 	return is_final || count > 0;
 }
 
@@ -279,7 +281,8 @@ static bool resolve(struct discovery_session *session, char *text, size_t size)
 
 static void retry_later(struct discovery_session *session, uint64_t now_ns)
 {
-	uint64_t wait_ns = RETRY_FIRST_NS << (session->failure_count < 5 ? session->failure_count : 5);
+	uint64_t wait_ns = RETRY_FIRST_NS
+			   << (session->failure_count < 5 ? session->failure_count : 5);
 
 	wait_ns = wait_ns > RETRY_MOST_NS ? RETRY_MOST_NS : wait_ns;
 	session->failure_count++;
@@ -293,7 +296,7 @@ static void warn_once(struct discovery_session *session, const char *what)
 		return;
 	session->is_warned = true;
 	log_warn("zookeeper_lost", "cluster %s: %s store %s%s: %s; trying again for ever",
-	         session->cluster, session->store, session->servers, session->chroot, what);
+		 session->cluster, session->store, session->servers, session->chroot, what);
 }
 
 static void open_handle(struct discovery_session *session, const char *addrs, uint64_t now_ns)
@@ -308,9 +311,10 @@ static void open_handle(struct discovery_session *session, const char *addrs, ui
 	if (post != NULL && resolved != NULL) {
 		post->inbox = discovery_inbox_get(session->discovery->inbox);
 		post->serial = ++session->discovery->serial;
-		session->handle = zookeeper_init2(
-			text, on_session, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms,
-			NULL, post, ZOO_NO_LOG_CLIENTENV, on_log);
+		session->handle =
+			zookeeper_init2(text, on_session,
+					timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms, NULL,
+					post, ZOO_NO_LOG_CLIENTENV, on_log);
 		if (session->handle == NULL)
 			discovery_inbox_put(post->inbox);
 	}
@@ -346,7 +350,7 @@ static void follow_names(struct discovery_session *session, uint64_t now_ns)
 	if (resolved == NULL)
 		return;
 	log_info("zookeeper_moved", "cluster %s: %s store %s is now %s", session->cluster,
-	         session->store, session->servers, addrs);
+		 session->store, session->servers, addrs);
 	free(session->resolved);
 	session->resolved = resolved;
 	(void)zoo_set_servers(session->handle, addrs);
@@ -378,7 +382,7 @@ uint64_t discovery_session_tick(struct discovery_session *session, uint64_t now_
 		return session->retry_ns;
 	if (now_ns >= session->names_ns)
 		follow_names(session, now_ns);
-	if (!discovery_session_is_up(session) && now_ns - session->lost_ns > RETRY_MOST_NS)
+	if (discovery_session_lost_ns(session, now_ns) > RETRY_MOST_NS)
 		warn_once(session, "no server answers");
 	return session->names_ns < now_ns + IDLE_NS ? session->names_ns : now_ns + IDLE_NS;
 }
@@ -388,7 +392,7 @@ static void on_connected(struct discovery_session *session)
 	const char *server = zoo_get_current_server(session->handle);
 
 	log_info("zookeeper_connected", "cluster %s: %s store, server %s", session->cluster,
-	         session->store, server == NULL ? "?" : server);
+		 session->store, server == NULL ? "?" : server);
 	session->state = DISCOVERY_SESSION_CONNECTED;
 	session->lost_ns = 0;
 	session->failure_count = 0;
@@ -398,14 +402,14 @@ static void on_connected(struct discovery_session *session)
 static void on_ended(struct discovery_session *session, const char *why, uint64_t now_ns)
 {
 	log_warn("zookeeper_expired", "cluster %s: %s store: %s; beginning a new session",
-	         session->cluster, session->store, why);
+		 session->cluster, session->store, why);
 	session->state = DISCOVERY_SESSION_EXPIRED;
 	let_go(session);
 	retry_later(session, now_ns);
 }
 
 void discovery_session_on_state(struct discovery_session *session,
-                                const struct discovery_letter *letter, uint64_t now_ns)
+				const struct discovery_letter *letter, uint64_t now_ns)
 {
 	bool was_up = discovery_session_is_up(session);
 
@@ -425,7 +429,7 @@ void discovery_session_on_state(struct discovery_session *session,
 		session->state = DISCOVERY_SESSION_CONNECTING;
 		session->names_ns = now_ns + NAMES_AGAIN_NS;
 		log_info("zookeeper_reconnecting", "cluster %s: %s store: connection lost",
-		         session->cluster, session->store);
+			 session->cluster, session->store);
 	}
 }
 
@@ -452,10 +456,11 @@ uint64_t discovery_session_lost_ns(const struct discovery_session *session, uint
 	return session->lost_ns == 0 || now_ns < session->lost_ns ? 0 : now_ns - session->lost_ns;
 }
 
-/* ---- questions -------------------------------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------------------------------
+ */
 
 static struct question *ask(struct discovery_session *session, enum discovery_what what,
-                            const char *path, uint64_t tag)
+			    const char *path, uint64_t tag)
 {
 	struct question *question;
 
@@ -486,32 +491,32 @@ static bool is_asked(struct question *question, int rc)
 }
 
 bool discovery_session_exists(struct discovery_session *session, const char *path, bool is_watch,
-                              uint64_t tag)
+			      uint64_t tag)
 {
 	struct question *question = ask(session, DISCOVERY_EXISTS, path, tag);
 
 	return question != NULL &&
 	       is_asked(question, zoo_awexists(session->handle, path, is_watch ? on_watch : NULL,
-	                                       session->post, on_exists, question));
+					       session->post, on_exists, question));
 }
 
 bool discovery_session_get(struct discovery_session *session, const char *path, bool is_watch,
-                           uint64_t tag)
+			   uint64_t tag)
 {
 	struct question *question = ask(session, DISCOVERY_GET, path, tag);
 
 	return question != NULL &&
 	       is_asked(question, zoo_awget(session->handle, path, is_watch ? on_watch : NULL,
-	                                    session->post, on_data, question));
+					    session->post, on_data, question));
 }
 
 bool discovery_session_children(struct discovery_session *session, const char *path, bool is_watch,
-                                uint64_t tag)
+				uint64_t tag)
 {
 	struct question *question = ask(session, DISCOVERY_CHILDREN, path, tag);
 
 	return question != NULL &&
 	       is_asked(question,
-	                zoo_awget_children2(session->handle, path, is_watch ? on_watch : NULL,
-	                                    session->post, on_children, question));
+			zoo_awget_children2(session->handle, path, is_watch ? on_watch : NULL,
+					    session->post, on_children, question));
 }

@@ -49,8 +49,8 @@ static json_t *broker_to_json(const struct discovery_broker *broker)
 	for (uint32_t i = 0; i < broker->listener_count; i++)
 		(void)json_array_append_new(listeners, url_to_json(&broker->listeners[i]));
 	return json_pack("{s:s, s:o, s:o, s:o}", "id", broker->id, "url",
-	                 url_to_json(&broker->plain), "url_tls", url_to_json(&broker->tls),
-	                 "listeners", listeners);
+			 url_to_json(&broker->plain), "url_tls", url_to_json(&broker->tls),
+			 "listeners", listeners);
 }
 
 static char *to_text(const struct discovery_cluster *cluster)
@@ -62,7 +62,7 @@ static char *to_text(const struct discovery_cluster *cluster)
 	for (uint32_t i = 0; i < cluster->brokers.count; i++)
 		(void)json_array_append_new(brokers, broker_to_json(&cluster->brokers.at[i]));
 	json_t *root = json_pack("{s:i, s:s, s:I, s:o}", "version", STATE_VERSION, "servers",
-	                         cluster->servers, "saved", (json_int_t)saved, "brokers", brokers);
+				 cluster->servers, "saved", (json_int_t)saved, "brokers", brokers);
 	char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
 
 	json_decref(root);
@@ -75,7 +75,7 @@ void discovery_state_save(const struct discovery_cluster *cluster)
 		return;
 	char *text = to_text(cluster);
 	int ret = text == NULL ? -ENOMEM
-	                       : discovery_file_replace(cluster->state_path, text, strlen(text));
+			       : discovery_file_replace(cluster->state_path, text, strlen(text));
 
 	if (ret < 0)
 		log_warn("state_not_saved", "%s: %s", cluster->state_path, err_text(ret));
@@ -107,7 +107,7 @@ static bool read_broker(const json_t *object, struct discovery_broker *broker)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		if (read_url(json_array_get(listeners, i),
-		             &broker->listeners[broker->listener_count]) &&
+			     &broker->listeners[broker->listener_count]) &&
 		    broker->listeners[broker->listener_count].port != 0)
 			broker->listener_count++;
 	return true;
@@ -126,7 +126,7 @@ static void read_brokers(const json_t *list, struct discovery_brokers *brokers)
 }
 
 static bool read_state(struct discovery_cluster *cluster, const json_t *root, uint64_t now_ns,
-                       char why[static DISCOVERY_WHY_MAX])
+		       char why[static DISCOVERY_WHY_MAX])
 {
 	const char *servers = json_string_value(json_object_get(root, "servers"));
 	json_int_t saved = json_integer_value(json_object_get(root, "saved"));
@@ -171,9 +171,9 @@ void discovery_state_load(struct discovery_cluster *cluster, uint64_t now_ns)
 	free(bytes);
 	if (root != NULL && read_state(cluster, root, now_ns, why))
 		log_info("state_read", "cluster %s: %u brokers as of %llu s ago, from %s",
-		         cluster->name, cluster->brokers.count,
-		         (unsigned long long)(cluster->extra_age_ns / NS_PER_S),
-		         cluster->state_path);
+			 cluster->name, cluster->brokers.count,
+			 (unsigned long long)(cluster->extra_age_ns / NS_PER_S),
+			 cluster->state_path);
 	else
 		log_warn("state_not_read", "%s %s", cluster->state_path, why);
 	json_decref(root);

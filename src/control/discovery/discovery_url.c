@@ -46,9 +46,9 @@ size_t discovery_url_format(const struct discovery_url *url, char text[static DI
 	text[0] = '\0';
 	if (url->port == 0)
 		return 0;
-	int len = snprintf(text, DISCOVERY_URL_MAX, "pulsar%s://%s%s%s:%u",
-	                   url->is_tls ? "+ssl" : "", is_v6 ? "[" : "", url->host,
-	                   is_v6 ? "]" : "", url->port);
+	int len =
+		snprintf(text, DISCOVERY_URL_MAX, "pulsar%s://%s%s%s:%u", url->is_tls ? "+ssl" : "",
+			 is_v6 ? "[" : "", url->host, is_v6 ? "]" : "", url->port);
 
 	CHECK(len > 0 && len < DISCOVERY_URL_MAX);
 	return (size_t)len;

@@ -12,15 +12,15 @@
 
 #include "discovery_ownership.h"
 
-#define COALESCE_NS  (100 * NS_PER_MS)
-#define RETRY_NS     NS_PER_S
+#define COALESCE_NS   (100 * NS_PER_MS)
+#define RETRY_NS      NS_PER_S
 #define ROUND_MOST_NS (15 * NS_PER_S) /* then the answers are lost */
-#define IDLE_NS      NS_PER_S
+#define IDLE_NS	      NS_PER_S
 
 struct discovery_zookeeper {
 	struct discovery_session local, global;
 	bool has_global; /* a second store, for policies; only with lookup: direct */
-	uint64_t local_serial, global_serial; /* of the handles ownership was last reset for */
+	uint64_t local_serial, global_serial;  /* of the handles ownership was last reset for */
 	struct discovery_ownership *ownership; /* NULL: lookup: relay */
 	struct discovery_round round;
 	bool is_list_wanted, is_full_wanted;
@@ -64,15 +64,15 @@ static bool start_sessions(struct discovery_cluster *cluster)
 	struct discovery_zookeeper *zookeeper = cluster->zookeeper;
 
 	if (!discovery_session_start(&zookeeper->local, cluster->discovery, cluster->name, "local",
-	                             cluster->servers, cluster->session_ns))
+				     cluster->servers, cluster->session_ns))
 		return false;
 	if (!cluster->is_direct)
 		return true;
 	zookeeper->has_global = cluster->global_servers != NULL &&
-	                        strcmp(cluster->global_servers, cluster->servers) != 0;
+				strcmp(cluster->global_servers, cluster->servers) != 0;
 	if (zookeeper->has_global &&
 	    !discovery_session_start(&zookeeper->global, cluster->discovery, cluster->name,
-	                             "global", cluster->global_servers, cluster->session_ns))
+				     "global", cluster->global_servers, cluster->session_ns))
 		return false;
 	zookeeper->ownership =
 		discovery_ownership_new(cluster, &zookeeper->local, global_of(zookeeper));
@@ -90,7 +90,8 @@ static int start(struct discovery_cluster *cluster)
 	return -ENOMEM;
 }
 
-/* ---- the list --------------------------------------------------------------------------------- */
+/* ---- the list ---------------------------------------------------------------------------------
+ */
 
 static void log_extensible(struct discovery_cluster *cluster)
 {
@@ -102,9 +103,10 @@ static void log_extensible(struct discovery_cluster *cluster)
 		if (!cluster->brokers.at[i].is_extensible)
 			continue;
 		zookeeper->is_extensible_logged = true;
-		log_warn("direct_off", "cluster %s: the extensible load manager keeps no ownership "
-		         "in ZooKeeper; lookups are relayed, lookup: direct has no effect",
-		         cluster->name);
+		log_warn("direct_off",
+			 "cluster %s: the extensible load manager keeps no ownership "
+			 "in ZooKeeper; lookups are relayed, lookup: direct has no effect",
+			 cluster->name);
 		return;
 	}
 }
@@ -130,7 +132,7 @@ static void finish_round(struct discovery_cluster *cluster, uint64_t now_ns)
 }
 
 static void on_list_letter(struct discovery_cluster *cluster, const struct discovery_letter *letter,
-                           uint64_t now_ns)
+			   uint64_t now_ns)
 {
 	struct discovery_zookeeper *zookeeper = cluster->zookeeper;
 
@@ -151,7 +153,7 @@ static void on_list_letter(struct discovery_cluster *cluster, const struct disco
 }
 
 static void on_state_letter(struct discovery_cluster *cluster, struct discovery_session *session,
-                            const struct discovery_letter *letter, uint64_t now_ns)
+			    const struct discovery_letter *letter, uint64_t now_ns)
 {
 	struct discovery_zookeeper *zookeeper = cluster->zookeeper;
 	bool was_up = discovery_session_is_up(session);
@@ -178,7 +180,7 @@ static void on_state_letter(struct discovery_cluster *cluster, struct discovery_
 }
 
 bool discovery_zookeeper_letter(struct discovery_cluster *cluster,
-                                const struct discovery_letter *letter)
+				const struct discovery_letter *letter)
 {
 	struct discovery_zookeeper *zookeeper = cluster->zookeeper;
 	uint64_t now_ns = clock_now_ns();
@@ -191,7 +193,7 @@ bool discovery_zookeeper_letter(struct discovery_cluster *cluster,
 		return false;
 	if (letter->what == DISCOVERY_STATE)
 		on_state_letter(cluster, is_local ? &zookeeper->local : &zookeeper->global, letter,
-		                now_ns);
+				now_ns);
 	else if (discovery_round_is_mine(letter))
 		on_list_letter(cluster, letter, now_ns);
 	else if (zookeeper->ownership != NULL)
@@ -207,7 +209,7 @@ void discovery_zookeeper_resync(struct discovery_cluster *cluster)
 	if (zookeeper == NULL)
 		return;
 	log_warn("letters_lost", "cluster %s: too many events from ZooKeeper; reading all again",
-	         cluster->name);
+		 cluster->name);
 	/* A lost letter may be anything, the end of the session too: a new one is sure. */
 	discovery_round_end(&zookeeper->round);
 	discovery_session_renew(&zookeeper->local, now_ns);
@@ -274,7 +276,8 @@ const struct discovery_ops discovery_zookeeper_ops = {
 	.tick = tick,
 };
 
-/* ---- views ------------------------------------------------------------------------------------ */
+/* ---- views ------------------------------------------------------------------------------------
+ */
 
 const char *discovery_zookeeper_state(const struct discovery_cluster *cluster)
 {
@@ -306,12 +309,13 @@ void discovery_zookeeper_namespace(struct discovery_cluster *cluster, const char
 
 uint32_t discovery_zookeeper_namespace_count(const struct discovery_cluster *cluster)
 {
-	return cluster->zookeeper == NULL ? 0
-	                                  : discovery_ownership_count(cluster->zookeeper->ownership);
+	return cluster->zookeeper == NULL
+		       ? 0
+		       : discovery_ownership_count(cluster->zookeeper->ownership);
 }
 
 void discovery_zookeeper_build(struct discovery_cluster *cluster, uint32_t index,
-                               struct route_builder *builder)
+			       struct route_builder *builder)
 {
 	discovery_ownership_build(cluster->zookeeper->ownership, index, builder);
 }

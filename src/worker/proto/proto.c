@@ -10,16 +10,16 @@
 #define KEEP_BIG_COUNT 256
 
 int proto_pools_init(struct proto_pools *pools, uint32_t sessions, uint32_t books,
-                     uint64_t lookups_max)
+		     uint64_t lookups_max)
 {
 	*pools = (struct proto_pools){ .lookups_max = lookups_max };
 
 	int ret = pool_init(&pools->keep_small, sizeof(struct pulsar_keep) + PULSAR_KEEP_SMALL,
-	                    sessions);
+			    sessions);
 
 	if (ret == 0)
 		ret = pool_init(&pools->keep_big, sizeof(struct pulsar_keep) + PROTO_FRAME_MAX,
-		                KEEP_BIG_COUNT);
+				KEEP_BIG_COUNT);
 	if (ret == 0)
 		ret = pool_init(&pools->books, sizeof(struct pulsar_book), books);
 	return ret;

@@ -72,7 +72,7 @@ static void keep_set(struct proto *proto, struct proto_pools *pools, struct span
 }
 
 void proto_pulsar_keep_refresh(struct proto *proto, struct proto_context *context,
-                               struct span auth_data)
+			       struct span auth_data)
 {
 	const struct pulsar_keep *keep = proto->pulsar.keep;
 
@@ -125,7 +125,7 @@ static enum close_reason size_reason(struct span bytes, const struct proto_conte
 
 /* The whole first frame, or a verdict. */
 static bool first_frame(struct span bytes, const struct proto_context *context,
-                        struct span *ret_frame, struct proto_verdict *ret)
+			struct span *ret_frame, struct proto_verdict *ret)
 {
 	struct pulsar_head head;
 	size_t need = 0;
@@ -160,7 +160,7 @@ static bool first_frame(struct span bytes, const struct proto_context *context,
 }
 
 static void see_first(struct proto *proto, struct span bytes, struct proto_context *context,
-                      struct proto_verdict *ret)
+		      struct proto_verdict *ret)
 {
 	struct span frame;
 	struct pulsar_connect connect;
@@ -183,13 +183,12 @@ static void see_first(struct proto *proto, struct span bytes, struct proto_conte
 		proto->pulsar.is_multi_round = connect.is_auth_multi_round;
 		keep_set(proto, context->pools, frame);
 	}
-	*ret = (struct proto_verdict){ .what = PROTO_DIAL,
-		                       .target = connect.proxy_to_broker_url };
+	*ret = (struct proto_verdict){ .what = PROTO_DIAL, .target = connect.proxy_to_broker_url };
 }
 
 /* Sends CONNECT on. The frame was checked when it was seen first. */
 static void see_dialled(struct proto *proto, struct span bytes, struct proto_context *context,
-                        struct proto_verdict *ret)
+			struct proto_verdict *ret)
 {
 	struct span frame;
 
@@ -209,12 +208,12 @@ static void see_dialled(struct proto *proto, struct span bytes, struct proto_con
 		return;
 	}
 	*ret = (struct proto_verdict){ .what = PROTO_EMIT,
-		                       .n = frame.len,
-		                       .bytes = sink_written(&context->scratch) };
+				       .n = frame.len,
+				       .bytes = sink_written(&context->scratch) };
 }
 
 static void pulsar_see(struct proto *proto, enum proto_channel channel, struct span bytes,
-                       struct proto_context *context, struct proto_verdict *ret)
+		       struct proto_context *context, struct proto_verdict *ret)
 {
 	struct proto_pulsar *pulsar = &proto->pulsar;
 

@@ -31,7 +31,7 @@ static void book_put(struct proto *proto, struct proto_context *context)
 }
 
 static void move_down(struct pulsar_book *book, const struct pulsar_book *old, uint16_t *at,
-                      uint16_t len)
+		      uint16_t len)
 {
 	memcpy(book->bytes + book->used, old->bytes + *at, len);
 	*at = (uint16_t)book->used;
@@ -68,8 +68,8 @@ static bool book_put_bytes(struct pulsar_book *book, struct span bytes, uint16_t
 }
 
 struct pulsar_entry *proto_pulsar_book_add(struct proto *proto, struct proto_context *context,
-                                           uint64_t request_id, struct span frame,
-                                           bool *ret_is_exhausted)
+					   uint64_t request_id, struct span frame,
+					   bool *ret_is_exhausted)
 {
 	struct pulsar_book *book = book_get(proto, context);
 
@@ -99,7 +99,7 @@ struct pulsar_entry *proto_pulsar_book_add(struct proto *proto, struct proto_con
 }
 
 struct pulsar_entry *proto_pulsar_book_find(const struct proto *proto, uint64_t request_id,
-                                            enum pulsar_entry_state state)
+					    enum pulsar_entry_state state)
 {
 	struct pulsar_book *book = proto->pulsar.book;
 
@@ -113,7 +113,7 @@ struct pulsar_entry *proto_pulsar_book_find(const struct proto *proto, uint64_t 
 }
 
 struct pulsar_entry *proto_pulsar_book_first(const struct proto *proto,
-                                             enum pulsar_entry_state state, uint32_t side)
+					     enum pulsar_entry_state state, uint32_t side)
 {
 	struct pulsar_book *book = proto->pulsar.book;
 
@@ -127,7 +127,7 @@ struct pulsar_entry *proto_pulsar_book_first(const struct proto *proto,
 }
 
 void proto_pulsar_book_remove(struct proto *proto, struct proto_context *context,
-                              struct pulsar_entry *entry)
+			      struct pulsar_entry *entry)
 {
 	struct pulsar_book *book = proto->pulsar.book;
 
@@ -141,8 +141,7 @@ void proto_pulsar_book_remove(struct proto *proto, struct proto_context *context
 		book_put(proto, context);
 }
 
-bool proto_pulsar_book_redirect(struct proto *proto, struct pulsar_entry *entry,
-                                struct span target)
+bool proto_pulsar_book_redirect(struct proto *proto, struct pulsar_entry *entry, struct span target)
 {
 	entry->target_len = 0;
 	if (target.len > UINT16_MAX ||

@@ -28,7 +28,7 @@ static void drop(struct proto_verdict *ret, uint64_t n)
 
 /* Scratch bytes in place of the frame, on (EMIT) or back (REPLY). */
 static void answer(struct proto_verdict *ret, enum proto_what what, const struct sink *sink,
-                   uint64_t n)
+		   uint64_t n)
 {
 	if (sink->full) {
 		proto_pulsar_refuse(ret, CLOSE_FRAME_TOO_BIG);
@@ -38,8 +38,8 @@ static void answer(struct proto_verdict *ret, enum proto_what what, const struct
 }
 
 enum pulsar_seen proto_pulsar_lookup_head(struct span bytes, uint32_t frame_max,
-                                          enum close_reason malformed, struct pulsar_head *ret_head,
-                                          struct proto_verdict *ret)
+					  enum close_reason malformed, struct pulsar_head *ret_head,
+					  struct proto_verdict *ret)
 {
 	size_t need = 0;
 
@@ -55,14 +55,14 @@ enum pulsar_seen proto_pulsar_lookup_head(struct span bytes, uint32_t frame_max,
 	}
 	if (ret_head->frame_size > (uint64_t)frame_max + 4) {
 		proto_pulsar_refuse(ret, malformed == CLOSE_FRAME_MALFORMED ? CLOSE_FRAME_TOO_BIG
-		                                                            : malformed);
+									    : malformed);
 		return PULSAR_SEEN_VERDICT;
 	}
 	return PULSAR_SEEN_HEAD;
 }
 
 bool proto_pulsar_lookup_whole(const struct pulsar_head *head, struct span bytes,
-                               struct proto_verdict *ret)
+			       struct proto_verdict *ret)
 {
 	if (bytes.len >= head->frame_size)
 		return true;
@@ -78,8 +78,8 @@ bool proto_pulsar_lookup_whole(const struct pulsar_head *head, struct span bytes
 /* Answers from the ownership snapshot where that is allowed: `lookup: direct`, the broker has
  * accepted the client's credentials, no listener was named (pulsar.md 5.7). */
 static bool client_lookup_direct(struct proto *proto, const struct pulsar_lookup *lookup,
-                                 struct proto_context *context, uint64_t frame_size,
-                                 struct proto_verdict *ret)
+				 struct proto_context *context, uint64_t frame_size,
+				 struct proto_verdict *ret)
 {
 	const struct route_cluster *cluster = &context->route->clusters[context->cluster];
 
@@ -106,20 +106,20 @@ static bool client_lookup_direct(struct proto *proto, const struct pulsar_lookup
 }
 
 static void client_lookup_throttled(uint64_t request_id, struct proto_context *context,
-                                    uint64_t frame_size, struct proto_verdict *ret)
+				    uint64_t frame_size, struct proto_verdict *ret)
 {
 	if (!context->can_reply) {
 		hold(ret);
 		return;
 	}
 	pulsar_write_lookup_failed(&context->scratch, request_id, PULSAR_TOO_MANY_REQUESTS,
-	                           "penstock: limits.lookups reached, try again later");
+				   "penstock: limits.lookups reached, try again later");
 	stat_add(context->stats, STAT_LOOKUPS_THROTTLED, 1);
 	answer(ret, PROTO_REPLY, &context->scratch, frame_size);
 }
 
 static void client_lookup(struct proto *proto, struct span frame, struct proto_context *context,
-                          struct proto_verdict *ret)
+			  struct proto_verdict *ret)
 {
 	struct pulsar_lookup lookup;
 	bool is_exhausted;
@@ -141,7 +141,8 @@ static void client_lookup(struct proto *proto, struct span frame, struct proto_c
 		pass(ret, frame.len);
 		return;
 	}
-	if (proto_pulsar_book_add(proto, context, lookup.request_id, frame, &is_exhausted) != NULL) {
+	if (proto_pulsar_book_add(proto, context, lookup.request_id, frame, &is_exhausted) !=
+	    NULL) {
 		stat_add(context->stats, STAT_LOOKUPS_RELAYED, 1);
 		pass(ret, frame.len);
 		return;
@@ -153,7 +154,7 @@ static void client_lookup(struct proto *proto, struct span frame, struct proto_c
 }
 
 static void client_auth_response(struct proto *proto, struct span frame,
-                                 struct proto_context *context, struct proto_verdict *ret)
+				 struct proto_context *context, struct proto_verdict *ret)
 {
 	struct pulsar_auth_response response;
 
@@ -161,7 +162,7 @@ static void client_auth_response(struct proto *proto, struct span frame,
 		/* A round of a longer handshake: CONNECT alone would not repeat it. */
 		proto->pulsar.is_multi_round = true;
 	} else if (pulsar_read_auth_response(frame, &response) == WIRE_OK &&
-	           response.data.at != NULL) {
+		   response.data.at != NULL) {
 		proto_pulsar_keep_refresh(proto, context, response.data);
 	}
 	pass(ret, frame.len);
@@ -185,11 +186,11 @@ static void client_count(uint32_t type, struct stat_block *stats)
 }
 
 void proto_pulsar_lookup_client(struct proto *proto, struct span bytes,
-                                struct proto_context *context, struct proto_verdict *ret)
+				struct proto_context *context, struct proto_verdict *ret)
 {
 	struct pulsar_head head;
-	uint32_t frame_max = proto->pulsar.frame_max != 0 ? proto->pulsar.frame_max
-	                                                  : context->frame_max;
+	uint32_t frame_max =
+		proto->pulsar.frame_max != 0 ? proto->pulsar.frame_max : context->frame_max;
 
 	if (proto_pulsar_lookup_head(bytes, frame_max, CLOSE_FRAME_MALFORMED, &head, ret) ==
 	    PULSAR_SEEN_VERDICT)
@@ -212,7 +213,7 @@ void proto_pulsar_lookup_client(struct proto *proto, struct span bytes,
 /* ---- broker to client ---- */
 
 struct span proto_pulsar_lookup_url(const struct pulsar_lookup_response *response,
-                                    struct proto_context *context)
+				    struct proto_context *context)
 {
 	context->learned[0] = response->url;
 	context->learned[1] = response->url_tls;
@@ -223,8 +224,8 @@ struct span proto_pulsar_lookup_url(const struct pulsar_lookup_response *respons
 
 /* A Redirect, before it is followed: 0 or what the client must be told instead. */
 static const char *redirect(struct proto *proto, struct pulsar_entry *entry,
-                            const struct pulsar_lookup_response *response,
-                            struct proto_context *context)
+			    const struct pulsar_lookup_response *response,
+			    struct proto_context *context)
 {
 	struct span url = proto_pulsar_lookup_url(response, context);
 	struct span target;
@@ -241,8 +242,8 @@ static const char *redirect(struct proto *proto, struct pulsar_entry *entry,
 }
 
 static void broker_redirect(struct proto *proto, struct pulsar_entry *entry, struct span frame,
-                            const struct pulsar_lookup_response *response,
-                            struct proto_context *context, struct proto_verdict *ret)
+			    const struct pulsar_lookup_response *response,
+			    struct proto_context *context, struct proto_verdict *ret)
 {
 	/* Without a CONNECT to replay the same broker is asked to take the topic itself, which it
 	 * does for a LOOKUP that says authoritative (NamespaceService.searchForCandidateBroker). */
@@ -262,19 +263,19 @@ static void broker_redirect(struct proto *proto, struct pulsar_entry *entry, str
 	}
 	if (why == NULL) {
 		pulsar_write_lookup_again(&context->scratch, proto_pulsar_book_frame(proto, entry),
-		                          true);
+					  true);
 		answer(ret, PROTO_REPLY, &context->scratch, frame.len);
 		return;
 	}
 	pulsar_write_lookup_failed(&context->scratch, response->request_id,
-	                           PULSAR_SERVICE_NOT_READY, why);
+				   PULSAR_SERVICE_NOT_READY, why);
 	stat_add(context->stats, STAT_REDIRECT_FAILURES, 1);
 	proto_pulsar_book_remove(proto, context, entry);
 	answer(ret, PROTO_EMIT, &context->scratch, frame.len);
 }
 
 static void broker_lookup_response(struct proto *proto, struct span frame,
-                                   struct proto_context *context, struct proto_verdict *ret)
+				   struct proto_context *context, struct proto_verdict *ret)
 {
 	struct pulsar_lookup_response response;
 
@@ -291,8 +292,8 @@ static void broker_lookup_response(struct proto *proto, struct span frame,
 			return;
 		}
 		pulsar_write_lookup_failed(&context->scratch, response.request_id,
-		                           PULSAR_SERVICE_NOT_READY,
-		                           "penstock: a redirection nobody asked for");
+					   PULSAR_SERVICE_NOT_READY,
+					   "penstock: a redirection nobody asked for");
 		answer(ret, PROTO_EMIT, &context->scratch, frame.len);
 		return;
 	}
@@ -304,7 +305,7 @@ static void broker_lookup_response(struct proto *proto, struct span frame,
 		return;
 	}
 	pulsar_write_lookup_through(&context->scratch, frame,
-	                            proto_pulsar_lookup_url(&response, context));
+				    proto_pulsar_lookup_url(&response, context));
 	answer(ret, PROTO_EMIT, &context->scratch, frame.len);
 }
 
@@ -324,7 +325,7 @@ static void broker_connected(struct proto *proto, struct span frame, struct prot
 }
 
 void proto_pulsar_lookup_broker(struct proto *proto, struct span bytes,
-                                struct proto_context *context, struct proto_verdict *ret)
+				struct proto_context *context, struct proto_verdict *ret)
 {
 	struct pulsar_head head;
 

@@ -26,7 +26,7 @@ static void fail_entry(struct pulsar_entry *entry, struct proto_context *context
 
 /* An answer, or a further redirect. */
 static void side_lookup_response(struct proto *proto, uint32_t side, struct span frame,
-                                 struct proto_context *context, struct proto_verdict *ret)
+				 struct proto_context *context, struct proto_verdict *ret)
 {
 	struct pulsar_lookup_response response;
 
@@ -48,7 +48,7 @@ static void side_lookup_response(struct proto *proto, uint32_t side, struct span
 		entry->is_authoritative = response.is_authoritative;
 		if (++entry->redirects > PULSAR_REDIRECTS_MAX ||
 		    !pulsar_url_split(proto_pulsar_lookup_url(&response, context), &target,
-		                      &is_tls) ||
+				      &is_tls) ||
 		    !proto_pulsar_book_redirect(proto, entry, target))
 			fail_entry(entry, context);
 		else
@@ -64,7 +64,7 @@ static void side_lookup_response(struct proto *proto, uint32_t side, struct span
 
 	if (is_connect)
 		pulsar_write_lookup_through(&context->scratch, frame,
-		                            proto_pulsar_lookup_url(&response, context));
+					    proto_pulsar_lookup_url(&response, context));
 	else
 		sink_span(&context->scratch, frame);
 	if (context->scratch.full) {
@@ -73,17 +73,17 @@ static void side_lookup_response(struct proto *proto, uint32_t side, struct span
 	}
 	proto_pulsar_book_remove(proto, context, entry);
 	*ret = (struct proto_verdict){ .what = PROTO_EMIT,
-		                       .n = frame.len,
-		                       .bytes = sink_written(&context->scratch) };
+				       .n = frame.len,
+				       .bytes = sink_written(&context->scratch) };
 }
 
 void proto_pulsar_side_see(struct proto *proto, uint32_t side, struct span bytes,
-                           struct proto_context *context, struct proto_verdict *ret)
+			   struct proto_context *context, struct proto_verdict *ret)
 {
 	struct pulsar_head head;
 
 	if (proto_pulsar_lookup_head(bytes, PROTO_FRAME_MAX - 4, CLOSE_BROKER_FRAME_MALFORMED,
-	                             &head, ret) == PULSAR_SEEN_VERDICT)
+				     &head, ret) == PULSAR_SEEN_VERDICT)
 		return;
 	if (!proto_pulsar_lookup_whole(&head, bytes, ret))
 		return;
@@ -96,14 +96,14 @@ void proto_pulsar_side_see(struct proto *proto, uint32_t side, struct span bytes
 	case PULSAR_PING:
 		pulsar_write_pong(&context->scratch);
 		*ret = (struct proto_verdict){ .what = PROTO_REPLY,
-			                       .n = head.frame_size,
-			                       .bytes = sink_written(&context->scratch) };
+					       .n = head.frame_size,
+					       .bytes = sink_written(&context->scratch) };
 		return;
 	case PULSAR_LOOKUP_RESPONSE:
 		side_lookup_response(proto, side, span_of(bytes.at, (size_t)head.frame_size),
-		                     context, ret);
+				     context, ret);
 		return;
-	case PULSAR_ERROR:          /* our CONNECT was not accepted */
+	case PULSAR_ERROR:	    /* our CONNECT was not accepted */
 	case PULSAR_AUTH_CHALLENGE: /* it cannot be replayed here, or has expired */
 		proto_pulsar_refuse(ret, CLOSE_BROKER_GONE);
 		return;
@@ -138,7 +138,7 @@ void proto_pulsar_side_ask_assign(struct proto *proto, uint32_t ticket, uint32_t
 
 void proto_pulsar_side_greet(struct proto *proto, uint32_t side, struct sink *sink)
 {
-	proto->pulsar.side_ready &= (uint8_t)~(1u << side);
+	proto->pulsar.side_ready &= (uint8_t) ~(1u << side);
 	if (proto->pulsar.keep != NULL)
 		sink_bytes(sink, proto->pulsar.keep->frame, proto->pulsar.keep->len);
 }
@@ -155,7 +155,7 @@ void proto_pulsar_side_say(struct proto *proto, uint32_t side, struct sink *sink
 		if (entry == NULL)
 			return;
 		pulsar_write_lookup_again(sink, proto_pulsar_book_frame(proto, entry),
-		                          entry->is_authoritative);
+					  entry->is_authoritative);
 		if (sink->full) {
 			/* The rest when this is out. */
 			sink->len = len;
@@ -176,7 +176,7 @@ void proto_pulsar_side_lost(struct proto *proto, uint32_t side, struct proto_con
 {
 	struct pulsar_entry *entry;
 
-	proto->pulsar.side_ready &= (uint8_t)~(1u << side);
+	proto->pulsar.side_ready &= (uint8_t) ~(1u << side);
 	while ((entry = proto_pulsar_book_first(proto, PULSAR_ENTRY_ASSIGNED, side)) != NULL)
 		fail_entry(entry, context);
 	while ((entry = proto_pulsar_book_first(proto, PULSAR_ENTRY_AT_SIDE, side)) != NULL)
@@ -184,13 +184,13 @@ void proto_pulsar_side_lost(struct proto *proto, uint32_t side, struct proto_con
 }
 
 void proto_pulsar_side_ask_failed(struct proto *proto, uint32_t ticket,
-                                  struct proto_context *context)
+				  struct proto_context *context)
 {
 	fail_entry(&proto->pulsar.book->entries[ticket], context);
 }
 
 bool proto_pulsar_side_answer_next(struct proto *proto, struct proto_context *context,
-                                   struct sink *sink)
+				   struct sink *sink)
 {
 	struct pulsar_entry *entry =
 		proto_pulsar_book_first(proto, PULSAR_ENTRY_FAILED, PULSAR_ANY_SIDE);
@@ -198,8 +198,8 @@ bool proto_pulsar_side_answer_next(struct proto *proto, struct proto_context *co
 	if (entry == NULL)
 		return false;
 	pulsar_write_lookup_failed(sink, entry->request_id, PULSAR_SERVICE_NOT_READY,
-	                           "penstock: the broker this topic was redirected to did not "
-	                           "answer (redirect_not_followed)");
+				   "penstock: the broker this topic was redirected to did not "
+				   "answer (redirect_not_followed)");
 	proto_pulsar_book_remove(proto, context, entry);
 	return true;
 }

@@ -66,7 +66,7 @@ enum relay_status relay_sink_failed(struct lane *lane, ssize_t err)
 
 /* Sends buf's bytes up to `end`. RELAY_DECIDE: they are all out. */
 static enum relay_status send_up_to(struct relay *relay, struct lane *lane, struct relay_buf *buf,
-                                    uint32_t end)
+				    uint32_t end)
 {
 	while (buf->done < end) {
 		ssize_t n = net_send(lane->sink, buf->bytes + buf->done, end - buf->done);

@@ -10,7 +10,7 @@
 #include "relay_priv.h"
 
 static enum relay_status copy_once(struct relay *relay, struct lane *lane, struct relay_buf *buf,
-                                   ssize_t *ret_read)
+				   ssize_t *ret_read)
 {
 	ssize_t got = net_recv(lane->source, buf->bytes, relay_at_most(lane, RELAY_BUF_BYTES));
 

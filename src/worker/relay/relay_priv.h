@@ -6,13 +6,14 @@
 
 #include <penstock/worker/relay.h>
 
-/* relay-engine.md: promotion at 16, 32 or 64 KiB measured equal; a read this long means a stream. */
+/* relay-engine.md: promotion at 16, 32 or 64 KiB measured equal; a read this long means a stream.
+ */
 #define RELAY_PROMOTE_BYTES 32768
 /* A splice this short is an interactive chunk; so many in a row and copying is cheaper again. */
-#define RELAY_SMALL_BYTES 16384
-#define RELAY_SMALL_RUN   4
+#define RELAY_SMALL_BYTES   16384
+#define RELAY_SMALL_RUN	    4
 /* Reads of one lane in one turn before the other ready lanes have theirs. */
-#define RELAY_TURN_READS 4
+#define RELAY_TURN_READS    4
 
 /* Both: pass > 0, nothing held, no FIN seen. They count bytes and take them off pass. */
 enum relay_status relay_copy(struct relay *relay, struct lane *lane);

@@ -42,7 +42,7 @@ static uint64_t lookups_share(const struct config *config, uint32_t workers)
 }
 
 int session_env_init(struct session_env *env, const struct config *config,
-                     struct mail_office *office, uint32_t worker)
+		     struct mail_office *office, uint32_t worker)
 {
 	struct config_budget budget;
 	*env = (struct session_env){
@@ -60,17 +60,17 @@ int session_env_init(struct session_env *env, const struct config *config,
 
 	if (ret == 0)
 		ret = relay_init(&env->relay, (uint32_t)budget.buffers_per_worker,
-		                 (uint32_t)config->limits.pipes, env->stats);
+				 (uint32_t)config->limits.pipes, env->stats);
 	if (ret == 0)
 		ret = pool_init(&env->sessions, sizeof(struct session),
-		                (uint32_t)budget.sessions_per_worker);
+				(uint32_t)budget.sessions_per_worker);
 	if (ret == 0)
 		ret = pool_init(&env->sides, sizeof(struct session_side),
-		                (uint32_t)budget.hops_per_worker);
+				(uint32_t)budget.hops_per_worker);
 	if (ret == 0)
 		ret = proto_pools_init(&env->protos, (uint32_t)budget.sessions_per_worker,
-		                       (uint32_t)budget.hops_per_worker,
-		                       lookups_share(config, office->worker_count));
+				       (uint32_t)budget.hops_per_worker,
+				       lookups_share(config, office->worker_count));
 	return ret;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * session_close: the ways out. Ends stay what they were: FIN became FIN on the way (session_lane.c),
- * a reset of one end becomes a reset of the other once the last bytes are out, a refused client is
- * told why and gets the time to read it. Every session is counted and logged exactly once, here.
+ * session_close: the ways out. Ends stay what they were: FIN became FIN on the way
+ * (session_lane.c), a reset of one end becomes a reset of the other once the last bytes are out, a
+ * refused client is told why and gets the time to read it. Every session is counted and logged
+ * exactly once, here.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -50,13 +51,13 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 	if (session->is_tallied)
 		tally_remove(env->office->per_ip, &session->client);
 	session_log(session);
-	atomic_store_explicit(
-		&stats->closed[reason],
-		atomic_load_explicit(&stats->closed[reason], memory_order_relaxed) + 1,
-		memory_order_relaxed);
+	atomic_store_explicit(&stats->closed[reason],
+			      atomic_load_explicit(&stats->closed[reason], memory_order_relaxed) +
+				      1,
+			      memory_order_relaxed);
 	stat_sub(env->stats, STAT_SESSIONS_IN_USE, 1);
 	atomic_fetch_sub_explicit(&env->office->loads[env->worker].sessions, 1,
-	                          memory_order_relaxed);
+				  memory_order_relaxed);
 	session->client_fd = session->broker_fd = -1;
 	session_move(session, SESSION_CLOSED);
 	session_move(session, SESSION_FREE);
@@ -168,8 +169,8 @@ void session_close_go_on(struct session *session)
 static uint64_t next_deadline(const struct session *session, enum close_reason *ret_reason)
 {
 	const struct config *config = session_config(session->env);
-	bool is_half = session->lane[LANE_TO_BROKER].sent_fin ||
-	               session->lane[LANE_TO_CLIENT].sent_fin;
+	bool is_half =
+		session->lane[LANE_TO_BROKER].sent_fin || session->lane[LANE_TO_CLIENT].sent_fin;
 	const struct {
 		uint64_t since_ns, span_ns;
 		enum close_reason reason;
@@ -222,15 +223,15 @@ static void on_relay_timer(struct session *session)
 		set_timer(session, at);
 		return;
 	}
-	if (reason == CLOSE_DRAIN && (has_open_lookup(session) ||
-	                              !relay_can_emit(&session->lane[LANE_TO_CLIENT]))) {
+	if (reason == CLOSE_DRAIN &&
+	    (has_open_lookup(session) || !relay_can_emit(&session->lane[LANE_TO_CLIENT]))) {
 		session->abort_ns = env->now_ns + NS_PER_S / 10;
 		set_timer(session, session->abort_ns);
 		return;
 	}
 	/* Orderly for idle and drained connections; a peer stuck half-way gets a reset. */
 	session_close(session, reason,
-	              reason == CLOSE_HALF_CLOSE_TIMEOUT || reason == CLOSE_FRAME_TIMEOUT);
+		      reason == CLOSE_HALF_CLOSE_TIMEOUT || reason == CLOSE_FRAME_TIMEOUT);
 }
 
 static void on_timer(struct timer *timer)

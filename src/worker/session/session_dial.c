@@ -2,8 +2,8 @@
  *
  * session_dial: connecting to a broker. A named broker is checked against the snapshot and the
  * egress rules, resolved by control if need be, and gets one deadline for everything. Any live
- * broker: candidates in turn from a random start, a dead one skipped at once and left to rest, since
- * a broker that died stays in ZooKeeper for its session time-out.
+ * broker: candidates in turn from a random start, a dead one skipped at once and left to rest,
+ * since a broker that died stays in ZooKeeper for its session time-out.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -121,7 +121,7 @@ static void on_timer(struct timer *timer)
 static void start_timer(struct session_dial *dial)
 {
 	timer_set(&env_of(dial)->wheel, &dial->timer, env_of(dial)->now_ns + connect_ns(dial),
-	          on_timer);
+		  on_timer);
 }
 
 /* True: under way, or failed() has gone on. */
@@ -149,7 +149,7 @@ static bool next_candidate(struct session_dial *dial)
 
 	for (;;) {
 		while (route_any(session->env->route, session->cluster, dial->start,
-		                 dial->candidate, &endpoint)) {
+				 dial->candidate, &endpoint)) {
 			bool rests = session_known_rests(session->env, &endpoint->addrs[0]);
 
 			dial->candidate++;
@@ -239,8 +239,7 @@ static void answered(struct session_dial *dial, const struct mail_dns_answer *an
 
 void session_dial_answer(struct session_env *env, const struct mail_dns_answer *answer)
 {
-	struct session *session =
-		session_at(env, (uint32_t)(answer->ticket & ((1u << 29) - 1)));
+	struct session *session = session_at(env, (uint32_t)(answer->ticket & ((1u << 29) - 1)));
 	uint32_t which = (uint32_t)(answer->ticket >> 29) & 7;
 
 	/* The session may have ended while the name was looked up. */
@@ -263,7 +262,7 @@ void session_dial_answer(struct session_env *env, const struct mail_dns_answer *
 
 /* A name the snapshot does not hold may have been learned on this worker a moment ago. */
 static bool is_learned(const struct session_dial *dial, struct span target, struct span *ret_host,
-                       uint16_t *ret_port)
+		       uint16_t *ret_port)
 {
 	return addr_split(target, ret_host, ret_port) &&
 	       session_known_learned(env_of(dial), dial->session->cluster, *ret_host, *ret_port);

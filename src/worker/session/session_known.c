@@ -40,7 +40,7 @@ void session_known_works(struct session_env *env, const struct addr *addr)
 }
 
 static struct session_learned *learned_slot(const struct session_env *env, uint32_t cluster,
-                                            struct span host, uint16_t port)
+					    struct span host, uint16_t port)
 {
 	uint64_t hash = span_hash(host, (uint64_t)cluster << 16 | port);
 
@@ -48,7 +48,7 @@ static struct session_learned *learned_slot(const struct session_env *env, uint3
 }
 
 bool session_known_learned(const struct session_env *env, uint32_t cluster, struct span host,
-                           uint16_t port)
+			   uint16_t port)
 {
 	const struct session_learned *learned = learned_slot(env, cluster, host, port);
 

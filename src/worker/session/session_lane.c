@@ -33,7 +33,7 @@ void session_lane_context(struct session *session, struct proto_context *ret_con
 /* ---- what the brain wants done ---- */
 
 static enum next do_need(struct session *session, enum lane_id id,
-                         const struct proto_verdict *verdict, enum relay_status *ret_status)
+			 const struct proto_verdict *verdict, enum relay_status *ret_status)
 {
 	struct session_env *env = session->env;
 	struct lane *lane = &session->lane[id];
@@ -50,7 +50,7 @@ static enum next do_need(struct session *session, enum lane_id id,
 }
 
 static enum next do_emit(struct session *session, enum lane_id id,
-                         const struct proto_verdict *verdict)
+			 const struct proto_verdict *verdict)
 {
 	struct relay *relay = &session->env->relay;
 	enum lane_id out = verdict->what == PROTO_EMIT ? id : lane_other(id);
@@ -64,7 +64,7 @@ static enum next do_emit(struct session *session, enum lane_id id,
 }
 
 static enum next carry_out(struct session *session, enum lane_id id,
-                           const struct proto_verdict *verdict, enum relay_status *ret_status)
+			   const struct proto_verdict *verdict, enum relay_status *ret_status)
 {
 	struct lane *lane = &session->lane[id];
 
@@ -112,7 +112,7 @@ static enum next decide(struct session *session, enum lane_id id, enum relay_sta
 	session_lane_context(session, &context);
 	context.can_reply = session->state == SESSION_RELAY && relay_can_emit(other);
 	session->proto.ops->see(&session->proto, channel, relay_undecided(&env->relay, lane),
-	                        &context, &verdict);
+				&context, &verdict);
 	session_known_notes(session, &context);
 	return carry_out(session, id, &verdict, ret_status);
 }
@@ -128,7 +128,7 @@ static void on_watch(struct uring_op *op, int events)
 	if (events < 0 || (events & POLLERR) == 0)
 		return; /* the FIN we know of */
 	session_close_abort(session, is_client ? LANE_TO_BROKER : LANE_TO_CLIENT,
-	                    is_client ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST);
+			    is_client ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST);
 }
 
 static void source_lost(struct session *session, enum lane_id id)
@@ -207,7 +207,7 @@ static void on_ready(struct uring_op *op, int events)
 	if (events > 0 && (events & POLLOUT) == 0 && (events & (POLLRDHUP | POLLHUP)) != 0)
 		lane->is_sink_hup = true;
 	session_lane_run(session_of_lane(lane),
-	                 lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
+			 lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
 }
 
 void session_lane_wait(struct session *session, enum lane_id id, enum relay_status status)
@@ -290,7 +290,7 @@ void session_lane_run(struct session *session, enum lane_id id)
 
 	relay_queue_leave(lane);
 	uring_cancel(env->ring, &lane->op);
-	session->held &= (uint8_t)~(1u << id);
+	session->held &= (uint8_t) ~(1u << id);
 	switch ((enum session_state)session->state) {
 	case SESSION_HEADER:
 		session_open_header(session);

@@ -51,7 +51,7 @@ void session_log(const struct session *session)
 	if (!addr_equal(&session->peer, &session->client))
 		log_str(&line, "peer", addr_format(&session->peer, addr));
 	log_str(&line, "broker",
-	        session->broker.is_set ? addr_format(&session->broker, addr) : "-");
+		session->broker.is_set ? addr_format(&session->broker, addr) : "-");
 	log_str(&line, "term", term);
 	log_str(&line, "reason", row->name);
 	log_u64(&line, "bytes_to_broker", session->lane[LANE_TO_BROKER].bytes);

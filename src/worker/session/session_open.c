@@ -42,8 +42,9 @@ static bool send_proxy_header(struct session *session)
 
 	if (listener != NULL)
 		version = session->is_forward ? listener->send_proxy_protocol
-		                              : session_config(env)->clusters[session->cluster]
-		                                        .send_proxy_protocol;
+					      : session_config(env)
+							->clusters[session->cluster]
+							.send_proxy_protocol;
 	if (version == CONFIG_SEND_PROXY_OFF)
 		return true;
 	if (net_local_addr(session->client_fd, &destination) < 0)
@@ -167,8 +168,8 @@ static size_t see_header(struct session *session, const struct config_listener *
 			begin(session);
 		else
 			session_close_refuse(session,
-			                     is_other ? CLOSE_PROXY_MISSING : CLOSE_PROXY_MALFORMED,
-			                     span_of(NULL, 0));
+					     is_other ? CLOSE_PROXY_MISSING : CLOSE_PROXY_MALFORMED,
+					     span_of(NULL, 0));
 		return 0;
 	}
 	if (!header.is_local && header.source.is_set)
@@ -224,7 +225,7 @@ void session_open_header(struct session *session)
 /* ---- accepted ---- */
 
 static void init_session(struct session_env *env, struct session *session, int fd,
-                         uint16_t listener_id, const struct addr *peer, uint64_t accepted_ns)
+			 uint16_t listener_id, const struct addr *peer, uint64_t accepted_ns)
 {
 	struct uring_op dial_op = { .generation = session->dial.op.generation };
 	struct lane lanes[LANES] = { session->lane[0], session->lane[1] };
@@ -249,7 +250,7 @@ static void init_session(struct session_env *env, struct session *session, int f
 }
 
 bool session_open(struct session_env *env, int fd, uint16_t listener_id, const struct addr *peer,
-                  uint64_t accepted_ns)
+		  uint64_t accepted_ns)
 {
 	const struct config_listener *listener = session_listener(env, listener_id);
 	struct session *session = listener != NULL ? pool_get(&env->sessions) : NULL;
@@ -268,12 +269,12 @@ bool session_open(struct session_env *env, int fd, uint16_t listener_id, const s
 	if (session->is_forward)
 		session->proto.kind = PROTO_KIND_FORWARD;
 
-	bool wants_header = listener->proxy_mode == CONFIG_PROXY_REQUIRED ||
-	                    (listener->proxy_mode == CONFIG_PROXY_OPTIONAL &&
-	                     is_trusted(listener, peer));
+	bool wants_header =
+		listener->proxy_mode == CONFIG_PROXY_REQUIRED ||
+		(listener->proxy_mode == CONFIG_PROXY_OPTIONAL && is_trusted(listener, peer));
 
 	timer_set(&env->wheel, &session->timer,
-	          env->now_ns + session_config(env)->timeouts.hello_ns, on_hello_timer);
+		  env->now_ns + session_config(env)->timeouts.hello_ns, on_hello_timer);
 	if (wants_header) {
 		session_move(session, SESSION_HEADER);
 		if (is_trusted(listener, peer))

@@ -10,9 +10,9 @@
 #include <penstock/net.h>
 #include <penstock/worker/session.h>
 
-#define SESSION_ABORT_NS  NS_PER_S         /* DECISIONS 2.7 */
+#define SESSION_ABORT_NS  NS_PER_S /* DECISIONS 2.7 */
 #define SESSION_LINGER_NS NS_PER_S
-#define SESSION_REST_NS   (2 * NS_PER_S)   /* a broker that failed; its session time-out is longer */
+#define SESSION_REST_NS	  (2 * NS_PER_S) /* a broker that failed; its session time-out is longer */
 #define SESSION_LEARN_NS  (600 * NS_PER_S) /* DECISIONS 5.4 */
 
 static inline const struct config *session_config(const struct session_env *env)
@@ -22,7 +22,7 @@ static inline const struct config *session_config(const struct session_env *env)
 
 /* The listener's configuration now, or NULL when a reload took it away. */
 static inline const struct config_listener *session_listener(const struct session_env *env,
-                                                             uint16_t listener_id)
+							     uint16_t listener_id)
 {
 	int32_t index = env->route->listener_of_id[listener_id];
 
@@ -37,5 +37,5 @@ static inline enum lane_id lane_other(enum lane_id id)
 static inline struct session *session_of_lane(struct lane *lane)
 {
 	return CONTAINER_OF(lane - (lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER),
-	                    struct session, lane);
+			    struct session, lane);
 }

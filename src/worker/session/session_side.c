@@ -13,7 +13,7 @@
 static struct session_side *side_of_lane(struct lane *lane, bool is_rx)
 {
 	return is_rx ? CONTAINER_OF(lane, struct session_side, rx)
-	             : CONTAINER_OF(lane, struct session_side, tx);
+		     : CONTAINER_OF(lane, struct session_side, tx);
 }
 
 static const struct proto_ops *ops_of(const struct session_side *side)
@@ -84,7 +84,7 @@ static void side_time(struct session_side *side)
 		timer_clear(&env->wheel, &side->timer);
 	else if (!timer_is_set(&side->timer))
 		timer_set(&env->wheel, &side->timer,
-		          env->now_ns + session_config(env)->timeouts.frame_ns, on_silence);
+			  env->now_ns + session_config(env)->timeouts.frame_ns, on_silence);
 }
 
 /* Sends what the brain has to say. False: the side is lost. */
@@ -130,12 +130,12 @@ static bool side_decide(struct session_side *side, bool *ret_lost)
 	session_lane_context(session, &context);
 	context.can_reply = relay_can_emit(to_client);
 	ops_of(side)->see(&session->proto, (enum proto_channel)(PROTO_SIDE + (int)side->index),
-	                  relay_undecided(&env->relay, &side->rx), &context, &verdict);
+			  relay_undecided(&env->relay, &side->rx), &context, &verdict);
 	session_known_notes(session, &context);
 	switch (verdict.what) {
 	case PROTO_NEED: {
-		enum relay_status status = relay_read(&env->relay, &side->rx, (size_t)verdict.n,
-		                                      verdict.max);
+		enum relay_status status =
+			relay_read(&env->relay, &side->rx, (size_t)verdict.n, verdict.max);
 
 		if (status == RELAY_WAIT_SOURCE)
 			uring_poll(env->ring, &side->rx.op, side->rx.source, POLLIN, on_rx);
@@ -229,7 +229,7 @@ static void on_side_dialled(struct session_dial *dial, enum close_reason reason)
 }
 
 static struct session_side *side_new(struct session *session, uint32_t index, struct span host,
-                                     uint16_t port)
+				     uint16_t port)
 {
 	struct session_env *env = session->env;
 	struct session_side *side = pool_get(&env->sides);
@@ -263,8 +263,7 @@ static struct session_side *side_new(struct session *session, uint32_t index, st
 }
 
 /* The side connection to this broker, a free place for one, or one nobody waits for. */
-static bool find_side(struct session *session, struct span host, uint16_t port,
-                      uint32_t *ret_index)
+static bool find_side(struct session *session, struct span host, uint16_t port, uint32_t *ret_index)
 {
 	uint32_t found = PROTO_SIDES;
 
@@ -278,7 +277,7 @@ static bool find_side(struct session *session, struct span host, uint16_t port,
 		if (side == NULL)
 			found = i;
 		else if (found == PROTO_SIDES && side->is_open &&
-		         !session->proto.ops->side_is_busy(&session->proto, i))
+			 !session->proto.ops->side_is_busy(&session->proto, i))
 			found = i;
 	}
 	*ret_index = found;
