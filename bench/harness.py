@@ -150,7 +150,7 @@ class Processes:
 
 
 def cpu_seconds(pid):
-    """CPU time of a whole process, all threads, exact (clock_getcpuclockid as the kernel has it)."""
+    """CPU time of a whole process, all threads, exact: the clock id is clock_getcpuclockid's."""
     try:
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
@@ -381,7 +381,7 @@ def first_line(command):
 
 
 def why_missing(name):
-    """None, or why this contender cannot run here and what to do about it; "" if nobody asked."""
+    """None; or why it cannot run here and what to do about it; or "" where nobody asked for it."""
     if name == "penstock" and not os.access(PENSTOCK, os.X_OK):
         return "penstock is not built: run `make`"
     if name == "penstock-other":

@@ -113,7 +113,8 @@ class Results:
     def compare(self, cell, names):
         """(best name, median ratio, low, high, pairs) of subject / best of names, or None."""
         mine = self.costs.get((cell.name, self.subject), {})
-        for name in self.ranked(cell, names):
+        healthy = [name for name in names if (cell.name, name) not in self.failures]
+        for name in self.ranked(cell, healthy or names):
             ratios = stats.paired_ratios(mine, self.costs[cell.name, name])
             if ratios:
                 low, high, _ = stats.sign_interval(ratios)
@@ -151,8 +152,11 @@ class Clock:
         return f"{left // 60}:{left % 60:02d} left"
 
 
-def say(text, end="\n"):
-    """Progress goes to standard error: standard output is the report."""
+def say(text, passing=False):
+    """Progress, on standard error: standard output is the report. A passing line is replaced."""
+    if sys.stderr.isatty():
+        text = "\r\x1b[K" + text
+    end = "" if passing and sys.stderr.isatty() else "\n"
     print(text, end=end, file=sys.stderr, flush=True)
 
 
@@ -189,8 +193,8 @@ def measure_cells(cells, names, results, machine, clock, rounds):
             own = processes.cpu_seconds() + own_seconds()
             for index, cell in enumerate(cells, 1):
                 who = names if number <= survey else finalists(results, cell, names)
-                say(f"\r\x1b[Kpass {number}, {cell.name} ({index}/{len(cells)}), "
-                    f"{len(who)} contenders, {clock.text()}", end="" if sys.stderr.isatty() else "\n")
+                say(f"pass {number}, {cell.name} ({index}/{len(cells)}), {len(who)} contenders, "
+                    f"{clock.text()}", passing=True)
                 measure_round(cell, number, running, who, results, machine)
                 if any(process.poll() is not None for process in sinks.running):
                     results.discard(cell, number, "the sink had died")
@@ -211,7 +215,7 @@ def measure_cells(cells, names, results, machine, clock, rounds):
                 break
             if not rounds and number >= survey and clock.left() < slowest:
                 break
-        say("\r\x1b[K" if sys.stderr.isatty() else "", end="")
+        say("")
 
 
 def own_seconds():
@@ -372,8 +376,12 @@ def print_idle(rows, subject):
 
 
 def print_trouble(results, partial):
-    for (cell, name), (number, reason) in sorted(results.failures.items()):
-        print(f"  failed: {name} in {cell}, round {number}: {reason}")
+    alike = {}
+    for (cell, name), (number, reason) in results.failures.items():
+        alike.setdefault((name, reason), []).append(f"{cell} (round {number})")
+    for (name, reason), where in alike.items():
+        print(f"  failed: {name}: {reason}; in {', '.join(where[:3])}"
+              + (f" and {len(where) - 3} more" if len(where) > 3 else ""))
     if results.discarded:
         print(f"  {results.discarded} rounds thrown away, mostly for stolen CPU")
     foreign = getattr(results, "foreign_share", 0.0)
@@ -439,7 +447,8 @@ def write_json(path, machine, names, results, idle, partial):
     report = {"machine": machine.describe(), "contenders": names, "subject": results.subject,
               "versions": getattr(results, "versions", {}),
               "configs": getattr(results, "configs", {}), "run_seconds": RUN_SECONDS,
-              "partial": partial or results.trouble is not None, "discarded_rounds": results.discarded,
+              "partial": partial or results.trouble is not None,
+              "discarded_rounds": results.discarded,
               "foreign_cpu_share": getattr(results, "foreign_share", None),
               "idle": idle, "runs": results.runs}
     with open(path, "w", encoding="utf-8") as out:

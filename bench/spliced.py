@@ -151,7 +151,7 @@ def open_client(port, broker_port):
     client.sendall(frame(CONNECT, text(1, b"bench") + number(4, 21) + text(6, target)))
     got = read_frame(client)
     if got is None or got[0] != CONNECTED:
-        raise harness.BenchError(f"no CONNECTED through the proxy but {got and bytes(got[1][:200])}")
+        raise harness.BenchError(f"no CONNECTED but {got and bytes(got[1][:200])}")
     client.settimeout(60)
     return client
 
@@ -211,7 +211,7 @@ RESUMED = re.compile(r"^(\d+) +<\.\.\. splice resumed>")
 
 
 def sum_splices(trace):
-    """Bytes by the kind of descriptor they were taken from: {'socket': n, 'pipe': n, 'calls': n}."""
+    """Bytes by what they were taken from: {'socket': n, 'pipe': n, 'calls': n}."""
     sums = {"socket": 0, "pipe": 0, "calls": 0}
     begun = {}
     for line in trace.splitlines():
@@ -359,7 +359,12 @@ def run_watch(pid, admin, seconds):
     host, port = admin.rsplit(":", 1)
     counters = Counters(host, int(port))
     with harness.Processes() as processes:
-        before = counters.read()
+        try:
+            before = counters.read()
+        except OSError as error:
+            raise harness.BenchError(f"no metrics at {admin}: {error}") from error
+        if not os.path.isdir(f"/proc/{pid}"):
+            raise harness.BenchError(f"there is no process {pid}")
         tracer = Strace(pid, processes.folder)
         try:
             time.sleep(seconds)

@@ -130,12 +130,12 @@ uint32_t route_topic_hash(struct span topic);
 /* "tenant/namespace" of a full topic name; false for other forms. */
 MUST_USE bool route_topic_namespace(struct span topic, struct span *ret_namespace);
 
-/* ---- route_allow.c ---------------------------------------------------------------------------- */
+/* ---- route_allow.c --------------------------------------------------------------------------- */
 
 /* Does a host match "name", "*.suffix" (one label), "**.suffix" (one or more) or "*"? Folded. */
 bool route_host_matches(struct span host, const char *pattern);
 
-/* ---- route_build.c: control only -------------------------------------------------------------- */
+/* ---- route_build.c: control only ------------------------------------------------------------- */
 
 struct route_builder;
 /* NULL when out of memory; every function below takes that and does nothing. */
@@ -157,7 +157,7 @@ void route_build_listener(struct route_builder *builder, uint32_t id, int32_t in
 void route_build_own(struct route_builder *builder, const struct addr *addr);
 /* An address of one of this machine's interfaces; only the first ROUTE_LOCALS_MAX are kept. */
 void route_build_local(struct route_builder *builder, const struct addr *addr);
-/* Freezes and frees the builder. NULL when out of memory. The config stays the caller's. A namespace
- * whose bundles do not begin at 0 and ascend has been left out. */
+/* Freezes and frees the builder. NULL when out of memory. The config stays the caller's. A
+ * namespace whose bundles do not begin at 0 and ascend has been left out. */
 struct route *route_build_end(struct route_builder *builder);
 void route_free(struct route *route);

@@ -147,7 +147,11 @@ uint64_t span_hash(struct span span, uint64_t seed)
 	uint64_t hash = 0xcbf29ce484222325u ^ seed;
 	for (size_t i = 0; i < span.len; i++)
 		hash = (hash ^ span.at[i]) * 0x100000001b3u;
-	return hash;
+	/* FNV leaves the bits in the middle almost alone when only the last bytes differ, as they
+	 * do in neighbouring addresses (MurmurHash3's finalizer mends that). */
+	hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;
+	hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53u;
+	return hash ^ hash >> 33;
 }
 
 /* Room for n more bytes, or NULL and `full` for good. */

@@ -11,35 +11,57 @@
 
 #define YAML_SIZE_MAX ((size_t)1 << 20)
 
+/* Reads to the end or beyond `most`; NULL: broken, errno says how. */
+static char *read_all(FILE *file, size_t most, size_t *ret_len)
+{
+	size_t size = 16384, len = 0;
+	char *text = malloc(size);
+
+	CHECK(text != NULL);
+	while (len <= most) {
+		size_t got = fread(text + len, 1, size - len - 1, file);
+
+		len += got;
+		if (got == 0)
+			break;
+		if (size - len > 1)
+			continue;
+		size *= 2;
+		char *more = realloc(text, size);
+
+		CHECK(more != NULL);
+		text = more;
+	}
+	if (ferror(file)) {
+		free(text);
+		return NULL;
+	}
+	text[len] = '\0';
+	*ret_len = len;
+	return text;
+}
+
 char *config_file_read(const char *path, size_t most, struct config_errors *errors, size_t *ret_len)
 {
 	FILE *file = fopen(path, "re");
-	char *text = NULL;
 
 	if (file == NULL) {
 		config_error(errors, path, 0, 0, "cannot be opened: %s; check its name and rights",
 			     err_text(errno));
 		return NULL;
 	}
-	text = calloc(1, most + 2);
-	CHECK(text != NULL);
 	errno = 0;
-	size_t len = fread(text, 1, most + 1, file);
-	bool is_broken = ferror(file) != 0;
-	int err = errno;
+	char *text = read_all(file, most, ret_len);
 
+	if (text == NULL)
+		config_error(errors, path, 0, 0, "cannot be read: %s", err_text(errno));
 	fclose(file);
-	if (is_broken || len > most) {
-		if (is_broken)
-			config_error(errors, path, 0, 0, "cannot be read: %s", err_text(err));
-		else
-			config_error(errors, path, 0, 0,
-				     "is longer than %zu bytes; is it the right file?", most);
+	if (text != NULL && *ret_len > most) {
+		config_error(errors, path, 0, 0, "is longer than %zu bytes; is it the right file?",
+			     most);
 		free(text);
 		return NULL;
 	}
-	text[len] = '\0';
-	*ret_len = len;
 	return text;
 }
 

@@ -16,7 +16,7 @@ uint32_t config_distance(struct span a, struct span b, uint32_t most)
 {
 	uint32_t rows[3][WORD_MAX + 1];
 
-	if (a.len > WORD_MAX || b.len > WORD_MAX)
+	if (a.len > WORD_MAX || b.len > WORD_MAX || a.len > b.len + most || b.len > a.len + most)
 		return most + 1;
 	for (uint32_t j = 0; j <= b.len; j++)
 		rows[0][j] = j;

@@ -39,9 +39,16 @@ static bool quantity_parse(struct span text, const struct unit *units, size_t un
 		return false;
 	struct span unit = span_of(text.at + digits, text.len - digits);
 
-	for (size_t i = 0; i < unit_count; i++)
-		if (span_is(unit, units[i].name))
-			return !__builtin_mul_overflow(number, units[i].factor, ret_value);
+	for (size_t i = 0; i < unit_count; i++) {
+		uint64_t value;
+
+		if (!span_is(unit, units[i].name))
+			continue;
+		if (__builtin_mul_overflow(number, units[i].factor, &value))
+			return false;
+		*ret_value = value;
+		return true;
+	}
 	return false;
 }
 

@@ -271,6 +271,37 @@ static bool chroot_check(struct config_value *value, struct span chroot)
 
 /* Metadata stores the Java proxy can use and penstock cannot. */
 static const char *const other_stores[] = { "oxia:", "etcd:", "rocksdb:", "memory:" };
+static const char *const broker_schemes[] = { "pulsar://", "pulsar+ssl://", "http://", "https://" };
+
+/* "zk:host" has a scheme, "zk:2181" is a host called zk with its port. */
+static bool has_scheme(struct span text, const char *scheme)
+{
+	size_t at = strlen(scheme);
+
+	if (!span_starts(text, scheme))
+		return false;
+	while (at < text.len && isdigit(text.at[at]))
+		at++;
+	return at > strlen(scheme) ? at < text.len && text.at[at] != ',' && text.at[at] != '/'
+				   : true;
+}
+
+static bool scheme_check(struct config_value *value, struct span text)
+{
+	for (size_t i = 0; i < COUNT_OF(other_stores); i++)
+		if (has_scheme(text, other_stores[i]))
+			return config_bad(value,
+					  "penstock discovers brokers from ZooKeeper only, not "
+					  "from %s; give fixed broker URLs instead "
+					  "(discovery.urls, or brokerServiceURL in proxy.conf)",
+					  other_stores[i]);
+	for (size_t i = 0; i < COUNT_OF(broker_schemes); i++)
+		if (span_starts(text, broker_schemes[i]))
+			return config_bad(value,
+					  "that is a broker's URL, not ZooKeeper; put it into "
+					  "discovery.urls (brokerServiceURL in proxy.conf)");
+	return true;
+}
 
 bool config_type_servers(struct config_value *value)
 {
@@ -278,19 +309,9 @@ bool config_type_servers(struct config_value *value)
 	struct sink servers = sink_of(text, sizeof(text));
 	struct span rest = trim(value->text);
 
-	for (size_t i = 0; i < COUNT_OF(other_stores); i++)
-		if (span_starts(rest, other_stores[i]))
-			return config_bad(value,
-					  "penstock discovers brokers from ZooKeeper only, not "
-					  "from %s; give fixed broker URLs instead "
-					  "(discovery.urls, or brokerServiceURL in "
-					  "proxy.conf)",
-					  other_stores[i]);
-	if (span_starts(rest, "pulsar:") || span_starts(rest, "pulsar+ssl:") ||
-	    span_starts(rest, "http"))
-		return config_bad(value, "that is a broker's URL, not ZooKeeper; put it into "
-					 "discovery.urls (brokerServiceURL in proxy.conf)");
-	if (span_starts(rest, "zk:") && !span_skip(&rest, strlen("zk:")))
+	if (!scheme_check(value, rest))
+		return false;
+	if (has_scheme(rest, "zk:") && !span_skip(&rest, strlen("zk:")))
 		return false;
 	size_t slash = span_find(rest, '/');
 	struct span chroot = trim(span_of(rest.at + slash, rest.len - slash));

@@ -97,6 +97,7 @@ static void set_list(struct walk *walk, const struct frame *frame, const struct 
 	const yaml_node_item_t *items = node->data.sequence.items.start;
 	uint32_t count = (uint32_t)(node->data.sequence.items.top - items);
 	struct config_mark mark = config_yaml_mark(walk->file, &node->start_mark);
+	bool is_flat = true;
 	char label[200];
 
 	config_label(walk->read, frame->scope, frame->unit, row->path, label, sizeof(label));
@@ -105,19 +106,24 @@ static void set_list(struct walk *walk, const struct frame *frame, const struct 
 		       (uint32_t)row->high);
 		return;
 	}
+	/* All of it or nothing: the first item is what makes room for the others. */
+	for (uint32_t i = 0; i < count; i++) {
+		const yaml_node_t *item = yaml_document_get_node(walk->document, items[i]);
+
+		if (item->type == YAML_SCALAR_NODE)
+			continue;
+		is_flat = false;
+		REPORT(walk->read, config_yaml_mark(walk->file, &item->start_mark),
+		       "%s: an item is %s; write a single value", label, kind_of(item));
+	}
 	if (count == 0)
 		config_set_item(walk->read, frame->scope, frame->unit, row, span_of("", 0), 0, 0,
 				mark);
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count && is_flat; i++) {
 		const yaml_node_t *item = yaml_document_get_node(walk->document, items[i]);
-		struct config_mark at = config_yaml_mark(walk->file, &item->start_mark);
 
-		if (item->type != YAML_SCALAR_NODE)
-			REPORT(walk->read, at, "%s: an item is %s; write a single value", label,
-			       kind_of(item));
-		else
-			config_set_item(walk->read, frame->scope, frame->unit, row, scalar_of(item),
-					i, count, at);
+		config_set_item(walk->read, frame->scope, frame->unit, row, scalar_of(item), i,
+				count, config_yaml_mark(walk->file, &item->start_mark));
 	}
 	*config_mark(walk->read, frame->scope, frame->unit, row->path) = mark;
 }

@@ -2,6 +2,8 @@
  *
  * worker_mail: what control and the other workers ask of this worker.
  */
+#include <sched.h>
+
 #include "worker_priv.h"
 
 #define MAIL_A_TURN 256
@@ -60,9 +62,9 @@ static void describe(struct worker *worker, const struct mail_rows_ask *ask)
 			  .page = page },
 	};
 
-	/* The page goes back in any case; control's queue is drained every turn. */
+	/* The page is lent and must go back; control takes its mail every turn. */
 	while (!mail_send(&env->office->control, env->ring, &answer))
-		uring_wake_foreign(atomic_load(&env->office->control.ring));
+		(void)sched_yield();
 }
 
 static void take(struct worker *worker, const struct mail *mail)

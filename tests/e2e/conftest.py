@@ -36,10 +36,14 @@ from processes import start_time  # noqa: E402
 from trap import Trap  # noqa: E402
 
 KEEP = os.environ.get("PENSTOCK_LAB_KEEP") == "1"  # leave the cluster running for the next run
+CLUSTER = ("zookeeper", "bookie", "broker", "java-proxy")
 GATE_PORT = 6650
 
 
 def pytest_configure(config):
+    for name, pid in _running().items():  # left by a run that was killed
+        if not name.startswith(CLUSTER):
+            os.kill(pid, signal.SIGKILL)
     netns.create()
     netns.enter(settings.CLIENT_SIDE)
     # A copy, so that a build meanwhile does not get into a running suite.
@@ -244,7 +248,7 @@ def _assert_rest(request, penstocks):
 def pytest_sessionfinish(session, exitstatus):
     """Whatever happened: nothing stays, unless asked to."""
     for name, pid in _running().items():
-        if not (KEEP and name.startswith(("zookeeper", "bookie", "broker"))):
+        if not (KEEP and name.startswith(CLUSTER)):
             os.kill(pid, signal.SIGKILL)
     if not KEEP:
         netns.destroy()

@@ -31,7 +31,6 @@ static struct server servers[SERVERS_MAX];
 static uint32_t server_count;
 static struct sim_listener listeners[LISTENERS_MAX];
 static uint32_t listener_count;
-static uint32_t dial_count;
 
 struct sim_wire sim_tcp_wire(void)
 {
@@ -59,6 +58,7 @@ static struct sim_end *end_new(const struct sim_wire *wire, const struct addr *l
 		.wire = *wire,
 		.local = *local,
 		.remote = *remote,
+		.born_ns = sim_now(),
 		.in.size = wire->buffer_bytes,
 		.out.size = wire->buffer_bytes,
 	};
@@ -127,7 +127,6 @@ int sim_tcp_dial(const struct addr *to, int *ret_fd)
 		sim_fail("dialled %s, which nobody named", addr_format(to, text));
 	struct sim_end *end = end_new(&wire, &from, to);
 
-	end->dialled = ++dial_count;
 	*ret_fd = sim_fd_open(SIM_CONN, end);
 	end->file = sim_fd_find(*ret_fd);
 	sim_trace("dial %s: fd %d", addr_format(to, text), *ret_fd);

@@ -48,8 +48,8 @@ struct sim_end {
 	uint32_t unacked;
 	uint64_t got_bytes;   /* ever put into `in` */
 	uint64_t wrote_bytes; /* ever put into `out` */
+	uint64_t born_ns;
 	uint64_t rst_ns;      /* when a reset arrived */
-	uint32_t dialled;     /* of penstock's end: which dial it was */
 };
 
 struct sim_wire sim_tcp_wire(void);

@@ -156,8 +156,7 @@ static void check_full_clusters(const struct config *config)
 
 	assert_int_equal(config->cluster_count, 2);
 	assert_string_equal(east->name, "east");
-	assert_string_equal(east->zookeeper_servers,
-			    "zk-0:2181,zk-1:2182,[::1]:2183/Chroot/x");
+	assert_string_equal(east->zookeeper_servers, "zk-0:2181,zk-1:2182,[::1]:2183/Chroot/x");
 	assert_string_equal(east->zookeeper_global_servers, "gzk-0:2181,10.0.0.1:1");
 	assert_true(east->zookeeper_session_ns == 10 * S);
 	assert_true(east->zookeeper_resync_ns == 90 * S);
@@ -304,6 +303,43 @@ static void test_default_dump(void **state)
 	assert_null(config_needs_restart(outcome.config, outcome.config));
 	free(dump);
 	help_free(&outcome);
+}
+
+/* Hosts that look like schemes, and chroots. */
+static void test_servers(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "z", "z:2181" },
+		{ "zk:z", "z:2181" },
+		{ "zk:2181", "zk:2181" },
+		{ "zk:2182,zk-1", "zk:2182,zk-1:2181" },
+		{ "zk:2182/a", "zk:2182/a" },
+		{ "zk:zk:2182", "zk:2182" },
+		{ "zk:1a", "1a:2181" },
+		{ "pulsar:2181", "pulsar:2181" },
+		{ "etcd:2181,oxia:2181", "etcd:2181,oxia:2181" },
+		{ "https", "https:2181" },
+		{ "z/", "z:2181" },
+		{ " a , b:1 / ", "a:2181,b:1" },
+		{ "10.0.0.1,[fd00::1]/a/b", "10.0.0.1:2181,[fd00::1]:2181/a/b" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct config_override override = { "clusters.pulsar.discovery.zookeeper.servers",
+						    rows[i][0] };
+		struct config_proxy_args args = { .overrides = &override, .override_count = 1 };
+		struct outcome outcome = help_load(NULL, &args);
+
+		assert_string_equal(outcome.said, "");
+		assert_string_equal(outcome.config->clusters[0].zookeeper_servers, rows[i][1]);
+		help_free(&outcome);
+		/* What is dumped reads as the same. */
+		override.value = rows[i][1];
+		outcome = help_load(NULL, &args);
+		assert_string_equal(outcome.config->clusters[0].zookeeper_servers, rows[i][1]);
+		help_free(&outcome);
+	}
 }
 
 /* ---- forms that are fine --------------------------------------------------------------------- */
@@ -536,6 +572,7 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_full_is_full),
 		cmocka_unit_test(test_default_dump),
+		cmocka_unit_test(test_servers),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_restart_after_fit),

@@ -149,8 +149,8 @@ static void test_proxy_flags(void **state)
 			assert_int_equal(parse(line, &cli, &said), 0);
 			assert_true(cli.is_proxy);
 			struct config_proxy_args args = cli.proxy;
-			const char **field = (const char **)(void *)((uint8_t *)&args +
-								     rows[i].offset);
+			const char **field =
+				(const char **)(void *)((uint8_t *)&args + rows[i].offset);
 
 			assert_non_null(*field);
 			assert_string_equal(*field, rows[i].value);
@@ -233,8 +233,9 @@ static void test_wrong(void **state)
 					    "limits.connections=1000\n" },
 		{ "penstock proxy --set =x", "penstock proxy: --set =x: write PATH=VALUE, like "
 					     "limits.connections=1000\n" },
-		{ "penstock check --ignore x", "penstock check: unknown flag --ignore; see penstock "
-					       "check --help\n" },
+		{ "penstock check --ignore x",
+		  "penstock check: unknown flag --ignore; see penstock "
+		  "check --help\n" },
 	};
 	const char *said;
 
@@ -302,10 +303,19 @@ static void test_texts(void **state)
 	assert_non_null(strstr(said, "\n  -c, --config FILE "));
 	assert_null(strstr(said, "-zk"));
 	assert_int_equal(run("penstock version", 1, &said), CLI_FINE);
-	static const char *const words[] = { "penstock ", "compiler: ", "liburing", "zookeeper",
-					     "libyaml",	  "jansson",	"libmicrohttpd", "c-ares",
-					     "zlib",	  "kernel",	"io_uring",
-					     "RLIMIT_NOFILE", "fs.pipe-user-pages-soft" };
+	static const char *const words[] = { "penstock ",
+					     "compiler: ",
+					     "liburing",
+					     "zookeeper",
+					     "libyaml",
+					     "jansson",
+					     "libmicrohttpd",
+					     "c-ares",
+					     "zlib",
+					     "kernel",
+					     "io_uring",
+					     "RLIMIT_NOFILE",
+					     "fs.pipe-user-pages-soft" };
 
 	for (size_t i = 0; i < COUNT_OF(words); i++)
 		assert_non_null(strstr(said, words[i]));

@@ -67,8 +67,8 @@ static void test_too_many(void **state)
 	assert_non_null(text);
 	len += (size_t)sprintf(text + len, "clusters:\n");
 	for (int i = 0; i < 70; i++)
-		len += (size_t)sprintf(text + len, "  c%d: { discovery: { urls: [\"pulsar://b\"] } }\n",
-				       i);
+		len += (size_t)sprintf(text + len,
+				       "  c%d: { discovery: { urls: [\"pulsar://b\"] } }\n", i);
 	len += (size_t)sprintf(text + len, "listeners:\n");
 	for (int i = 0; i < 40; i++)
 		len += (size_t)sprintf(text + len,
@@ -121,10 +121,8 @@ static void test_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),
-		cmocka_unit_test(test_positions),
-		cmocka_unit_test(test_cpus),
-		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_golden), cmocka_unit_test(test_positions),
+		cmocka_unit_test(test_cpus),   cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_files),
 	};
 

@@ -16,7 +16,10 @@ struct row {
 	const char *lines;
 };
 
-#define ROW(key, value, lines) { PROXY_KEY_##key, value, lines }
+#define ROW(key, value, lines)                \
+	{                                     \
+		PROXY_KEY_##key, value, lines \
+	}
 
 /* Each with a value that is not the default of Java nor of penstock. */
 static const struct row rows[] = {
@@ -34,8 +37,7 @@ static const struct row rows[] = {
 	ROW(checkActiveBrokers, "true", "    check_active: true\n"),
 	ROW(brokerProxyConnectTimeoutMs, "1234", "  connect: 1234ms\n"),
 	ROW(brokerProxyReadTimeoutMs, "4321", "  idle: 4321ms\n"),
-	ROW(brokerProxyAllowedHostNames, "a.b, *.c",
-	    "    hosts: [a.b, \"**.c\"]\n"),
+	ROW(brokerProxyAllowedHostNames, "a.b, *.c", "    hosts: [a.b, \"**.c\"]\n"),
 	ROW(brokerProxyAllowedIPAddresses, "10.0.0.0/8",
 	    "    hosts: [\"*\"]\n    networks: [\"10.0.0.0/8\"]\n"),
 	ROW(brokerProxyAllowedTargetPorts, "1,2", "    ports: [1, 2]\n"),
@@ -200,9 +202,9 @@ static void add_parents(char *text, size_t size, const struct proxy_row *row)
 	parents[strcspn(parents, "|")] = '\0';
 	if (parents[0] != '\0')
 		snprintf(text + len, size - len, "%s=%s\n", parents,
-			 strstr(parents, "Port") != NULL ? "6651" :
-			 strstr(parents, "Plugin") != NULL ? "x" :
-							      "true");
+			 strstr(parents, "Port") != NULL     ? "6651"
+			 : strstr(parents, "Plugin") != NULL ? "x"
+							     : "true");
 }
 
 static void test_guards(void **state)
@@ -306,16 +308,19 @@ static void test_none(void **state)
 		assert_int_equal(outcome.errors, 0);
 		help_free(&outcome);
 	}
-	struct outcome outcome = load(ZK "httpProxyTimeout=1\nwebSocketServiceEnabled=true\n"
-					 "brokerClient_x=1\nhttpReverseProxy.a.path=/\nqqqqqqqqq=1\n");
+	struct outcome outcome =
+		load(ZK "httpProxyTimeout=1\nwebSocketServiceEnabled=true\n"
+			"brokerClient_x=1\nhttpReverseProxy.a.path=/\nqqqqqqqqq=1\n");
 
 	assert_int_equal(outcome.warnings, 1);
-	assert_non_null(strstr(outcome.said, ": brokerClient_x, httpReverseProxy.a.path, qqqqqqqqq, "
-					     "httpProxyTimeout, webSocketServiceEnabled; "));
+	assert_non_null(strstr(outcome.said,
+			       ": brokerClient_x, httpReverseProxy.a.path, qqqqqqqqq, "
+			       "httpProxyTimeout, webSocketServiceEnabled; "));
 	help_free(&outcome);
 	outcome = load(ZK "servicePorts=1\n");
-	assert_string_equal(outcome.said, "proxy.conf:2:1: warning: servicePorts: unknown key, as to "
-					  "the Java proxy; did you mean servicePort?\n");
+	assert_string_equal(outcome.said,
+			    "proxy.conf:2:1: warning: servicePorts: unknown key, as to "
+			    "the Java proxy; did you mean servicePort?\n");
 	help_free(&outcome);
 	outcome = load(ZK "servicePort=1\nservicePort=2\n");
 	assert_string_equal(outcome.said, "proxy.conf:3:1: warning: servicePort: is there twice "
@@ -397,9 +402,10 @@ static void test_addresses(void **state)
 	assert_false(outcome.config->web.is_on);
 	help_free(&outcome);
 	outcome = load(ZK "servicePort=\n");
-	assert_string_equal(outcome.said,
-			    "proxy.conf:2:1: servicePort: is empty, and TLS ports are not in this "
-			    "version of penstock: nothing would be served; write servicePort=6650\n");
+	assert_string_equal(
+		outcome.said,
+		"proxy.conf:2:1: servicePort: is empty, and TLS ports are not in this "
+		"version of penstock: nothing would be served; write servicePort=6650\n");
 	help_free(&outcome);
 	outcome = load(ZK "bindAddress=myhost\nwebServicePort=\n");
 	assert_string_equal(outcome.said,
@@ -528,8 +534,9 @@ static void test_override_errors(void **state)
 		  "clusters.NAME. or listeners.NAME. in front of theirs\n" },
 		{ "listeners[0].bnd", "0.0.0.0:1",
 		  "--set: listeners[0].bnd: unknown key; did you mean bind?\n" },
-		{ "", "", "--set: : unknown key; docs/OPTIONS.md lists them, with clusters.NAME. or "
-			  "listeners.NAME. in front of theirs\n" },
+		{ "", "",
+		  "--set: : unknown key; docs/OPTIONS.md lists them, with clusters.NAME. or "
+		  "listeners.NAME. in front of theirs\n" },
 	};
 
 	(void)state;
@@ -608,7 +615,8 @@ static void test_egress(void **state)
 		struct outcome outcome = load(text);
 
 		assert_int_equal(outcome.errors, 1);
-		assert_int_equal(strncmp(outcome.said, "proxy.conf:2:1: brokerProxyAllowed", 34), 0);
+		assert_int_equal(strncmp(outcome.said, "proxy.conf:2:1: brokerProxyAllowed", 34),
+				 0);
 		help_free(&outcome);
 	}
 }
@@ -642,11 +650,16 @@ static void test_numbers(void **state)
 		help_free(&outcome);
 	}
 	static const char *const bad[] = {
-		"maxMessageSize=5 MiB\n",	   "servicePort=x\n",
-		"keepAliveIntervalSeconds=-1\n",   "checkActiveBrokers=yes\n",
-		"brokerProxyReadTimeoutMs=99999999999\n", "numIOThreads=0\n",
-		"statusFilePath=relative\n",	   "haProxyProtocolEnabled=1\n",
-		"zookeeperSessionTimeoutMs=soon\n", "x\\u12g=1\n",
+		"maxMessageSize=5 MiB\n",
+		"servicePort=x\n",
+		"keepAliveIntervalSeconds=-1\n",
+		"checkActiveBrokers=yes\n",
+		"brokerProxyReadTimeoutMs=99999999999\n",
+		"numIOThreads=0\n",
+		"statusFilePath=relative\n",
+		"haProxyProtocolEnabled=1\n",
+		"zookeeperSessionTimeoutMs=soon\n",
+		"x\\u12g=1\n",
 	};
 
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {

@@ -26,15 +26,30 @@ static void test_durations(void **state)
 		const char *text;
 		uint64_t ns;
 	} good[] = {
-		{ "1us", 1000 },	       { "250ms", 250 * NS_PER_MS },
-		{ "10s", 10 * NS_PER_S },      { "5m", 300 * NS_PER_S },
-		{ "2h", 7200 * NS_PER_S },     { "3d", 3 * 86400 * NS_PER_S },
-		{ "0s", 0 },		       { "007s", 7 * NS_PER_S },
+		{ "1us", 1000 },
+		{ "250ms", 250 * NS_PER_MS },
+		{ "10s", 10 * NS_PER_S },
+		{ "5m", 300 * NS_PER_S },
+		{ "2h", 7200 * NS_PER_S },
+		{ "3d", 3 * 86400 * NS_PER_S },
+		{ "0s", 0 },
+		{ "007s", 7 * NS_PER_S },
 		{ "1500ms", 3 * NS_PER_S / 2 },
 	};
-	static const char *const bad[] = { "",	 "s",	 "1",	 "1S",	  "1 s", "-1s",
-					   "1.5s", "1e3s", "1ns", "1m30s", "+1s", "1sec",
-					   "18446744073709551615s", "18446744073709551616us" };
+	static const char *const bad[] = { "",
+					   "s",
+					   "1",
+					   "1S",
+					   "1 s",
+					   "-1s",
+					   "1.5s",
+					   "1e3s",
+					   "1ns",
+					   "1m30s",
+					   "+1s",
+					   "1sec",
+					   "18446744073709551615s",
+					   "18446744073709551616us" };
 	uint64_t ns = 77;
 
 	(void)state;
@@ -65,8 +80,16 @@ static void test_sizes(void **state)
 		     { "1MiB", 1 << 20 },
 		     { "3GiB", 3ull << 30 },
 		     { "1025B", 1025 } };
-	static const char *const bad[] = { "", "1", "KiB", "1KB", "1kib", "1 KiB", "1K", "-1B",
-					   "1.5MiB", "99999999999999999999B",
+	static const char *const bad[] = { "",
+					   "1",
+					   "KiB",
+					   "1KB",
+					   "1kib",
+					   "1 KiB",
+					   "1K",
+					   "-1B",
+					   "1.5MiB",
+					   "99999999999999999999B",
 					   "17179869184GiB" };
 	uint64_t bytes = 77;
 
@@ -93,10 +116,16 @@ static void test_distance(void **state)
 		const char *a, *b;
 		uint32_t steps;
 	} rows[] = {
-		{ "", "", 0 },		 { "a", "", 1 },	      { "", "abc", 3 },
-		{ "abc", "abc", 0 },	 { "abc", "acb", 1 },	      { "abc", "ab", 1 },
-		{ "kitten", "sitting", 3 }, { "conections", "connections", 1 },
-		{ "ca", "abc", 3 },	 { "esat", "east", 1 },
+		{ "", "", 0 },
+		{ "a", "", 1 },
+		{ "", "abc", 3 },
+		{ "abc", "abc", 0 },
+		{ "abc", "acb", 1 },
+		{ "abc", "ab", 1 },
+		{ "kitten", "sitting", 3 },
+		{ "conections", "connections", 1 },
+		{ "ca", "abc", 3 },
+		{ "esat", "east", 1 },
 	};
 	char longest[80];
 
@@ -185,7 +214,8 @@ static void test_properties(void **state)
 		{ "a=1\\\r\n  2", "1<a><12>" },
 		{ "a=\\t\\n\\r\\f|\\z\\\"", "1<a><|z\">" },
 		{ "a=x\\ty", "1<a><x\ty>" },
-		{ "a=\\u0041\\u00e9\\u20AC\\ud83d\\ude00", "1<a><A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80>" },
+		{ "a=\\u0041\\u00e9\\u20AC\\ud83d\\ude00",
+		  "1<a><A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80>" },
 		{ "a=\\ud83d.", "1<a><\xef\xbf\xbd.>" },
 		{ "a=\\u12\nb=1", "1<!><a>2<b><1>" },
 		{ "a=\\u0000", "1<!><a>" },
@@ -235,10 +265,12 @@ static void test_networks(void **state)
 		{ "255.255.255.254-255.255.255.255", "255.255.255.254/31" },
 		{ "10.0.0.255-10.0.1.0", "10.0.0.255/32,10.0.1.0/32" },
 	};
-	static const char *const bad[] = { "",	       "x",	     "10.0.0.0/33", "10.*.1",
-					   "10.0.0",   "10.0.0.256", "10.0.0.9-4",  "1.2.3.4.5",
-					   "10.1-2.3.4", "1.2.3.4-", "-1.2.3.4",    "10..1.*",
-					   "*.1",      "1.2.3.4/",   "/8",	    "fd00::1-fd00::2" };
+	static const char *const bad[] = {
+		"",	      "x",	    "10.0.0.0/33", "10.*.1",
+		"10.0.0",     "10.0.0.256", "10.0.0.9-4",  "1.2.3.4.5",
+		"10.1-2.3.4", "1.2.3.4-",   "-1.2.3.4",	   "10..1.*",
+		"*.1",	      "1.2.3.4/",   "/8",	   "fd00::1-fd00::2"
+	};
 	char text[200];
 
 	(void)state;

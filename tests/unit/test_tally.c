@@ -68,7 +68,7 @@ static void test_full(void **state)
 	uint32_t added = 0;
 
 	(void)state;
-	for (uint32_t n = 0; n < TALLY_STRIPES * TALLY_SLOTS * 2; n++) {
+	for (uint32_t n = 0; n < TALLY_STRIPES * TALLY_SLOTS * 3; n++) {
 		const struct addr addr = addr_v4(n, 0);
 
 		added += tally_add(tally, &addr, 1);

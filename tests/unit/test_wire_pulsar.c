@@ -130,14 +130,14 @@ static void test_head_bad(void **state)
 		BYTES("\0\0\0\x08\0\0\0\x02\x08\x80\0\0"), /* varint runs out of the command */
 		BYTES("\0\0\0\x10\0\0\0\x0c\x0a\0"
 		      "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), /* negative type */
-		BYTES("\0\0\0\x10\0\0\0\x0c\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), /* endless
-											    */
-		BYTES("\0\0\0\x08\0\0\0\x04\x0a\x02\x08\x02"), /* type as bytes */
-		BYTES("\0\0\0\x09\0\0\0\x05\x0d\0\0\0\0"),     /* type as fixed32 */
-		BYTES("\0\0\0\x08\0\0\0\x04\x10\x02\x18\x02"), /* no type at all */
-		BYTES("\0\0\0\x08\0\0\0\x04\x00\x02\x08\x02"), /* field 0 */
-		BYTES("\0\0\0\x08\0\0\0\x04\x13\x14\x08\x02"), /* a group */
-		BYTES("\0\0\0\x08\0\0\0\x04\x16\x02\x08\x02"), /* wire type 6 */
+		BYTES("\0\0\0\x10\0\0\0\x0c"
+		      "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), /* endless */
+		BYTES("\0\0\0\x08\0\0\0\x04\x0a\x02\x08\x02"),	       /* type as bytes */
+		BYTES("\0\0\0\x09\0\0\0\x05\x0d\0\0\0\0"),	       /* type as fixed32 */
+		BYTES("\0\0\0\x08\0\0\0\x04\x10\x02\x18\x02"),	       /* no type at all */
+		BYTES("\0\0\0\x08\0\0\0\x04\x00\x02\x08\x02"),	       /* field 0 */
+		BYTES("\0\0\0\x08\0\0\0\x04\x13\x14\x08\x02"),	       /* a group */
+		BYTES("\0\0\0\x08\0\0\0\x04\x16\x02\x08\x02"),	       /* wire type 6 */
 		BYTES("\0\0\0\x08\0\0\0\x04\x12\x05\x08\x02"), /* length beyond the command */
 	};
 	struct pulsar_head head;

@@ -5,7 +5,7 @@
  * log_stop lines go to standard error at once.
  *
  * One schema for text and JSON: time, level, thread, event, and key=value fields. Bytes outside
- * printable ASCII are escaped in both. On the journal a text line begins with <N> instead of a time.
+ * printable ASCII are escaped in both. On the journal a text line begins with <N>, not with a time.
  * Thread:   any; log_start, log_stop: the control thread
  * Memory:   LOG_RECORDS records of LOG_LINE_MAX bytes
  */

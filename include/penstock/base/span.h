@@ -52,7 +52,7 @@ size_t span_rfind(struct span span, uint8_t byte);
 MUST_USE bool span_to_str(struct span span, char *ret_text, size_t size);
 /* Decimal digits only, the whole span, no sign, no overflow. */
 MUST_USE bool span_to_u64(struct span span, uint64_t *ret_value);
-/* FNV-1a, for hash tables of trusted size. */
+/* FNV-1a with MurmurHash3's finalizer, for hash tables of bounded size. */
 uint64_t span_hash(struct span span, uint64_t seed);
 
 /* A bounded writer. `full` latches on the first write that does not fit; nothing is ever

@@ -104,7 +104,8 @@ void pulsar_write_connect_bare(struct sink *sink, struct span frame);
 void pulsar_write_connect_refreshed(struct sink *sink, struct span frame, struct span auth_data);
 /* LOOKUP with another `authoritative`; topic, listener name, properties and id stay. */
 void pulsar_write_lookup_again(struct sink *sink, struct span frame, bool is_authoritative);
-/* LOOKUP_RESPONSE with both URLs set to `url`, Connect, proxy_through_service_url; the rest stays. */
+/* LOOKUP_RESPONSE with both URLs set to `url`, Connect, proxy_through_service_url; the rest
+ * stays. */
 void pulsar_write_lookup_through(struct sink *sink, struct span frame, struct span url);
 /* A LOOKUP_RESPONSE of our own: Connect to `url`, through this proxy. */
 void pulsar_write_lookup_answer(struct sink *sink, uint64_t request_id, struct span url);
