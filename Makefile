@@ -72,6 +72,12 @@ install: all ## install the program and its configuration under PREFIX (and DEST
 	install -D -m 755 $(B)/penstock $(DESTDIR)$(PREFIX)/bin/penstock
 	install -D -m 640 conf/penstock.yaml $(DESTDIR)/etc/penstock/penstock.yaml
 
+.PHONY: bench-quick
+bench-quick: all bench-tools ## 4 minutes: penstock against bare loops and HAProxy (nothing else may run)
+	$(Q)tests/lab/deps.sh build bench
+	$(Q)python3 bench/quick.py
+	$(Q)python3 bench/spliced.py
+
 .PHONY: clean
 clean: ## remove build/
 	rm -rf build compile_commands.json

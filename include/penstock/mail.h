@@ -15,6 +15,7 @@
 #include <penstock/base/queue.h>
 #include <penstock/base/stat.h>
 #include <penstock/base/tally.h>
+#include <penstock/mail/learned.h>
 #include <penstock/route.h>
 #include <penstock/uring.h>
 
@@ -147,6 +148,7 @@ struct mail_office {
 	struct mail_box *workers;  /* one box per worker */
 	struct mail_load *loads;   /* one per worker */
 	struct tally *per_ip;      /* connections of each client address */
+	struct mail_learned_table *learned; /* broker URLs lookups have named */
 	struct stat_block **stats; /* one per worker */
 	struct mail_box control;
 };

@@ -67,6 +67,7 @@ struct proxy {
 	struct proxy_value values[PROXY_KEY_COUNT];
 	FILE *none; /* names of keys that have no effect here */
 	uint32_t none_count;
+	uint32_t unknown_count;
 };
 
 /* Set to something else than Java's default. */

@@ -9,6 +9,7 @@
 #include "config_proxy.h"
 
 #define FILE_SIZE_MAX ((size_t)1 << 20)
+#define GUESSES_MAX   20
 
 #define SET(key_, java_, how_, scope_, path_, note_)           \
 	[PROXY_KEY_##key_] = { .key = #key_,                   \
@@ -167,7 +168,9 @@ static void on_property(void *context, struct span name, struct span value, uint
 
 	config_show(name, shown, sizeof(shown));
 	if (key == PROXY_KEY_COUNT) {
-		const char *best = has_known_prefix(name) ? NULL : key_guess(name);
+		/* Where more are unknown it is another kind of file, not a slip. */
+		bool is_slip = !has_known_prefix(name) && proxy->unknown_count++ < GUESSES_MAX;
+		const char *best = is_slip ? key_guess(name) : NULL;
 
 		if (is_key_ignored(proxy, shown))
 			return;

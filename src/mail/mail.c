@@ -112,11 +112,12 @@ int mail_office_init(struct mail_office *office, uint32_t worker_count)
 		.workers = alloc_lines(worker_count * sizeof(office->workers[0])),
 		.loads = alloc_lines(worker_count * sizeof(office->loads[0])),
 		.per_ip = tally_new(),
+		.learned = mail_learned_new(),
 		.stats = calloc(worker_count, sizeof(office->stats[0])),
 	};
 	int res = -ENOMEM;
 	if (office->workers != NULL && office->loads != NULL && office->stats != NULL &&
-	    office->per_ip != NULL)
+	    office->per_ip != NULL && office->learned != NULL)
 		res = fill(office);
 	if (res < 0)
 		mail_office_fini(office);
@@ -133,6 +134,7 @@ void mail_office_fini(struct mail_office *office)
 	free(office->workers);
 	free(office->loads);
 	tally_free(office->per_ip);
+	mail_learned_free(office->learned);
 	free(office->stats);
 	*office = (struct mail_office){ 0 };
 }

@@ -23,6 +23,7 @@ enum sim_last {
 	SIM_LAST_FIN_RST, /* the same, and resets later */
 	SIM_LAST_RST,
 	SIM_LAST_CLOSE,   /* close(2): what comes is not wanted */
+	SIM_LAST_WAIT,    /* ends when the other has */
 };
 
 /* One end of a flow that carries streams. */

@@ -181,6 +181,10 @@ static bool end_it(struct sim_side *side)
 	case SIM_LAST_CLOSE:
 		side->has_closed = true;
 		break;
+	case SIM_LAST_WAIT:
+		if (!side->saw_fin)
+			return false;
+		break;
 	}
 	leave(side, side->has_rst);
 	return true;
@@ -315,6 +319,7 @@ void sim_side_check(const struct sim_flow *flow)
 	if (flow->client.answer.len > 0)
 		sim_fail("flow %u: it was refused for no reason", flow->id);
 	/* Nobody answered for the broker: only a client that left at once may have that. */
-	if (flow->broker.end == NULL && flow->client.last == SIM_LAST_FIN)
+	if (flow->broker.end == NULL &&
+	    (flow->client.last == SIM_LAST_FIN || flow->client.last == SIM_LAST_WAIT))
 		sim_fail("flow %u: it never reached its broker", flow->id);
 }

@@ -90,22 +90,13 @@ struct session {
 	struct session_dial dial;
 };
 
-#define SESSION_RESTS	256 /* direct-mapped tables of a worker */
-#define SESSION_LEARNED 256
-#define SESSION_ASKED	256
+#define SESSION_RESTS 256 /* direct-mapped tables of a worker */
+#define SESSION_ASKED 256
 
 /* A broker that did not answer: others go first for a while. */
 struct session_rest {
 	struct addr addr;
 	uint64_t until_ns;
-};
-
-/* A broker URL seen in a LOOKUP_RESPONSE of a configured broker (fixed URLs only). */
-struct session_learned {
-	uint64_t until_ns;
-	uint32_t cluster;
-	uint16_t port;
-	char host[HOST_MAX];
 };
 
 /* A namespace control was told about. */
@@ -133,7 +124,6 @@ struct session_env {
 	uint32_t unrouted;
 	uint8_t *scratch; /* SESSION_SCRATCH bytes for verdicts */
 	struct session_rest *rests;
-	struct session_learned *learned;
 	struct session_asked *asked;
 };
 
@@ -166,6 +156,9 @@ void session_open_header(struct session *session);
 /* The brain (or a forward listener) knows where to: connects the broker end. */
 void session_open_dial(struct session *session, struct span target);
 
+/* The PROXY header for a broker, when the configuration asks for one. */
+void session_open_proxy_header(const struct session *session, struct sink *sink);
+
 /* ---- session_dial.c ---- */
 
 /* Begins; `done` may be called before this returns. Empty target: any live broker. */
@@ -179,8 +172,7 @@ void session_dial_answer(struct session_env *env, const struct mail_dns_answer *
 bool session_known_rests(const struct session_env *env, const struct addr *addr);
 void session_known_rest(struct session_env *env, const struct addr *addr);
 void session_known_works(struct session_env *env, const struct addr *addr);
-bool session_known_learned(const struct session_env *env, uint32_t cluster, struct span host,
-			   uint16_t port);
+bool session_known_learned(const struct session *session, struct span host, uint16_t port);
 /* Takes the notes a brain left: tells control, remembers. */
 void session_known_notes(struct session *session, const struct proto_context *context);
 

@@ -227,7 +227,7 @@ static void tick_list(struct discovery_cluster *cluster, uint64_t now_ns)
 		discovery_round_end(round);
 		want_list(zookeeper, now_ns, true);
 	}
-	if (!zookeeper->is_list_wanted && now_ns >= zookeeper->resync_ns)
+	if (!zookeeper->is_list_wanted && !round->is_going && now_ns >= zookeeper->resync_ns)
 		want_list(zookeeper, now_ns, true);
 	if (zookeeper->is_list_wanted && !round->is_going && now_ns >= zookeeper->list_ns) {
 		bool is_full = zookeeper->is_full_wanted;

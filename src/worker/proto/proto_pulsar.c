@@ -115,8 +115,7 @@ static enum close_reason size_reason(struct span bytes, const struct proto_conte
 
 	if (!span_u32(&bytes, &total))
 		return CLOSE_NONE;
-	/* A command needs its own size and at least "08 type". */
-	if (total < 6)
+	if (total < PULSAR_TOTAL_MIN)
 		return CLOSE_FRAME_ZERO;
 	if (total > context->first_frame_max - 4)
 		return CLOSE_FRAME_TOO_BIG;

@@ -41,8 +41,16 @@ enum pulsar_seen proto_pulsar_lookup_head(struct span bytes, uint32_t frame_max,
 					  enum close_reason malformed, struct pulsar_head *ret_head,
 					  struct proto_verdict *ret)
 {
+	struct span start = bytes;
 	size_t need = 0;
+	uint32_t total = 0;
 
+	if (malformed == CLOSE_FRAME_MALFORMED && span_u32(&start, &total) &&
+	    (total < PULSAR_TOTAL_MIN || total > frame_max)) {
+		proto_pulsar_refuse(ret, total < PULSAR_TOTAL_MIN ? CLOSE_FRAME_ZERO
+								  : CLOSE_FRAME_TOO_BIG);
+		return PULSAR_SEEN_VERDICT;
+	}
 	switch (pulsar_head(bytes, ret_head, &need)) {
 	case WIRE_MORE:
 		proto_pulsar_need(ret, need);
@@ -54,8 +62,7 @@ enum pulsar_seen proto_pulsar_lookup_head(struct span bytes, uint32_t frame_max,
 		break;
 	}
 	if (ret_head->frame_size > (uint64_t)frame_max + 4) {
-		proto_pulsar_refuse(ret, malformed == CLOSE_FRAME_MALFORMED ? CLOSE_FRAME_TOO_BIG
-									    : malformed);
+		proto_pulsar_refuse(ret, malformed);
 		return PULSAR_SEEN_VERDICT;
 	}
 	return PULSAR_SEEN_HEAD;
@@ -224,7 +231,7 @@ struct span proto_pulsar_lookup_url(const struct pulsar_lookup_response *respons
 
 /* A Redirect, before it is followed: 0 or what the client must be told instead. */
 static const char *redirect(struct proto *proto, struct pulsar_entry *entry,
-			    const struct pulsar_lookup_response *response,
+			    const struct pulsar_lookup_response *response, bool is_replayable,
 			    struct proto_context *context)
 {
 	struct span url = proto_pulsar_lookup_url(response, context);
@@ -235,6 +242,9 @@ static const char *redirect(struct proto *proto, struct pulsar_entry *entry,
 		return "penstock: the broker redirected to something that is not a broker URL";
 	if (++entry->redirects > PULSAR_REDIRECTS_MAX)
 		return "penstock: reached the maximum number of redirections";
+	if (!is_replayable && entry->redirects > 1)
+		return "penstock: this authentication cannot be repeated at another broker "
+		       "(redirect_not_replayable)";
 	entry->is_authoritative = response->is_authoritative;
 	if (!proto_pulsar_book_redirect(proto, entry, target))
 		return "penstock: no room to follow a redirection";
@@ -253,7 +263,7 @@ static void broker_redirect(struct proto *proto, struct pulsar_entry *entry, str
 		hold(ret);
 		return;
 	}
-	const char *why = redirect(proto, entry, response, context);
+	const char *why = redirect(proto, entry, response, is_replayable, context);
 
 	if (why == NULL && is_replayable) {
 		entry->state = PULSAR_ENTRY_ASK;

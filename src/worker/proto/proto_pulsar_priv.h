@@ -11,6 +11,7 @@
 #include <penstock/wire/pulsar.h>
 #include <penstock/worker/proto.h>
 
+#define PULSAR_TOTAL_MIN     6 /* commandSize and at least "08 type" */
 #define PULSAR_KEEP_SMALL    2048
 #define PULSAR_REDIRECTS_MAX 10 /* as the Java proxy's (pulsar.md 2.5) */
 #define PULSAR_BOOK_ENTRIES  64

@@ -88,8 +88,9 @@ enum relay_status relay_splice(struct relay *relay, struct lane *lane)
 
 		if (status != RELAY_DECIDE || lane->pass == 0)
 			return status;
-		/* Less than was asked for: most likely all there was. The poll will tell. */
-		if ((size_t)got < want / 2 || !lane->is_promoted)
+		/* A short read is not an empty socket (a pipe has slots, not bytes), a very short
+		 * one most likely is. The poll will tell. */
+		if (got < RELAY_PROMOTE_BYTES || !lane->is_promoted)
 			return RELAY_WAIT_SOURCE;
 	}
 	return RELAY_AGAIN;

@@ -26,10 +26,8 @@ static int tables_init(struct session_env *env)
 {
 	env->scratch = malloc(SESSION_SCRATCH);
 	env->rests = calloc(SESSION_RESTS, sizeof(*env->rests));
-	env->learned = calloc(SESSION_LEARNED, sizeof(*env->learned));
 	env->asked = calloc(SESSION_ASKED, sizeof(*env->asked));
-	if (env->scratch == NULL || env->rests == NULL || env->learned == NULL ||
-	    env->asked == NULL)
+	if (env->scratch == NULL || env->rests == NULL || env->asked == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -82,7 +80,6 @@ void session_env_fini(struct session_env *env)
 	relay_fini(&env->relay);
 	free(env->scratch);
 	free(env->rests);
-	free(env->learned);
 	free(env->asked);
 }
 

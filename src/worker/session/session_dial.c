@@ -260,12 +260,12 @@ void session_dial_answer(struct session_env *env, const struct mail_dns_answer *
 
 /* ---- beginning ---- */
 
-/* A name the snapshot does not hold may have been learned on this worker a moment ago. */
+/* A name the snapshot does not hold may have been learned a moment ago. */
 static bool is_learned(const struct session_dial *dial, struct span target, struct span *ret_host,
 		       uint16_t *ret_port)
 {
 	return addr_split(target, ret_host, ret_port) &&
-	       session_known_learned(env_of(dial), dial->session->cluster, *ret_host, *ret_port);
+	       session_known_learned(dial->session, *ret_host, *ret_port);
 }
 
 static void begin_named(struct session_dial *dial, struct span target)

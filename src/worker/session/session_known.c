@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * session_known: what a worker finds out about brokers by itself, ahead of the next snapshot:
- * which do not answer (they rest), which URLs lookups named (learned), which namespaces control
- * has been told of. All three are direct-mapped tables: a collision costs a retry or a message.
+ * which do not answer (they rest), which namespaces control has been told of (both direct-mapped
+ * tables: a collision costs a retry or a message), and which URLs lookups named (shared by the
+ * workers, mail/learned.h).
  */
 #define _GNU_SOURCE
 #include <penstock/wire/pulsar.h>
@@ -39,49 +40,32 @@ void session_known_works(struct session_env *env, const struct addr *addr)
 		rest->until_ns = 0;
 }
 
-static struct session_learned *learned_slot(const struct session_env *env, uint32_t cluster,
-					    struct span host, uint16_t port)
+static const char *cluster_name(const struct session *session)
 {
-	uint64_t hash = span_hash(host, (uint64_t)cluster << 16 | port);
-
-	return &env->learned[hash % SESSION_LEARNED];
+	return session_config(session->env)->clusters[session->cluster].name;
 }
 
-bool session_known_learned(const struct session_env *env, uint32_t cluster, struct span host,
-			   uint16_t port)
+bool session_known_learned(const struct session *session, struct span host, uint16_t port)
 {
-	const struct session_learned *learned = learned_slot(env, cluster, host, port);
+	const struct session_env *env = session->env;
 
-	return learned->until_ns > env->now_ns && learned->cluster == cluster &&
-	       learned->port == port && span_is(host, learned->host);
+	return mail_learned_has(env->office->learned, cluster_name(session), host, port,
+				env->now_ns);
 }
 
 static void learn(struct session *session, struct span url)
 {
 	struct session_env *env = session->env;
-	struct mail mail = { .kind = MAIL_LEARNED };
+	struct mail mail = { .kind = MAIL_LEARNED, .learned.cluster = session->cluster };
 	struct span host_port, host;
-	uint16_t port;
 
 	if (url.len == 0 || !pulsar_url_split(url, &host_port, &mail.learned.is_tls) ||
-	    !addr_split(host_port, &host, &port) || !addr_is_host(host) ||
+	    !addr_split(host_port, &host, &mail.learned.port) || !addr_is_host(host) ||
 	    !span_to_str(host, mail.learned.host, sizeof(mail.learned.host)))
 		return;
-	if (route_find(env->route, session->cluster, host, port) != NULL)
+	if (!mail_learned_add(env->office->learned, cluster_name(session), host, mail.learned.port,
+			      env->now_ns))
 		return;
-	struct session_learned *learned = learned_slot(env, session->cluster, host, port);
-	bool is_known = session_known_learned(env, session->cluster, host, port);
-
-	*learned = (struct session_learned){
-		.until_ns = env->now_ns + SESSION_LEARN_NS,
-		.cluster = session->cluster,
-		.port = port,
-	};
-	CHECK(span_to_str(host, learned->host, sizeof(learned->host)));
-	if (is_known)
-		return;
-	mail.learned.cluster = session->cluster;
-	mail.learned.port = port;
 	if (!mail_send(&env->office->control, env->ring, &mail))
 		stat_add(env->stats, STAT_MAIL_FULL, 1);
 }

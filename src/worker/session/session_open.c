@@ -31,29 +31,34 @@ static void set_routed(struct session *session)
 
 /* ---- connected ---- */
 
-/* The client's address for the broker, when the configuration asks for it. */
-static bool send_proxy_header(struct session *session)
+void session_open_proxy_header(const struct session *session, struct sink *sink)
 {
-	struct session_env *env = session->env;
+	const struct session_env *env = session->env;
 	const struct config_listener *listener = session_listener(env, session->listener_id);
-	struct sink sink = sink_of(env->scratch, PROXY_WRITE_MAX);
 	enum config_send_proxy version = CONFIG_SEND_PROXY_OFF;
 	struct addr destination;
 
-	if (listener != NULL)
-		version = session->is_forward ? listener->send_proxy_protocol
-					      : session_config(env)
-							->clusters[session->cluster]
-							.send_proxy_protocol;
+	if (session->is_forward && listener != NULL)
+		version = listener->send_proxy_protocol;
+	else if (!session->is_forward)
+		version = session_config(env)->clusters[session->cluster].send_proxy_protocol;
 	if (version == CONFIG_SEND_PROXY_OFF)
-		return true;
+		return;
 	if (net_local_addr(session->client_fd, &destination) < 0)
 		destination = session->client;
 	if (version == CONFIG_SEND_PROXY_V1)
-		proxy_write_v1(&sink, &session->client, &destination);
+		proxy_write_v1(sink, &session->client, &destination);
 	else
-		proxy_write_v2(&sink, &session->client, &destination);
-	return relay_emit(&env->relay, &session->lane[LANE_TO_BROKER], sink_written(&sink));
+		proxy_write_v2(sink, &session->client, &destination);
+}
+
+static bool send_proxy_header(struct session *session)
+{
+	struct sink sink = sink_of(session->env->scratch, PROXY_WRITE_MAX);
+
+	session_open_proxy_header(session, &sink);
+	return sink.len == 0 || relay_emit(&session->env->relay, &session->lane[LANE_TO_BROKER],
+					   sink_written(&sink));
 }
 
 static void on_dialled(struct session_dial *dial, enum close_reason reason)

@@ -10,10 +10,10 @@
 #include <penstock/net.h>
 #include <penstock/worker/session.h>
 
-#define SESSION_ABORT_NS  NS_PER_S /* DECISIONS 2.7 */
-#define SESSION_LINGER_NS NS_PER_S
-#define SESSION_REST_NS	  (2 * NS_PER_S) /* a broker that failed; its session time-out is longer */
-#define SESSION_LEARN_NS  (600 * NS_PER_S) /* DECISIONS 5.4 */
+#define SESSION_ABORT_NS	NS_PER_S /* DECISIONS 2.7 */
+#define SESSION_LINGER_NS	NS_PER_S
+#define SESSION_REST_NS		(2 * NS_PER_S) /* a broker that failed; its session time-out is longer */
+#define SESSION_ANSWER_CONNECTS 4	       /* a redirected lookup: so many timeouts.connect */
 
 static inline const struct config *session_config(const struct session_env *env)
 {

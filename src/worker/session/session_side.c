@@ -75,16 +75,17 @@ static void on_silence(struct timer *timer)
 	session_lane_resume_held(session);
 }
 
-/* While an answer is awaited the broker has timeouts.frame for it. */
+/* One deadline for everything a side is awaited for: a client waits 30 s for a lookup at most. */
 static void side_time(struct session_side *side)
 {
 	struct session_env *env = side->session->env;
+	uint64_t connect_ns = session_config(env)->timeouts.connect_ns;
 
 	if (!ops_of(side)->side_is_busy(&side->session->proto, side->index))
 		timer_clear(&env->wheel, &side->timer);
 	else if (!timer_is_set(&side->timer))
 		timer_set(&env->wheel, &side->timer,
-			  env->now_ns + session_config(env)->timeouts.frame_ns, on_silence);
+			  env->now_ns + SESSION_ANSWER_CONNECTS * connect_ns, on_silence);
 }
 
 /* Sends what the brain has to say. False: the side is lost. */
@@ -210,15 +211,16 @@ static void on_side_dialled(struct session_dial *dial, enum close_reason reason)
 	struct session_side *side = CONTAINER_OF(dial, struct session_side, dial);
 	struct session *session = side->session;
 	struct session_env *env = session->env;
-	struct sink sink = sink_of(env->scratch, PROTO_FRAME_MAX);
+	struct sink sink = sink_of(env->scratch, RELAY_BUF_BYTES);
 
 	if (reason == CLOSE_NONE) {
 		relay_lane_init(&side->rx, dial->fd, -1, true);
 		relay_lane_init(&side->tx, -1, dial->fd, false);
 		side->is_open = true;
 		dial->fd = -1;
+		session_open_proxy_header(session, &sink);
 		ops_of(side)->side_greet(&session->proto, side->index, &sink);
-		if (relay_emit(&env->relay, &side->tx, sink_written(&sink))) {
+		if (!sink.full && relay_emit(&env->relay, &side->tx, sink_written(&sink))) {
 			session_side_tend(session);
 			return;
 		}
@@ -258,7 +260,6 @@ static struct session_side *side_new(struct session *session, uint32_t index, st
 	relay_lane_init(&side->tx, -1, -1, false);
 	session->sides[index] = side;
 	stat_add(env->stats, STAT_HOPS_IN_USE, 1);
-	stat_add(env->stats, STAT_REDIRECT_HOPS, 1);
 	return side;
 }
 
@@ -313,6 +314,7 @@ static bool place(struct session *session, const struct proto_ask *ask)
 		}
 	}
 	ops->ask_assign(&session->proto, ask->ticket, index);
+	stat_add(session->env->stats, STAT_REDIRECT_HOPS, 1);
 	if (!is_there) /* may end at once, and then has answered the question */
 		session_dial_begin(&side->dial, ask->target);
 	return true;
@@ -336,23 +338,32 @@ static void give_answers(struct session *session)
 	}
 }
 
-void session_side_tend(struct session *session)
+/* Gives every question a side, if there is one for it. True: at least one got one. */
+static bool place_all(struct session *session)
 {
 	struct proto_ask ask;
+	bool is_any = false;
+
+	while (session->proto.ops->ask_next(&session->proto, &ask) && place(session, &ask))
+		is_any = true;
+	return is_any;
+}
+
+void session_side_tend(struct session *session)
+{
+	bool is_first = true;
 
 	if (session->is_tending)
 		return; /* a dial that ended at once: the loop below goes on with it */
 	session->is_tending = true;
-	while (session->proto.ops->ask_next(&session->proto, &ask))
-		if (!place(session, &ask))
-			break;
-	for (uint32_t i = 0; i < PROTO_SIDES; i++)
-		if (session->sides[i] != NULL && session->sides[i]->is_open)
-			side_run(session->sides[i]);
-	/* A further redirect just read wants its side now. */
-	while (session->proto.ops->ask_next(&session->proto, &ask))
-		if (!place(session, &ask))
-			break;
+	/* An answer may be a further redirect, to a side that is open already: another round. Each
+	 * lookup has ten redirects, so this ends. */
+	while (place_all(session) || is_first) {
+		for (uint32_t i = 0; i < PROTO_SIDES; i++)
+			if (session->sides[i] != NULL && session->sides[i]->is_open)
+				side_run(session->sides[i]);
+		is_first = false;
+	}
 	give_answers(session);
 	session->is_tending = false;
 }

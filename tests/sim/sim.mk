@@ -1,0 +1,38 @@
+# The simulator (tests/sim/sim.h); included by tests/tests.mk.
+#
+# Its objects are its own: BUILD=asan's flags in build/sim, plain -O1 in build/sim-mutants/base, where
+# speed is what finds a mutant.
+
+SEED ?= 1..100
+
+# The product without its system calls, its control thread and its command line.
+SIM_PRODUCT := $(filter-out src/base/clock.c,$(wildcard src/base/*.c)) $(wildcard src/mail/*.c) \
+	$(wildcard src/route/*.c) $(wildcard src/wire/*.c) src/uring/uring_op.c \
+	src/config/config_budget.c \
+	$(sort $(shell find src/worker -name '*.c'))
+SIM_SRCS := $(SIM_PRODUCT) $(sort $(wildcard tests/sim/*.c))
+SIM_LIBS := -lz -ljansson -lyaml
+
+SIM_B := build/sim
+SIM_OBJS := $(SIM_SRCS:%.c=$(SIM_B)/%.o)
+SIM_FLAGS := $(FLAGS_asan)
+SIM_CFLAGS = -std=gnu11 $(HARDEN) $(WARNINGS) $(WERROR) -Iinclude -pthread
+
+$(SIM_B)/%.o: %.c Makefile tests/sim/sim.mk
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SIM_CFLAGS) $(SIM_FLAGS) -MMD -MP -c -o $@ $<
+
+$(SIM_B)/penstock-sim: $(SIM_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SIM_FLAGS) -pie -pthread -o $@ $^ $(SIM_LIBS)
+
+-include $(shell find $(SIM_B) -name '*.d' 2>/dev/null)
+
+.PHONY: sim
+sim: $(SIM_B)/penstock-sim ## simulator (SEED=n or a..b, default 1..100; SEED=n V=1 traces one)
+	$(Q)$< $(if $(filter 1,$(V)),-v) -j $$(nproc) $(SEED)
+
+.PHONY: sim-mutants
+sim-mutants: ## named bugs in copies of the source; every one must be caught (M=name for one)
+	$(Q)python3 tests/sim/mutants.py --cc "$(CC)" $(M)

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The control thread with workers that are only boxes: start, publishing, learned brokers, reload
+ * and drain, in real time.
+ */
+#include "test_control_harness.h"
+
+#include <sys/un.h>
+
+#define FORWARD "{ name: %s, bind: \"127.0.0.1:%u\", forward: \"127.0.0.1:9\" }"
+#define DRAIN   "drain: { lame_duck: 100ms, spread: 30s }\ntimeouts: { drain: 400ms }\n"
+
+/* ---- start ------------------------------------------------------------------------------------ */
+
+static int notify_socket(const char *path)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)unlink(path);
+	(void)snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(setenv("NOTIFY_SOCKET", path, 1), 0);
+	return fd;
+}
+
+static bool is_notified(int fd, const char *text)
+{
+	char have[256];
+	ssize_t len = recv(fd, have, sizeof(have) - 1, 0);
+
+	if (len < 0)
+		return false;
+	have[len] = '\0';
+	return strstr(have, text) != NULL;
+}
+
+static void test_start(void **state)
+{
+	uint16_t port = harness_port();
+	int fd = notify_socket("/tmp/penstock-test-notify");
+
+	(void)state;
+	harness_write("listeners:\n - " FORWARD "\n - " FORWARD, "one", port, "two",
+	              harness_port());
+	harness_start();
+	assert_int_equal(atomic_load(&harness.opened), 1);
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 2 && harness_count(1, MAIL_LISTEN) == 2);
+	HARNESS_UNTIL(is_notified(fd, "READY=1"));
+	for (uint32_t i = 0; i < HARNESS_WORKERS; i++) {
+		const struct route *route = harness.route[i];
+
+		assert_non_null(route);
+		assert_int_equal(route->version, 1);
+		assert_int_equal(route->listener_of_id[0], 0);
+		assert_int_equal(route->listener_of_id[1], 1);
+		assert_int_equal(route->listener_of_id[2], -1);
+		assert_string_equal(route->listener_name[1], "two");
+		assert_true(route->own_count >= 2);
+		assert_true(route->local_count >= 1);
+		assert_int_equal(route->forwards[0].port, 9);
+		assert_int_equal(route->forwards[0].addr_count, 1);
+		assert_int_equal(harness_mail(i, MAIL_LISTEN, 0)->listen.listener_id, 0);
+	}
+	assert_ptr_equal(harness.route[0], harness.route[1]);
+	/* Sockets of their own on one port. */
+	assert_int_not_equal(harness_mail(0, MAIL_LISTEN, 0)->listen.fd,
+	                     harness_mail(1, MAIL_LISTEN, 0)->listen.fd);
+	int client = harness_connect(port);
+
+	assert_true(client >= 0);
+	(void)close(client);
+	(void)close(fd);
+	(void)unsetenv("NOTIFY_SOCKET");
+	(void)unlink("/tmp/penstock-test-notify");
+}
+
+static void test_port_taken(void **state)
+{
+	uint16_t port = harness_port();
+	struct addr addr = addr_v4(INADDR_LOOPBACK, port);
+	int fd;
+
+	(void)state;
+	assert_int_equal(net_listen(&addr, 16, 1, &fd), 0);
+	harness_write("listeners:\n - " FORWARD, "one", port);
+	harness_start();
+	assert_int_equal(atomic_load(&harness.opened), -EADDRINUSE);
+	(void)harness_join();
+	(void)close(fd);
+}
+
+/* ---- publishing ------------------------------------------------------------------------------- */
+
+#define CLUSTER                                                                                    \
+	"clusters:\n  east:\n    protocol: pulsar\n"                                               \
+	"    discovery: { urls: [\"pulsar://10.9.9.1:6650\"] }\n"
+
+static void learn(uint32_t cluster, const char *host, uint16_t port)
+{
+	struct mail mail = { .kind = MAIL_LEARNED };
+
+	mail.learned.cluster = cluster;
+	mail.learned.port = port;
+	(void)snprintf(mail.learned.host, sizeof(mail.learned.host), "%s", host);
+	harness_send(&mail);
+}
+
+static const struct route_endpoint *endpoint(const char *host, uint16_t port)
+{
+	const struct route *route = harness.route[0];
+
+	return route == NULL ? NULL : route_find(route, 0, span_str(host), port);
+}
+
+static void test_learned(void **state)
+{
+	(void)state;
+	harness_write(CLUSTER "listeners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
+	              harness_port());
+	harness_start();
+	HARNESS_UNTIL(harness.route[0] != NULL);
+	assert_non_null(endpoint("10.9.9.1", 6650));
+	assert_false(endpoint("10.9.9.1", 6650)->is_learned);
+	assert_null(endpoint("10.9.9.2", 6650));
+	learn(0, "10.9.9.2", 6650);
+	learn(5, "10.9.9.3", 6650); /* no such cluster */
+	HARNESS_UNTIL(endpoint("10.9.9.2", 6650) != NULL);
+	assert_true(endpoint("10.9.9.2", 6650)->is_learned);
+	assert_int_equal(harness.route[0]->clusters[0].broker_count, 1);
+
+	/* Many at once: a snapshot per 100 ms at the most. */
+	uint64_t version = harness.route[0]->version;
+
+	for (uint16_t i = 0; i < 2000; i++) {
+		learn(0, "10.9.9.4", (uint16_t)(1000 + i));
+		if (i % 100 == 0)
+			harness_turn();
+	}
+	HARNESS_UNTIL(endpoint("10.9.9.4", 1900) != NULL);
+	assert_true(harness.route[0]->version <= version + 12);
+	harness_turns(200);
+	/* 1,024 of them are kept, the first ones. */
+	assert_int_equal(harness.route[0]->clusters[0].endpoint_count, 1 + 1024);
+}
+
+static void test_workers_that_take_nothing(void **state)
+{
+	(void)state;
+	harness_write(CLUSTER "listeners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
+	              harness_port());
+	harness_start();
+	harness.is_acking = false;
+	for (uint16_t i = 0; i < 5; i++) {
+		learn(0, "10.9.9.4", (uint16_t)(1000 + i));
+		harness_turns(120);
+	}
+	/* Then the newest is there, and the old ones are freed (AddressSanitizer would tell). */
+	harness.is_acking = true;
+	HARNESS_UNTIL(harness.route[0] != NULL && endpoint("10.9.9.4", 1004) != NULL);
+	harness_turns(1200);
+	assert_non_null(endpoint("10.9.9.4", 1004));
+}
+
+/* ---- reload ----------------------------------------------------------------------------------- */
+
+static void test_reload(void **state)
+{
+	uint16_t first = harness_port(), second = harness_port(), third = harness_port();
+
+	(void)state;
+	harness_write("listeners:\n - " FORWARD "\n - " FORWARD, "one", first, "two", second);
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 2);
+	uint64_t version = harness.route[0]->version;
+
+	/* Nonsense: nothing changes. */
+	harness_write("listeners: nonsense");
+	harness_signal(SIGHUP);
+	harness_turns(150);
+	assert_int_equal(harness.route[0]->version, version);
+
+	/* "one" is renamed in place, "two" moves, "three" is new (but the reload comes after its
+	 * second of rest). */
+	harness_write("listeners:\n - " FORWARD "\n - " FORWARD "\n - " FORWARD, "eins", first,
+	              "two", third, "three", harness_port());
+	harness_signal(SIGHUP);
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness.route[0]->version > version);
+	const struct route *route = harness.route[0];
+
+	assert_string_equal(route->listener_name[0], "eins");
+	assert_string_equal(route->listener_name[1], "two");
+	assert_string_equal(route->listener_name[2], "three");
+	HARNESS_UNTIL(harness_count(1, MAIL_LISTEN) == 3);
+	assert_int_equal(harness_mail(1, MAIL_LISTEN, 2)->listen.listener_id, 2);
+	/* The old sockets of "two" go first, everywhere, then its id gets the new ones. */
+	HARNESS_UNTIL(harness_count(0, MAIL_UNLISTEN) == 1 && harness_count(1, MAIL_UNLISTEN) == 1);
+	assert_int_equal(harness_mail(0, MAIL_UNLISTEN, 0)->unlisten.listener_id, 1);
+	harness_turns(100);
+	assert_int_equal(harness_count(1, MAIL_LISTEN), 3);
+	harness_unlistened(1);
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 4 && harness_count(1, MAIL_LISTEN) == 4);
+	assert_int_equal(harness_mail(1, MAIL_LISTEN, 3)->listen.listener_id, 1);
+
+	/* One is gone. */
+	version = harness.route[0]->version;
+	harness_write("listeners:\n - " FORWARD, "two", third);
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness_count(0, MAIL_UNLISTEN) == 3);
+	assert_true(harness.route[0]->version > version);
+	assert_int_equal(harness.route[0]->listener_of_id[0], -1);
+	assert_int_equal(harness.route[0]->listener_of_id[1], 0);
+	assert_int_equal(harness.route[0]->listener_of_id[2], -1);
+}
+
+static void test_reload_refused(void **state)
+{
+	uint16_t first = harness_port(), taken = harness_port(), free_port = harness_port();
+	struct addr addr = addr_v4(INADDR_LOOPBACK, taken);
+	int fd;
+
+	(void)state;
+	assert_int_equal(net_listen(&addr, 16, 1, &fd), 0);
+	harness_write("listeners:\n - " FORWARD, "one", first);
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 1);
+	uint64_t version = harness.route[0]->version;
+
+	/* One of two new ports is taken: neither is opened. */
+	harness_write("listeners:\n - " FORWARD "\n - " FORWARD "\n - " FORWARD, "one", first,
+	              "new", free_port, "taken", taken);
+	harness_signal(SIGHUP);
+	harness_turns(200);
+	assert_int_equal(harness.route[0]->version, version);
+	assert_int_equal(harness_connect(free_port), -1);
+
+	/* Workers cannot change: refused by name. */
+	harness_write("limits: { pipes: 77 }\nlisteners:\n - " FORWARD, "two", first);
+	harness_signal(SIGHUP);
+	harness_turns(1300);
+	assert_int_equal(harness.route[0]->version, version);
+	assert_string_equal(harness.route[0]->listener_name[0], "one");
+	(void)close(fd);
+
+	/* And what can change, changes. */
+	harness_write("listeners:\n - " FORWARD, "two", first);
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness.route[0]->version > version);
+	assert_string_equal(harness.route[0]->listener_name[0], "two");
+	assert_int_equal(harness_count(0, MAIL_UNLISTEN), 0);
+}
+
+static void test_learned_across_reload(void **state)
+{
+	uint16_t port = harness_port();
+
+	(void)state;
+	harness_write(CLUSTER "listeners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
+	              port);
+	harness_start();
+	HARNESS_UNTIL(harness.route[0] != NULL);
+	learn(0, "10.9.9.2", 6650);
+	HARNESS_UNTIL(endpoint("10.9.9.2", 6650) != NULL);
+
+	/* Another cluster comes to stand in front: number 0 now means that one. */
+	harness_write("clusters:\n  all: { protocol: pulsar, discovery: { urls: "
+	              "[\"pulsar://10.8.8.1:6650\"] } }\n"
+	              "  east: { protocol: pulsar, discovery: { urls: [\"pulsar://10.9.9.1:6650\"] } "
+	              "}\nlisteners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
+	              port);
+	harness.is_acking = false;
+	harness_signal(SIGHUP);
+	harness_turns(300);
+	learn(0, "10.9.9.3", 6650); /* from a worker with the old snapshot: void */
+	harness_turns(50);
+	harness.is_acking = true;
+	HARNESS_UNTIL(harness.route[0]->cluster_count == 2);
+	harness_turns(300);
+	assert_null(endpoint("10.9.9.3", 6650));
+	assert_non_null(route_find(harness.route[0], 1, span_str("10.9.9.2"), 6650));
+	assert_null(route_find(harness.route[0], 1, span_str("10.9.9.3"), 6650));
+	/* From a worker with the new one: good. */
+	learn(0, "10.8.8.2", 6650);
+	HARNESS_UNTIL(endpoint("10.8.8.2", 6650) != NULL);
+}
+
+/* ---- drain ------------------------------------------------------------------------------------ */
+
+static void set_sessions(uint64_t count)
+{
+	atomic_store(&harness.office.stats[0]->value[STAT_SESSIONS_IN_USE], count);
+}
+
+static void begin_drain(void)
+{
+	harness_write(DRAIN "listeners:\n - " FORWARD, "one", harness_port());
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 1);
+	harness_turns(50);
+	harness_signal(SIGTERM);
+}
+
+static void test_drain(void **state)
+{
+	uint64_t begun_ns = clock_now_ns();
+
+	(void)state;
+	begin_drain();
+	set_sessions(3);
+	harness_turns(50);
+	assert_int_equal(harness_count(0, MAIL_UNLISTEN), 0); /* the lame duck still accepts */
+	HARNESS_UNTIL(harness_count(0, MAIL_DRAIN) == 1 && harness_count(1, MAIL_DRAIN) == 1);
+	assert_true(clock_now_ns() - begun_ns >= 100 * NS_PER_MS);
+	assert_int_equal(harness_count(0, MAIL_UNLISTEN), 1);
+	assert_int_equal(harness_mail(0, MAIL_DRAIN, 0)->drain.spread_ns, 30 * NS_PER_S);
+	harness_turns(100);
+	/* All gone, but a worker may still be accepting what was queued. */
+	set_sessions(0);
+	harness_turns(100);
+	assert_int_equal(harness_count(0, MAIL_STOP), 0);
+	harness_unlistened(0);
+	HARNESS_UNTIL(harness_count(0, MAIL_STOP) == 1 && harness_count(1, MAIL_STOP) == 1);
+	assert_int_equal(harness_count(0, MAIL_RESET), 0);
+	harness_stopped();
+	assert_int_equal(harness_join(), 0);
+}
+
+static void test_drain_timeout(void **state)
+{
+	(void)state;
+	begin_drain();
+	set_sessions(3);
+	HARNESS_UNTIL(harness_count(0, MAIL_UNLISTEN) == 1);
+	harness_unlistened(0);
+	HARNESS_UNTIL(harness_count(0, MAIL_RESET) == 1 && harness_count(1, MAIL_RESET) == 1);
+	assert_int_equal(harness_count(0, MAIL_STOP), 0);
+	set_sessions(0);
+	HARNESS_UNTIL(harness_count(0, MAIL_STOP) == 1);
+	harness_stopped();
+	assert_int_equal(harness_join(), 0);
+}
+
+static void test_second_signal(void **state)
+{
+	(void)state;
+	begin_drain();
+	set_sessions(3);
+	harness_turns(30);
+	harness_signal(SIGHUP); /* no reload on the way out */
+	harness_signal(SIGTERM);
+	HARNESS_UNTIL(harness_count(0, MAIL_STOP) == 1 && harness_count(1, MAIL_STOP) == 1);
+	assert_int_equal(harness_count(0, MAIL_DRAIN), 0);
+	harness_stopped();
+	assert_int_equal(harness_join(), 0);
+}
+
+static void test_quit(void **state)
+{
+	(void)state;
+	harness_write(DRAIN "listeners:\n - " FORWARD, "one", harness_port());
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 1);
+	harness_signal(SIGUSR1);
+	harness_signal(SIGUSR2); /* not deadly */
+	harness_turns(50);
+	set_sessions(3);
+	harness_signal(SIGQUIT);
+	HARNESS_UNTIL(harness_count(0, MAIL_STOP) == 1);
+	assert_int_equal(harness_count(0, MAIL_DRAIN), 0);
+	harness_stopped();
+	assert_int_equal(harness_join(), 0);
+}
+
+static void test_worker_dies(void **state)
+{
+	struct mail mail = { .kind = MAIL_STOPPED };
+
+	(void)state;
+	harness_write(DRAIN "listeners:\n - " FORWARD, "one", harness_port());
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 1);
+	harness_send(&mail); /* worker 0 */
+	HARNESS_UNTIL(harness_count(1, MAIL_STOP) == 1);
+	mail.stopped.worker = 1;
+	harness_send(&mail);
+	assert_int_equal(harness_join(), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_start, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_port_taken, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_learned, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_workers_that_take_nothing, harness_setup,
+		                                harness_teardown),
+		cmocka_unit_test_setup_teardown(test_reload, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_reload_refused, harness_setup,
+		                                harness_teardown),
+		cmocka_unit_test_setup_teardown(test_learned_across_reload, harness_setup,
+		                                harness_teardown),
+		cmocka_unit_test_setup_teardown(test_drain, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_drain_timeout, harness_setup,
+		                                harness_teardown),
+		cmocka_unit_test_setup_teardown(test_second_signal, harness_setup,
+		                                harness_teardown),
+		cmocka_unit_test_setup_teardown(test_quit, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_worker_dies, harness_setup, harness_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

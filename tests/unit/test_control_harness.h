@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A whole control thread in front of workers that are only boxes: the test plays the workers. What
+ * control sends is taken and noted; nothing is answered unless the test does.
+ */
+#pragma once
+
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <penstock/control.h>
+#include <penstock/net.h>
+
+#define HARNESS_WORKERS 2
+#define HARNESS_MAILS   512
+
+struct harness {
+	struct mail_office office;
+	pthread_t thread;
+	char path[64];     /* of the configuration */
+	int exit_code;
+	bool is_running;
+	bool is_acking;    /* snapshots are taken and acknowledged */
+	_Atomic int opened; /* 1: control_open succeeded; -errno */
+	struct route *route[HARNESS_WORKERS];
+	struct mail mails[HARNESS_WORKERS][HARNESS_MAILS];
+	uint32_t mail_count[HARNESS_WORKERS];
+};
+
+static struct harness harness;
+
+static inline void harness_pause(void)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+
+	(void)nanosleep(&pause, NULL);
+}
+
+/* A port nobody listens on at the moment. */
+static inline uint16_t harness_port(void)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET };
+	socklen_t len = sizeof(name);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+	(void)close(fd);
+	return ntohs(name.sin_port);
+}
+
+PRINTF_LIKE(1, 2)
+static inline void harness_write(const char *format, ...)
+{
+	FILE *file = fopen(harness.path, "w");
+	va_list args;
+
+	assert_non_null(file);
+	va_start(args, format);
+	(void)vfprintf(file, format, args);
+	va_end(args);
+	(void)fputs("\nprocess: { workers: 2 }\n", file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static inline struct config *harness_load(void *context, struct config_errors *errors)
+{
+	(void)context;
+	return config_load(harness.path, errors);
+}
+
+static inline void *harness_main(void *context)
+{
+	struct config_errors errors = { .out = stderr };
+	struct control *control = NULL;
+	struct control_args args = {
+		.config = config_load(harness.path, &errors),
+		.office = &harness.office,
+		.reload = harness_load,
+	};
+	int ret = args.config == NULL ? -EINVAL : control_open(&control, &args);
+
+	(void)context;
+	if (ret < 0) {
+		atomic_store(&harness.opened, ret);
+		return NULL;
+	}
+	atomic_store(&harness.opened, 1);
+	harness.exit_code = control_run(control);
+	control_close(control);
+	return NULL;
+}
+
+/* What a worker's turn does first: snapshot and mail. */
+static inline void harness_turn(void)
+{
+	struct mail mail;
+
+	for (uint32_t i = 0; i < HARNESS_WORKERS; i++) {
+		struct stat_block *block = harness.office.stats[i];
+		struct route *route = NULL;
+
+		atomic_store(&block->heartbeat_ns, clock_now_ns());
+		if (harness.is_acking)
+			route = mail_take_route(&harness.office.workers[i]);
+		if (route != NULL) {
+			harness.route[i] = route;
+			atomic_store(&block->acked_version, route->version);
+		}
+		mail_awake(&harness.office.workers[i]);
+		while (mail_take(&harness.office.workers[i], &mail)) {
+			assert_true(harness.mail_count[i] < HARNESS_MAILS);
+			harness.mails[i][harness.mail_count[i]++] = mail;
+		}
+	}
+	harness_pause();
+}
+
+static inline void harness_turns(uint32_t ms)
+{
+	uint64_t until_ns = clock_now_ns() + ms * NS_PER_MS;
+
+	while (clock_now_ns() < until_ns)
+		harness_turn();
+}
+
+/* Waits for a condition, for ten seconds at the most. */
+#define HARNESS_UNTIL(condition)                                                                   \
+	do {                                                                                       \
+		uint64_t until_ns_ = clock_now_ns() + 10 * NS_PER_S;                               \
+		while (!(condition)) {                                                             \
+			if (clock_now_ns() > until_ns_)                                            \
+				fail_msg("never: %s", #condition);                                 \
+			harness_turn();                                                            \
+		}                                                                                  \
+	} while (0)
+
+/* The n-th mail of a kind to a worker, or NULL. */
+static inline const struct mail *harness_mail(uint32_t worker, enum mail_kind kind, uint32_t n)
+{
+	for (uint32_t i = 0; i < harness.mail_count[worker]; i++)
+		if (harness.mails[worker][i].kind == kind && n-- == 0)
+			return &harness.mails[worker][i];
+	return NULL;
+}
+
+static inline uint32_t harness_count(uint32_t worker, enum mail_kind kind)
+{
+	uint32_t count = 0;
+
+	while (harness_mail(worker, kind, count) != NULL)
+		count++;
+	return count;
+}
+
+static inline void harness_send(const struct mail *mail)
+{
+	while (!mail_send(&harness.office.control, NULL, mail))
+		harness_pause();
+}
+
+static inline void harness_unlistened(uint16_t listener_id)
+{
+	for (uint16_t i = 0; i < HARNESS_WORKERS; i++) {
+		struct mail mail = { .kind = MAIL_UNLISTENED };
+
+		mail.unlistened.listener_id = listener_id;
+		mail.unlistened.worker = i;
+		harness_send(&mail);
+	}
+}
+
+static inline void harness_stopped(void)
+{
+	for (uint16_t i = 0; i < HARNESS_WORKERS; i++) {
+		struct mail mail = { .kind = MAIL_STOPPED };
+
+		mail.stopped.worker = i;
+		harness_send(&mail);
+	}
+}
+
+static inline void harness_signal(int number)
+{
+	assert_int_equal(kill(getpid(), number), 0);
+}
+
+/* The configuration must be written. Signals are control's, as in the real process. */
+static inline void harness_start(void)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < COUNT_OF(signals); i++)
+		sigaddset(&set, signals[i]);
+	assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+	assert_int_equal(mail_office_init(&harness.office, HARNESS_WORKERS), 0);
+	harness.is_acking = true;
+	harness.is_running = true;
+	assert_int_equal(pthread_create(&harness.thread, NULL, harness_main, NULL), 0);
+	HARNESS_UNTIL(atomic_load(&harness.opened) != 0);
+}
+
+/* Ends it if the test has not, and closes what was handed over. */
+static inline int harness_teardown(void **state)
+{
+	(void)state;
+	if (harness.is_running && atomic_load(&harness.opened) == 1) {
+		harness_signal(SIGQUIT);
+		HARNESS_UNTIL(harness_count(0, MAIL_STOP) > 0 && harness_count(1, MAIL_STOP) > 0);
+		harness_stopped();
+	}
+	if (harness.is_running)
+		(void)pthread_join(harness.thread, NULL);
+	for (uint32_t i = 0; i < HARNESS_WORKERS; i++)
+		for (uint32_t j = 0; j < harness.mail_count[i]; j++)
+			if (harness.mails[i][j].kind == MAIL_LISTEN)
+				(void)close(harness.mails[i][j].listen.fd);
+	mail_office_fini(&harness.office);
+	(void)unlink(harness.path);
+	return 0;
+}
+
+static inline int harness_setup(void **state)
+{
+	(void)state;
+	memset(&harness, 0, sizeof(harness));
+	(void)snprintf(harness.path, sizeof(harness.path), "/tmp/penstock-test-%d.yaml", getpid());
+	return 0;
+}
+
+/* Waits for the end and returns the exit code. */
+static inline int harness_join(void)
+{
+	(void)pthread_join(harness.thread, NULL);
+	harness.is_running = false;
+	return harness.exit_code;
+}
+
+static inline int harness_connect(uint16_t port)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+/* Sends a request and takes the whole answer; the fake workers keep turning meanwhile. The status,
+ * and the text in a static buffer. */
+static inline int harness_http(uint16_t port, const char *request, char **ret_text)
+{
+	static char text[4 * 1024 * 1024];
+	size_t len = 0;
+	int fd = harness_connect(port);
+
+	assert_true(fd >= 0);
+	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+	for (;;) {
+		ssize_t n = recv(fd, text + len, sizeof(text) - 1 - len, MSG_DONTWAIT);
+
+		if (n == 0)
+			break;
+		if (n > 0)
+			len += (size_t)n;
+		else if (errno != EAGAIN)
+			break;
+		harness_turn();
+	}
+	(void)close(fd);
+	text[len] = '\0';
+	*ret_text = text;
+	return len > 12 ? (int)strtol(text + 9, NULL, 10) : 0;
+}
+
+static inline int harness_get(uint16_t port, const char *path, char **ret_text)
+{
+	char request[256];
+
+	(void)snprintf(request, sizeof(request),
+	               "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
+	return harness_http(port, request, ret_text);
+}
