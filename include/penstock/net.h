@@ -17,9 +17,11 @@
 
 /* Bytes received; 0: the peer's FIN. */
 MUST_USE ssize_t net_recv(int fd, void *ret_bytes, size_t size);
+/* The same without taking them (MSG_PEEK). */
+MUST_USE ssize_t net_peek(int fd, void *ret_bytes, size_t size);
+/* Takes bytes that are there, unseen (MSG_TRUNC: TCP does not copy them). */
+MUST_USE ssize_t net_discard(int fd, size_t len);
 MUST_USE ssize_t net_send(int fd, const void *bytes, size_t len);
-/* MSG_MORE: more follows at once (a header in front of a stream). */
-MUST_USE ssize_t net_send_more(int fd, const void *bytes, size_t len);
 /* socket -> pipe and pipe -> socket; -EAGAIN from the first means "no data" or "pipe full". */
 MUST_USE ssize_t net_splice_in(int fd, int pipe_write, size_t len);
 MUST_USE ssize_t net_splice_out(int pipe_read, int fd, size_t len);

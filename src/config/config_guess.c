@@ -23,6 +23,7 @@ uint32_t config_distance(struct span a, struct span b, uint32_t most)
 	for (uint32_t i = 1; i <= a.len; i++) {
 		uint32_t *row = rows[i % 3];
 		const uint32_t *above = rows[(i - 1) % 3];
+		uint32_t lowest = i;
 
 		row[0] = i;
 		for (uint32_t j = 1; j <= b.len; j++) {
@@ -32,7 +33,11 @@ uint32_t config_distance(struct span a, struct span b, uint32_t most)
 			if (i > 1 && j > 1 && a.at[i - 1] == b.at[j - 2] &&
 			    a.at[i - 2] == b.at[j - 1])
 				row[j] = least(row[j], rows[(i - 2) % 3][j - 2] + 1);
+			lowest = least(lowest, row[j]);
 		}
+		/* What is that far off in all of a row comes no nearer: two rows, for swaps. */
+		if (lowest > most + 1)
+			return most + 1;
 	}
 	return least(rows[a.len % 3][b.len], most + 1);
 }

@@ -37,12 +37,12 @@ static void on_timer(struct timer *timer)
 	control_drain_step(control, clock_now_ns());
 }
 
-/* Moves on to a phase that ends `after_ns` from now at the latest; CONFIG_OFF: never by itself. */
-static void move(struct control *control, enum control_phase phase, uint64_t after_ns)
+/* Moves on to a phase that ends then at the latest; 0: never by itself. */
+static void move(struct control *control, enum control_phase phase, uint64_t deadline_ns)
 {
 	CHECK(phase > control->phase);
 	control->phase = phase;
-	control->drain_deadline_ns = after_ns == CONFIG_OFF ? 0 : clock_now_ns() + after_ns;
+	control->drain_deadline_ns = deadline_ns;
 }
 
 static bool is_overdue(const struct control *control, uint64_t now_ns)
@@ -64,7 +64,8 @@ void control_drain_begin(struct control *control, const char *why)
 		 (unsigned long long)(config->drain.lame_duck_ns / NS_PER_MS));
 	control_notify_send("STOPPING=1\nSTATUS=draining");
 	timer_clear(&control->wheel, &control->reload_timer);
-	move(control, CONTROL_LAME_DUCK, config->drain.lame_duck_ns);
+	control->drain_begun_ns = clock_now_ns();
+	move(control, CONTROL_LAME_DUCK, control->drain_begun_ns + config->drain.lame_duck_ns);
 	timer_set(&control->wheel, &control->drain_timer, clock_now_ns() + CONTROL_DRAIN_TICK_NS,
 		  on_timer);
 }
@@ -99,7 +100,7 @@ void control_drain_stop(struct control *control, const char *why)
 	if (control->phase < CONTROL_LAME_DUCK)
 		control_notify_send("STOPPING=1\nSTATUS=stopping");
 	control_listen_close_all(control);
-	move(control, CONTROL_STOPPING, CONTROL_STOP_NS);
+	move(control, CONTROL_STOPPING, clock_now_ns() + CONTROL_STOP_NS);
 	control_mail_post_all(control, &mail);
 	control_drain_step(control, clock_now_ns());
 }
@@ -110,7 +111,12 @@ static void begin_draining(struct control *control)
 	struct mail mail = { .kind = MAIL_DRAIN };
 
 	mail.drain.spread_ns = config->drain.spread_ns;
-	move(control, CONTROL_DRAINING, config->timeouts.drain_ns);
+	/* All of it, the lame duck's time included, so that it fits into a grace period (systemd's
+	 * TimeoutStopSec, Kubernetes' terminationGracePeriodSeconds). */
+	move(control, CONTROL_DRAINING,
+	     config->timeouts.drain_ns == CONFIG_OFF
+	             ? 0
+	             : control->drain_begun_ns + config->timeouts.drain_ns);
 	control_listen_close_all(control);
 	control_mail_post_all(control, &mail);
 	log_info("draining", "listeners close; %llu connections may finish",
@@ -123,7 +129,7 @@ static void begin_resetting(struct control *control)
 
 	log_warn("drain_timeout", "%llu connections are reset: timeouts.drain is over",
 		 (unsigned long long)count_sessions(control));
-	move(control, CONTROL_RESETTING, CONTROL_RESET_NS);
+	move(control, CONTROL_RESETTING, clock_now_ns() + CONTROL_RESET_NS);
 	control_mail_post_all(control, &mail);
 }
 

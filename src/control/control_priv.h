@@ -190,6 +190,7 @@ struct control {
 	bool is_last_reload_good;
 
 	struct timer drain_timer;
+	uint64_t drain_begun_ns;
 	uint64_t drain_deadline_ns;	    /* of the phase; 0: none */
 	uint64_t drain_closed[CLOSE_COUNT]; /* when it began */
 	uint64_t drain_sessions;

@@ -45,34 +45,39 @@ void net_from_sockaddr(const union net_sockaddr *sockaddr, struct addr *ret_addr
 	memcpy(ret_addr->ip, &sockaddr->v6.sin6_addr, 16);
 }
 
-ssize_t net_recv(int fd, void *ret_bytes, size_t size)
+static ssize_t recv_flags(int fd, void *ret_bytes, size_t size, int flags)
 {
 	ssize_t n;
 
 	do {
-		n = recv(fd, ret_bytes, size, MSG_DONTWAIT);
+		n = recv(fd, ret_bytes, size, MSG_DONTWAIT | flags);
 	} while (UNLIKELY(n < 0 && errno == EINTR));
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t send_flags(int fd, const void *bytes, size_t len, int flags)
+ssize_t net_recv(int fd, void *ret_bytes, size_t size)
 {
-	ssize_t n;
+	return recv_flags(fd, ret_bytes, size, 0);
+}
 
-	do {
-		n = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL | flags);
-	} while (UNLIKELY(n < 0 && errno == EINTR));
-	return n < 0 ? -errno : n;
+ssize_t net_peek(int fd, void *ret_bytes, size_t size)
+{
+	return recv_flags(fd, ret_bytes, size, MSG_PEEK);
+}
+
+ssize_t net_discard(int fd, size_t len)
+{
+	return recv_flags(fd, NULL, len, MSG_TRUNC);
 }
 
 ssize_t net_send(int fd, const void *bytes, size_t len)
 {
-	return send_flags(fd, bytes, len, 0);
-}
+	ssize_t n;
 
-ssize_t net_send_more(int fd, const void *bytes, size_t len)
-{
-	return send_flags(fd, bytes, len, MSG_MORE);
+	do {
+		n = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (UNLIKELY(n < 0 && errno == EINTR));
+	return n < 0 ? -errno : n;
 }
 
 /* The flag covers the pipe side only; the socket side goes by O_NONBLOCK (io-uring.md 2.3). */

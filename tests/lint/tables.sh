@@ -7,12 +7,11 @@ cd "$(dirname "$0")/../.." || exit 1
 failed=0
 
 same() {
-    if ! "$penstock" docs "$1" | diff -u "$2" - >/tmp/penstock-tables.$$ 2>&1; then
-        head -20 /tmp/penstock-tables.$$
+    if ! difference=$("$penstock" docs "$1" | diff -u "$2" - 2>&1); then
+        printf '%s\n' "$difference" | head -20
         printf '%s is not what the tables say: run make docs\n' "$2"
         failed=1
     fi
-    rm -f /tmp/penstock-tables.$$
 }
 
 same options docs/OPTIONS.md

@@ -215,6 +215,7 @@ void sim_fail(const char *format, ...)
 	(void)vfprintf(stderr, format, args);
 	va_end(args);
 	(void)fputc('\n', stderr);
+	sim_worker_show();
 	_Exit(1);
 }
 

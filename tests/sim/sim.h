@@ -156,6 +156,8 @@ void sim_worker_yield(void);
 bool sim_worker_are_done(void);
 /* After the last has left its loop: everything given back? */
 void sim_worker_check_and_free(struct mail_office *office);
+/* Prints what every session is at. */
+void sim_worker_show(void);
 /* Nothing moves: no lane may hold anything. */
 bool sim_worker_holds_nothing(void);
 

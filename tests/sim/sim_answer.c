@@ -190,7 +190,11 @@ static void hear_auth_response(struct answerer *answerer, const struct sim_frame
 {
 	struct sim_frame data = { .body = sim_frame_text(frame, 2) };
 
-	answerer->all->token_at_broker = version_of(answerer, sim_frame_text(&data, 2));
+	uint32_t version = version_of(answerer, sim_frame_text(&data, 2));
+
+	CHECK(version < COUNT_OF(answerer->all->token_ns));
+	if (answerer->is_connected)
+		answerer->all->token_ns[version] = sim_now();
 	if (answerer->is_connected)
 		return;
 	if (answerer->rounds > 0)
@@ -294,9 +298,14 @@ static void check_side(const struct answerer *answerer, const struct sim_frame *
 
 	if (!sim_lookup_is_replayable(all))
 		sim_fail("flow %u: a CONNECT replayed that cannot be", all->flow->id);
-	if (version < all->token_at_broker || version > all->token)
-		sim_fail("flow %u: credentials %u replayed; its broker has %u", all->flow->id,
-			 version, all->token_at_broker);
+	/* What its broker had when we were dialled must be known to penstock by then. */
+	for (uint32_t newer = version + 1; newer < COUNT_OF(all->token_ns); newer++)
+		if (all->token_ns[newer] != 0 &&
+		    all->token_ns[newer] < answerer->talk.end->born_ns)
+			sim_fail("flow %u: credentials %u replayed; its broker has %u",
+				 all->flow->id, version, newer);
+	if (version > all->token)
+		sim_fail("flow %u: credentials %u replayed", all->flow->id, version);
 	if (!span_is(sim_frame_text(connect, 99), "of a time to come"))
 		sim_fail("flow %u: a replayed CONNECT lost a field", all->flow->id);
 }

@@ -77,7 +77,8 @@ static bool read_v2(struct arrival *arrival)
 		return false;
 	at = arrival->bytes.at;
 	if (memcmp(at, head, sizeof(head)) != 0)
-		sim_fail("broker: no PROXY header of version 2");
+		sim_fail("broker %u: no PROXY header of version 2: %.28s", arrival->broker,
+			 (const char *)at);
 	arrival->shown = addr_v4((uint32_t)at[16] << 24 | (uint32_t)at[17] << 16 |
 					 (uint32_t)at[18] << 8 | at[19],
 				 (uint16_t)(at[24] << 8 | at[25]));

@@ -28,7 +28,6 @@ void sim_client_make(struct sim_flow *flow)
 		.window = (uint32_t)sim_between(1, SIM_LOOKUPS_MAX),
 		.challenges = sim_chance(300) ? (uint32_t)sim_between(1, 3) : 0,
 		.token = 1,
-		.token_at_broker = 1,
 		.pause_ns = sim_chance(500) ? 0 : sim_skewed(20 * NS_PER_MS),
 		.broker_last = SIM_LAST_FIN,
 		.primary = -1,
@@ -166,20 +165,22 @@ static bool say_one(struct sim_lookups *all)
 	return false;
 }
 
-static void say(struct sim_lookups *all)
+/* True: there is more, once this is sent. */
+static bool say(struct sim_lookups *all)
 {
-	while (all->is_connected || all->is_eager) {
-		if (all->talk.has_fin || all->talk.out.len > QUEUED_MAX)
-			return;
+	while ((all->is_connected || all->is_eager) && !all->talk.has_fin) {
+		if (all->talk.out.len > QUEUED_MAX)
+			return true;
 		if (sim_now() < all->may_send_ns) {
 			sim_at(all->may_send_ns - sim_now(), step, all);
-			return;
+			return false;
 		}
 		if (!say_one(all))
-			return;
+			return false;
 		if (all->pause_ns > 0)
 			all->may_send_ns = sim_now() + sim_below(all->pause_ns);
 	}
+	return false;
 }
 
 /* ---- how it ends ---- */
@@ -223,9 +224,29 @@ static void step(void *context)
 		saw_end(all);
 		return;
 	}
-	say(all);
-	if (sim_talk_flush(talk) && has_everything(all))
+	bool has_more;
+
+	do {
+		has_more = say(all);
+		if (!sim_talk_flush(talk))
+			return;
+	} while (has_more);
+	if (has_everything(all))
 		sim_talk_finish(talk);
+}
+
+void sim_client_show(const struct sim_flow *flow)
+{
+	const struct sim_lookups *all = flow->lookups;
+
+	(void)fprintf(stderr,
+		      "flow %u: lookup client %s%s: %u of %u lookups asked, %u answered; noise %u of "
+		      "%u sent, %u of %u seen; %u of %u pongs; credentials %u of %u; %u brokers\n",
+		      flow->id, all->talk.is_done ? "done" : "not done",
+		      all->talk.has_fin ? ", finished" : "", all->next, all->count, all->answered,
+		      all->noise_sent, all->noise_to_broker, all->noise_seen, all->noise_to_client,
+		      all->pongs_to_client, all->pings_to_broker, all->token, 1 + all->challenges,
+		      all->conns);
 }
 
 bool sim_client_is_done(const struct sim_flow *flow)

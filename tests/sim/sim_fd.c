@@ -4,6 +4,7 @@
  * refers to it, as in Linux: closing a socket whose poll has not been cancelled yet does not end
  * the connection. Any use of a closed descriptor, or of one of another kind, fails the run.
  */
+#define _GNU_SOURCE
 #include <poll.h>
 #include <stdlib.h>
 

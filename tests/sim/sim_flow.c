@@ -144,6 +144,17 @@ void sim_flow_excuse_all(void)
 			flows[i]->is_excused = true;
 }
 
+static void show_side(const struct sim_side *side)
+{
+	(void)fprintf(stderr, "; %s %s%s%s, %llu of %llu out, %llu in", side->who,
+		      side->end == NULL ? "never there"
+		      : side->is_done   ? "done"
+					: "not done",
+		      side->saw_fin ? ", saw FIN" : "", side->has_fin ? ", finished" : "",
+		      (unsigned long long)side->out.done, (unsigned long long)side->out.len,
+		      (unsigned long long)side->in.done);
+}
+
 void sim_flow_show(void)
 {
 	for (uint32_t i = 0; i < flow_count; i++) {
@@ -151,18 +162,14 @@ void sim_flow_show(void)
 
 		if (is_done(flow))
 			continue;
-		(void)fprintf(stderr, "flow %u, kind %d, is not done: client %s, %llu of %llu out, "
-			      "%llu in; broker %s, %llu of %llu out, %llu in\n",
-			      flow->id, (int)flow->kind, flow->client.is_done ? "done" : "not done",
-			      (unsigned long long)flow->client.out.done,
-			      (unsigned long long)flow->client.out.len,
-			      (unsigned long long)flow->client.in.done,
-			      flow->broker.end == NULL ? "never there"
-			      : flow->broker.is_done   ? "done"
-						       : "not done",
-			      (unsigned long long)flow->broker.out.done,
-			      (unsigned long long)flow->broker.out.len,
-			      (unsigned long long)flow->broker.in.done);
+		if (flow->kind == SIM_FLOW_LOOKUP) {
+			sim_client_show(flow);
+			continue;
+		}
+		(void)fprintf(stderr, "flow %u, kind %d", flow->id, (int)flow->kind);
+		show_side(&flow->client);
+		show_side(&flow->broker);
+		(void)fputc('\n', stderr);
 	}
 }
 

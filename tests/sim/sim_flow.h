@@ -108,4 +108,5 @@ void sim_broker_start_all(void);
 void sim_client_make(struct sim_flow *flow);
 void sim_client_begin(struct sim_flow *flow, const struct sim_wire *wire);
 bool sim_client_is_done(const struct sim_flow *flow);
+void sim_client_show(const struct sim_flow *flow);
 void sim_client_check(const struct sim_flow *flow);

@@ -51,7 +51,8 @@ struct sim_lookups {
 	uint32_t window; /* lookups without an answer at one time */
 	uint32_t challenges;     /* refreshes the broker will ask for */
 	uint32_t rounds;         /* challenges before CONNECTED */
-	uint32_t token, token_at_broker; /* versions: the client's, and what its broker has seen */
+	uint32_t token; /* version of the client's credentials */
+	uint64_t token_ns[8]; /* when its broker has seen each version */
 	uint64_t pause_ns, may_send_ns;
 	uint64_t rst_ns;         /* when the client resets; 0: never */
 	bool is_connected;

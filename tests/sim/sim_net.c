@@ -47,9 +47,30 @@ ssize_t net_send(int fd, const void *bytes, size_t len)
 	return sim_tcp_write(end, bytes, maybe_short(len));
 }
 
-ssize_t net_send_more(int fd, const void *bytes, size_t len)
+ssize_t net_peek(int fd, void *ret_bytes, size_t size)
 {
-	return net_send(fd, bytes, len);
+	struct sim_end *end = end_of(fd, "net_peek");
+
+	CHECK(size > 0);
+	if (sim_chance(sim_plan.faults.try_again))
+		return -EAGAIN;
+	return sim_tcp_peek(end, ret_bytes, maybe_short(size));
+}
+
+ssize_t net_discard(int fd, size_t len)
+{
+	uint8_t bytes[4096];
+	size_t done = 0;
+
+	while (done < len) {
+		size_t n = len - done < sizeof(bytes) ? len - done : sizeof(bytes);
+		ssize_t got = sim_tcp_read(end_of(fd, "net_discard"), bytes, n);
+
+		if (got <= 0)
+			return done > 0 ? (ssize_t)done : got;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
 }
 
 int net_shutdown_write(int fd)

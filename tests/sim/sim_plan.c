@@ -80,7 +80,7 @@ void sim_plan_make(void)
 		plan->black_broker = (uint8_t)sim_between(1, plan->brokers);
 	if (sim_chance(250)) {
 		plan->ending = sim_chance(700) ? SIM_ENDING_DRAIN : SIM_ENDING_STOP;
-		plan->ending_ns = sim_now() + sim_skewed(5 * NS_PER_S);
+		plan->ending_ns = sim_now() + sim_below(plan->start_spread_ns + NS_PER_S / 2);
 	}
 	plan->has_limits = plan->connections < 2 * plan->flows || plan->faults.dial_failed > 0 ||
 			   plan->faults.emfile_until_ns > 0 || plan->faults.accept_failed > 0;

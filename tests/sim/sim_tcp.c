@@ -5,6 +5,7 @@
  * then there are an end of file for the reader and EPIPE for the writer; bytes for a closed end are
  * answered by a reset; closing with bytes unread is a reset.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -86,9 +87,11 @@ static void tell(void *context)
 static void changed(struct sim_end *end, unsigned key)
 {
 	sim_progress();
+	if (end->is_orphan)
+		return;
 	if (end->file != NULL) {
 		sim_uring_changed(end->file, key);
-	} else if (end->changed != NULL && !end->is_telling && !end->is_orphan) {
+	} else if (end->changed != NULL && !end->is_telling) {
 		end->is_telling = true;
 		sim_at(sim_between(1, 20 * NS_PER_US), tell, end);
 	}
@@ -231,6 +234,17 @@ ssize_t sim_tcp_read(struct sim_end *end, void *ret_bytes, size_t size)
 		return read_nothing(end);
 	sim_fifo_take(&end->in, ret_bytes, n);
 	took(end);
+	return (ssize_t)n;
+}
+
+ssize_t sim_tcp_peek(struct sim_end *end, void *ret_bytes, size_t size)
+{
+	size_t n = size < end->in.len ? size : end->in.len;
+
+	if (n == 0)
+		return read_nothing(end);
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)ret_bytes)[i] = end->in.bytes[(end->in.head + i) % end->in.size];
 	return (ssize_t)n;
 }
 

@@ -58,6 +58,7 @@ struct sim_wire sim_tcp_wire(void);
 
 /* As recv(2), send(2), shutdown(2) and close(2), without faults of our making. */
 ssize_t sim_tcp_read(struct sim_end *end, void *ret_bytes, size_t size);
+ssize_t sim_tcp_peek(struct sim_end *end, void *ret_bytes, size_t size);
 ssize_t sim_tcp_write(struct sim_end *end, const void *bytes, size_t len);
 size_t sim_tcp_room(const struct sim_end *end);
 int sim_tcp_shutdown(struct sim_end *end);

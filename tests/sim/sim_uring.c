@@ -6,6 +6,7 @@
  * count. Completions come late, in any order, after their cancellation, for nothing; multishots
  * end; messages to another ring fail.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

@@ -5,6 +5,7 @@
  * Which of several goes first is a matter of chance. At the end: has everything been given back?
  */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -161,6 +162,69 @@ bool sim_worker_holds_nothing(void)
 			return false;
 	}
 	return true;
+}
+
+/* ---- for whoever has to find out why ---- */
+
+static void show_lane(const char *name, const struct lane *lane)
+{
+	(void)fprintf(stderr, "    %s %d -> %d:", name, lane->source, lane->sink);
+	if (lane->op.is_armed)
+		(void)fprintf(stderr, " polls %d for %x%s", lane->op.fd, lane->op.events,
+			      lane->op.is_multishot ? " (many)" : "");
+	if (lane->in != NULL)
+		(void)fprintf(stderr, " in %u-%u-%u", lane->in->done, lane->in->decided,
+			      lane->in->filled);
+	if (lane->out != NULL)
+		(void)fprintf(stderr, " out %u-%u", lane->out->done, lane->out->filled);
+	if (lane->pipe != NULL)
+		(void)fprintf(stderr, " pipe %u", lane->pipe->fill);
+	(void)fprintf(stderr, " pass %lld bytes %llu%s%s%s%s\n", (long long)lane->pass,
+		      (unsigned long long)lane->bytes, lane->queue != NULL ? " queued" : "",
+		      lane->is_promoted ? " promoted" : "", lane->saw_fin ? " saw-fin" : "",
+		      lane->sent_fin ? " sent-fin" : "");
+}
+
+static void show_session(const struct session *session)
+{
+	(void)fprintf(stderr, "  session %llu %s %s held %x reason %s\n",
+		      (unsigned long long)session->id,
+		      session_state_name((enum session_state)session->state),
+		      proto_kind_name(session->proto.kind), session->held,
+		      close_rows[session->reason].name);
+	show_lane("to broker", &session->lane[LANE_TO_BROKER]);
+	show_lane("to client", &session->lane[LANE_TO_CLIENT]);
+	for (uint32_t i = 0; i < PROTO_SIDES; i++) {
+		const struct session_side *side = session->sides[i];
+
+		if (side == NULL)
+			continue;
+		(void)fprintf(stderr, "    side %u to %s%s\n", i, side->host,
+			      side->is_open ? "" : " (dialling)");
+		show_lane("  rx", &side->rx);
+		show_lane("  tx", &side->tx);
+	}
+}
+
+void sim_worker_show(void)
+{
+	for (uint32_t i = 0; i < fiber_count; i++) {
+		struct session_env *env = &fibers[i].worker->env;
+
+		if (fibers[i].is_done)
+			continue;
+		(void)fprintf(stderr,
+			      "worker %u: %u sessions, %u unrouted, %u of %u buffers, accept %s\n", i,
+			      env->sessions.in_use, env->unrouted, env->relay.bufs.in_use,
+			      env->relay.bufs.capacity,
+			      fibers[i].worker->is_accept_paused ? "paused" : "on");
+		for (uint32_t at = 0; at < env->sessions.fresh; at++) {
+			const struct session *session = session_at(env, at);
+
+			if (session != NULL)
+				show_session(session);
+		}
+	}
 }
 
 /* ---- the end ---- */

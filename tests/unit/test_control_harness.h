@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <penstock/base/clock.h>
 #include <penstock/control.h>
 #include <penstock/net.h>
 
@@ -27,6 +28,7 @@ struct harness {
 	struct mail_office office;
 	pthread_t thread;
 	char path[64];     /* of the configuration */
+	void (*change)(struct config *config); /* what no file says; NULL: nothing */
 	int exit_code;
 	bool is_running;
 	bool is_acking;    /* snapshots are taken and acknowledged */
@@ -88,9 +90,12 @@ static inline void *harness_main(void *context)
 		.office = &harness.office,
 		.reload = harness_load,
 	};
-	int ret = args.config == NULL ? -EINVAL : control_open(&control, &args);
 
 	(void)context;
+	if (args.config != NULL && harness.change != NULL)
+		harness.change(args.config);
+	int ret = args.config == NULL ? -EINVAL : control_open(&control, &args);
+
 	if (ret < 0) {
 		atomic_store(&harness.opened, ret);
 		return NULL;

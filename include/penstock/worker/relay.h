@@ -85,6 +85,10 @@ struct relay {
 	/* Handed out last-in first-out: at light load one buffer serves every read and stays in the
 	 * cache, and an idle lane holds none. */
 	struct pool bufs;
+	/* Half of them are for brains (first frames, lookups): streams to slow readers may not hold
+	 * more than the other half, and then move without holding anything. */
+	uint32_t bufs_for_streams;
+	uint8_t *peeked;
 	struct relay_pipe *pipes;      /* all there are */
 	struct relay_pipe *pipes_idle; /* open and empty */
 	struct relay_pipe *pipes_closed;

@@ -2,6 +2,10 @@
  *
  * relay_copy: the engine for small chunks: one recv(2) into a buffer that is hot in the cache, one
  * send(2) at once. The buffer goes back before the next lane is served, unless the sink blocks.
+ *
+ * When half of the buffers are held for sinks that block, bytes are only looked at, sent as far as
+ * the sink takes them, and what it took is taken off the source: slower by one look, but a thousand
+ * slow readers then hold nothing, and nobody waits for them.
  */
 #include <errno.h>
 
@@ -39,14 +43,44 @@ static enum relay_status copy_once(struct relay *relay, struct lane *lane, struc
 	return RELAY_WAIT_SINK;
 }
 
+static enum relay_status copy_peeked(struct relay *relay, struct lane *lane)
+{
+	ssize_t seen = net_peek(lane->source, relay->peeked, relay_at_most(lane, RELAY_BUF_BYTES));
+
+	stat_add(relay->stats, STAT_FALLBACK_BUFFER_LOW, 1);
+	if (seen == -EAGAIN)
+		return RELAY_WAIT_SOURCE;
+	if (seen < 0)
+		return relay_source_failed(lane, seen);
+	if (seen == 0) {
+		lane->saw_fin = true;
+		return RELAY_FIN;
+	}
+	ssize_t sent = net_send(lane->sink, relay->peeked, (size_t)seen);
+
+	if (sent == -EAGAIN)
+		return RELAY_WAIT_SINK;
+	if (sent < 0)
+		return relay_sink_failed(lane, sent);
+	/* They were there a moment ago, and only this lane takes them. */
+	CHECK(net_discard(lane->source, (size_t)sent) == sent);
+	relay_took(lane, (size_t)sent);
+	relay_count(relay, lane, (size_t)sent, false);
+	if (sent < seen)
+		return RELAY_WAIT_SINK;
+	return lane->pass == 0 ? RELAY_DECIDE : RELAY_WAIT_SOURCE;
+}
+
 enum relay_status relay_copy(struct relay *relay, struct lane *lane)
 {
 	/* Leased before reading: a byte read has a place to stay. */
-	struct relay_buf *buf = relay_buf_get(relay);
-	enum relay_status status = RELAY_WAIT_BUFFER;
+	enum relay_status status = RELAY_WAIT_SOURCE;
 
-	if (buf == NULL)
-		return status;
+	if (UNLIKELY(relay->bufs.in_use >= relay->bufs_for_streams))
+		return copy_peeked(relay, lane);
+	struct relay_buf *buf = relay_buf_get(relay);
+
+	CHECK(buf != NULL);
 	for (int reads = 0; reads < RELAY_TURN_READS; reads++) {
 		ssize_t got;
 

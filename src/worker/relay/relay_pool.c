@@ -24,8 +24,12 @@ int relay_init(struct relay *relay, uint32_t bufs, uint32_t pipes, struct stat_b
 
 	if (ret < 0)
 		return ret;
-	relay->pipes = calloc(pipes, sizeof(*relay->pipes));
-	if (relay->pipes == NULL && pipes > 0) {
+	relay->bufs_for_streams = bufs / 2;
+	relay->peeked = malloc(RELAY_BUF_BYTES);
+	relay->pipes = calloc(pipes + 1, sizeof(*relay->pipes));
+	if (relay->pipes == NULL || relay->peeked == NULL) {
+		free(relay->pipes);
+		free(relay->peeked);
 		pool_fini(&relay->bufs);
 		return -ENOMEM;
 	}
@@ -43,6 +47,7 @@ void relay_fini(struct relay *relay)
 	for (struct relay_pipe *pipe = relay->pipes_idle; pipe != NULL; pipe = pipe->next)
 		net_pipe_close(pipe->fds);
 	free(relay->pipes);
+	free(relay->peeked);
 	pool_fini(&relay->bufs);
 }
 
