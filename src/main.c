@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -72,11 +73,37 @@ static struct config *load(void *context, struct config_errors *errors)
 		return NULL;
 	}
 	if (config->limits.connections < asked)
-		log_warn("connections_lowered",
-			 "limits.connections lowered from %" PRIu64 " to %" PRIu64
-			 ": the hard limit of open files is %" PRIu64
-			 "; raise LimitNOFILE= (systemd) or ulimit -Hn, or lower the limit",
-			 asked, config->limits.connections, server->descriptor_limit);
+		config_warn(errors, NULL, 0, 0,
+			    "limits.connections lowered from %" PRIu64 " to %" PRIu64
+			    ": the hard limit of open files is %" PRIu64
+			    "; raise LimitNOFILE= (systemd) or ulimit -Hn, or lower the limit",
+			    asked, config->limits.connections, server->descriptor_limit);
+	return config;
+}
+
+/* The first load: problems go to standard error as they are; mere warnings are log lines, in the
+ * format the configuration asks for. */
+static struct config *first_load(struct server *server)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	struct config_errors errors = { .out = out != NULL ? out : stderr };
+	struct config *config = load(server, &errors);
+
+	if (out == NULL)
+		return config;
+	(void)fclose(out);
+	if (config != NULL)
+		log_configure(config->log.level, config->log.format);
+	else
+		(void)fputs(text, stderr);
+	for (char *line = text, *end; config != NULL && (end = strchr(line, '\n')) != NULL;
+	     line = end + 1) {
+		*end = '\0';
+		log_warn("config", "%s", line);
+	}
+	free(text);
 	return config;
 }
 
@@ -166,7 +193,6 @@ static int serve(struct server *server, struct config *config)
 
 static int run(struct cli *cli)
 {
-	struct config_errors errors = { .out = stderr };
 	struct server server = { .cli = cli };
 
 	/* splice(2) has no MSG_NOSIGNAL. Buffers may hold credentials: no core dump, no ptrace by
@@ -176,11 +202,10 @@ static int run(struct cli *cli)
 	log_thread_name("control");
 	server.descriptor_limit = raise_descriptor_limit();
 
-	struct config *config = load(&server, &errors);
+	struct config *config = first_load(&server);
 
 	if (config == NULL || !has_ring())
 		return CLI_CONFIG;
-	log_configure(config->log.level, config->log.format);
 	if (mail_office_init(&server.office, config->process.workers) < 0 || log_start() < 0) {
 		log_error("start_failed", "out of memory");
 		return CLI_FAILURE;

@@ -44,7 +44,9 @@ class JavaClient:
             self._start()
         self._process.stdin.write(json.dumps({"case": case, **words}).encode() + b"\n")
         self._process.stdin.flush()
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
+        poll = select.poll()  # select(2) ends at descriptor 1,024
+        poll.register(self._process.stdout, select.POLLIN)
+        if not poll.poll(seconds * 1000):
             self.close()
             raise AssertionError(f"the Java client does not come back from {case} within {seconds} s")
         line = self._process.stdout.readline()

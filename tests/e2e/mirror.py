@@ -7,6 +7,7 @@ import urllib.parse
 
 import netns
 from kazoo.client import KazooClient
+from processes import wait_until
 from zookeeper import ZooKeeper
 
 BROKERS = "/loadbalance/brokers"
@@ -25,10 +26,19 @@ class Mirror:
         return self
 
     def __exit__(self, *_):
+        self._forget()
+        self.servers.wipe()
+
+    def wipe(self):
+        """kill -9, and the tree is gone; call servers.start() for an empty one."""
+        self._forget()
+        self.servers.wipe()
+
+    def _forget(self):
         if self._client:
             self._client.stop()
             self._client.close()
-        self.servers.wipe()
+        self._client = None
 
     @property
     def connect_string(self):
@@ -39,9 +49,9 @@ class Mirror:
         """A client on the broker side, connected."""
         if self._client is None:
             self._client = KazooClient(hosts=self.connect_string, timeout=10, connection_retry={"max_tries": -1, "max_delay": 0.2})
-        if not self._client.connected:
             with netns.broker_side():  # its threads are born there and stay there
-                self._client.restart() if self._client.client_id else self._client.start(20)
+                self._client.start(20)
+        wait_until("the test's own ZooKeeper client", 20, lambda: self._client.connected)
         return self._client
 
     def put(self, path, text):

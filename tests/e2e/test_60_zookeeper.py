@@ -223,7 +223,7 @@ def test_restarted_with_an_empty_tree(penstock, fake, zk):
     one, two = fake(echo), fake(echo)
     zk.broker(one.url)
     gate = behind(penstock, zk)
-    zk.servers.wipe()
+    zk.wipe()
     zk.servers.start()
     wait_state(gate, "connected", 20)
     time.sleep(0.5)
@@ -275,7 +275,7 @@ def test_real_clients_do_not_notice(cluster, penstock):
             load.wait_acked(300)
             with client(gate.url) as c:
                 roundtrip(c, f"persistent://{fresh('zk')}", 50)
-            zk.servers.wipe()
+            zk.wipe()
             zk.servers.start()
             load.wait_acked(300)
             with client(gate.url) as c:

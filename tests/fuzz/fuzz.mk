@@ -2,17 +2,18 @@
 # tests/fuzz/corpus/<file>/. What libFuzzer finds new is kept under build/fuzz/corpus.
 
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_OBJS := $(filter $(B)/src/base/% $(B)/src/wire/% $(B)/src/route/% $(B)/src/config/%,$(OBJS))
+FUZZ_OBJS := $(filter $(B)/src/base/% $(B)/src/wire/% $(B)/src/route/% $(B)/src/config/% \
+	$(B)/src/control/discovery/%_json.o $(B)/src/control/discovery/discovery_url.o,$(OBJS))
 FUZZ_SECONDS ?= 60
 
 $(FUZZ_NAMES:%=$(B)/tests/fuzz/replay_%): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o \
 		$(B)/tests/fuzz/replay.o $(FUZZ_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lyaml
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lyaml -ljansson
 
 $(FUZZ_NAMES:%=$(B)/tests/fuzz/run_%): $(B)/tests/fuzz/run_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ -lz -lyaml
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ -lz -lyaml -ljansson
 
 .PHONY: fuzz fuzz-run fuzz-replay
 fuzz: ## fuzz one parser: T=wire_pulsar FUZZ_SECONDS=60 (clang 14)

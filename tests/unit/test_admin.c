@@ -17,11 +17,11 @@ static void write_config(const char *extra)
 {
 	admin_port = harness_port();
 	harness_write("clusters:\n  east:\n    protocol: pulsar\n    discovery: { urls: "
-	              "[\"pulsar://10.9.9.1:6650\", \"pulsar+ssl://[2001:db8::1]:6651\"] }\n"
-	              "listeners:\n - { name: pulsar, bind: \"127.0.0.1:%u\", cluster: east }\n"
-	              " - { name: plain, bind: \"127.0.0.1:%u\", forward: \"127.0.0.1:9\" }\n"
-	              "admin: { listen: \"127.0.0.1:%u\" }\n%s",
-	              harness_port(), harness_port(), admin_port, extra);
+		      "[\"pulsar://10.9.9.1:6650\", \"pulsar://[2001:db8::1]:6651\"] }\n"
+		      "listeners:\n - { name: pulsar, bind: \"127.0.0.1:%u\", cluster: east }\n"
+		      " - { name: plain, bind: \"127.0.0.1:%u\", forward: \"127.0.0.1:9\" }\n"
+		      "admin: { listen: \"127.0.0.1:%u\" }\n%s",
+		      harness_port(), harness_port(), admin_port, extra);
 }
 
 static void start(void)
@@ -84,7 +84,7 @@ static int get(const char *path, char **ret_text)
 
 	assert_true(fd >= 0);
 	(void)snprintf(request, sizeof(request),
-	               "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
+		       "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
 	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
 	for (;;) {
 		ssize_t n = recv(fd, text + len, sizeof(text) - 1 - len, MSG_DONTWAIT);
@@ -111,7 +111,8 @@ static const char *body(const char *text)
 	return end + 4;
 }
 
-/* ---- metrics ---------------------------------------------------------------------------------- */
+/* ---- metrics ----------------------------------------------------------------------------------
+ */
 
 /* The value of the sample with exactly this name and these labels; -1: there is none. */
 static double sample(const char *text, const char *name)
@@ -131,7 +132,8 @@ static double sample(const char *text, const char *name)
  * one TYPE line, and its samples stand together. */
 static void assert_line(const char *line, char *metric, size_t size)
 {
-	size_t len = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:");
+	size_t len =
+		strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:");
 	char name[128];
 	const char *at = line + len;
 	char *end = NULL;
@@ -223,16 +225,18 @@ static void test_metrics(void **state)
 	assert_true(sample(lines, "penstock_connections_active{listener=\"pulsar\"}") == 13);
 	assert_true(sample(lines, "penstock_connections_active{listener=\"plain\"}") == 10);
 	assert_true(sample(lines, "penstock_disconnects_total{listener=\"pulsar\",reason="
-	                          "\"client_fin\"}") == 6);
+				  "\"client_fin\"}") == 6);
 	assert_true(sample(lines, "penstock_disconnects_total{listener=\"plain\",reason="
-	                          "\"client_fin\"}") == 0);
-	assert_true(sample(lines, "penstock_bytes_total{dir=\"to_broker\",path=\"splice\"}") == 2000);
+				  "\"client_fin\"}") == 0);
+	assert_true(sample(lines, "penstock_bytes_total{dir=\"to_broker\",path=\"splice\"}") ==
+		    2000);
 	assert_true(sample(lines, "penstock_sessions_in_use{worker=\"1\"}") == 5);
 	assert_true(sample(lines, "penstock_dial_seconds_bucket{le=\"0.000128\"}") == 0);
 	assert_true(sample(lines, "penstock_dial_seconds_bucket{le=\"0.000256\"}") == 2);
 	assert_true(sample(lines, "penstock_dial_seconds_count") == 2);
 	assert_true(sample(lines, "penstock_brokers{cluster=\"east\"}") == 2);
-	assert_true(sample(lines, "penstock_zookeeper_state{cluster=\"east\",state=\"none\"}") == 1);
+	assert_true(sample(lines, "penstock_zookeeper_state{cluster=\"east\",state=\"none\"}") ==
+		    1);
 	assert_true(sample(lines, "penstock_snapshot_age_seconds{cluster=\"east\"}") < 5);
 	assert_true(sample(lines, "penstock_snapshot_version") >= 1);
 	assert_true(sample(lines, "penstock_config_generation") == 1);
@@ -256,23 +260,24 @@ static void test_metrics(void **state)
 
 		for (uint32_t reason = CLOSE_NONE + 1; reason < CLOSE_COUNT; reason++) {
 			(void)snprintf(name, sizeof(name),
-			               "penstock_disconnects_total{listener=\"%s\",reason=\"%s\"}",
-			               listeners[i], close_rows[reason].name);
+				       "penstock_disconnects_total{listener=\"%s\",reason=\"%s\"}",
+				       listeners[i], close_rows[reason].name);
 			assert_true(sample(lines, name) >= 0);
 			closed += sample(lines, name);
 		}
 		(void)snprintf(name, sizeof(name), "penstock_connections_total{listener=\"%s\"}",
-		               listeners[i]);
+			       listeners[i]);
 		double total = sample(lines, name);
 
 		(void)snprintf(name, sizeof(name), "penstock_connections_active{listener=\"%s\"}",
-		               listeners[i]);
+			       listeners[i]);
 		assert_true(sample(lines, name) == total - closed);
 	}
 	assert_exposition(strstr(text, "\r\n\r\n") + 4);
 }
 
-/* ---- health ----------------------------------------------------------------------------------- */
+/* ---- health -----------------------------------------------------------------------------------
+ */
 
 static void test_health_and_readiness(void **state)
 {
@@ -334,7 +339,8 @@ static void test_not_ready_yet(void **state)
 	assert_int_equal(harness_get(admin_port, "/readyz", &text), 200);
 }
 
-/* ---- views ------------------------------------------------------------------------------------ */
+/* ---- views ------------------------------------------------------------------------------------
+ */
 
 static void test_brokers(void **state)
 {
@@ -350,13 +356,14 @@ static void test_brokers(void **state)
 	assert_int_equal(get("/brokers", &text), 200);
 	assert_non_null(strstr(text, "application/json"));
 	assert_non_null(strstr(text, "{\"clusters\":[{\"name\":\"east\",\"source\":\"urls\","
-	                             "\"loaded\":true,\"age_seconds\":"));
+				     "\"loaded\":true,\"age_seconds\":"));
 	assert_non_null(strstr(text, "\"zookeeper\":\"none\",\"brokers\":[{\"id\":"
-	                             "\"pulsar://10.9.9.1:6650\",\"url\":\"pulsar://10.9.9.1:6650\""
-	                             ",\"url_tls\":null,\"learned\":false},"));
-	assert_non_null(strstr(text, "\"url_tls\":\"pulsar+ssl://[2001:db8::1]:6651\""));
-	assert_non_null(strstr(text, "{\"id\":\"pulsar://10.9.9.7:6650\",\"url\":"
-	                             "\"pulsar://10.9.9.7:6650\",\"url_tls\":null,\"learned\":true}]"));
+				     "\"pulsar://10.9.9.1:6650\",\"url\":\"pulsar://10.9.9.1:6650\""
+				     ",\"url_tls\":null,\"learned\":false},"));
+	assert_non_null(strstr(text, "\"url\":\"pulsar://[2001:db8::1]:6651\""));
+	assert_non_null(strstr(text,
+			       "{\"id\":\"pulsar://10.9.9.7:6650\",\"url\":"
+			       "\"pulsar://10.9.9.7:6650\",\"url_tls\":null,\"learned\":true}]"));
 }
 
 static void test_connections(void **state)
@@ -375,10 +382,11 @@ static void test_connections(void **state)
 	row_total[1] = 257;
 	assert_int_equal(get("/connections", &text), 200);
 	assert_non_null(strstr(text, "\"count\":857}"));
-	assert_non_null(strstr(text, "{\"id\":1,\"worker\":0,\"listener\":\"plain\",\"kind\":\"data\","
-	                             "\"state\":\"relay\",\"client\":\"10.0.0.1:4242\",\"broker\":"
-	                             "\"10.0.0.2:6650\",\"age_seconds\":1.500,\"bytes_to_broker\":7,"
-	                             "\"bytes_to_client\":0,\"spliced\":0}"));
+	assert_non_null(strstr(text,
+			       "{\"id\":1,\"worker\":0,\"listener\":\"plain\",\"kind\":\"data\","
+			       "\"state\":\"relay\",\"client\":\"10.0.0.1:4242\",\"broker\":"
+			       "\"10.0.0.2:6650\",\"age_seconds\":1.500,\"bytes_to_broker\":7,"
+			       "\"bytes_to_client\":0,\"spliced\":0}"));
 	for (const char *at = text; (at = strstr(at, "\"id\":")) != NULL; at++)
 		count++;
 	assert_int_equal(count, 857);
@@ -396,7 +404,7 @@ static void test_connections_of_a_stuck_worker(void **state)
 	for (size_t i = 0; i < COUNT_OF(fds); i++) {
 		fds[i] = harness_connect(admin_port);
 		assert_int_equal(send(fds[i], request, strlen(request), MSG_NOSIGNAL),
-		                 strlen(request));
+				 strlen(request));
 	}
 	harness_turns(100);
 	/* Others are served meanwhile. */
@@ -419,7 +427,8 @@ static void test_connections_of_a_stuck_worker(void **state)
 	assert_non_null(strstr(text, "\"count\":2}"));
 }
 
-/* ---- HTTP ------------------------------------------------------------------------------------- */
+/* ---- HTTP -------------------------------------------------------------------------------------
+ */
 
 static void test_other_requests(void **state)
 {
@@ -481,7 +490,8 @@ static void test_clients_that_do_not_read(void **state)
 	assert_int_equal(get("/readyz", &text), 200);
 }
 
-/* ---- the Java web port ------------------------------------------------------------------------ */
+/* ---- the Java web port ------------------------------------------------------------------------
+ */
 
 static char status_path[] = "/tmp/penstock-test-status-XXXXXX";
 
@@ -517,8 +527,9 @@ static void test_web_port(void **state)
 	(void)unlink(status_path); /* how operators take a proxy out of the load balancer */
 	assert_int_equal(harness_get(web_port, "/status.html", &text), 404);
 	assert_int_equal(harness_get(web_port, "/metrics", &text), 200);
-	assert_non_null(strstr(text, "pulsar_proxy_active_connections{cluster=\"my \\\"cluster\\\"\"} "
-	                             "0\n"));
+	assert_non_null(strstr(text,
+			       "pulsar_proxy_active_connections{cluster=\"my \\\"cluster\\\"\"} "
+			       "0\n"));
 	assert_int_equal(harness_get(web_port, "/metrics/", &text), 200);
 	assert_exposition(strstr(text, "\r\n\r\n") + 4);
 	/* What is for administrators only is not on that port. */
@@ -539,7 +550,8 @@ static void test_web_port_without(void **state)
 	assert_int_equal(harness_get(web_port, "/metrics", &text), 404);
 }
 
-/* ---- the unix socket -------------------------------------------------------------------------- */
+/* ---- the unix socket --------------------------------------------------------------------------
+ */
 
 static char unix_path[] = "/tmp/penstock-test-admin.sock";
 
@@ -604,16 +616,11 @@ static void test_unix_socket(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_metrics),
-		CASE(test_health_and_readiness),
-		CASE(test_not_ready_yet),
-		CASE(test_brokers),
-		CASE(test_connections),
-		CASE(test_connections_of_a_stuck_worker),
-		CASE(test_other_requests),
-		CASE(test_clients_that_do_not_read),
-		CASE(test_web_port),
-		CASE(test_web_port_without),
+		CASE(test_metrics),	   CASE(test_health_and_readiness),
+		CASE(test_not_ready_yet),  CASE(test_brokers),
+		CASE(test_connections),	   CASE(test_connections_of_a_stuck_worker),
+		CASE(test_other_requests), CASE(test_clients_that_do_not_read),
+		CASE(test_web_port),	   CASE(test_web_port_without),
 		CASE(test_unix_socket),
 	};
 

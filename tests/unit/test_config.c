@@ -350,8 +350,8 @@ static void test_forms(void **state)
 		"admin:\n  listen: off\n",
 		"limits:\nclusters:\nlisteners:\n",
 		"{\"admin\": {\"listen\": \"off\"}}\n",
-		"\xef\xbb\xbf"
-		"admin: { listen: off }\r\nlog: { level: 'info' }\r\n",
+		/* A byte order mark; octal, since "a" is a hexadecimal digit. */
+		"\357\273\277admin: { listen: off }\r\nlog: { level: 'info' }\r\n",
 		"---\nadmin: { listen: off }\n...\n",
 		"log: # comment\n  level:   info   # other\n",
 	};

@@ -8,9 +8,10 @@
 #include <sys/un.h>
 
 #define FORWARD "{ name: %s, bind: \"127.0.0.1:%u\", forward: \"127.0.0.1:9\" }"
-#define DRAIN   "drain: { lame_duck: 100ms, spread: 200ms }\ntimeouts: { drain: 600ms }\n"
+#define DRAIN	"drain: { lame_duck: 100ms, spread: 200ms }\ntimeouts: { drain: 600ms }\n"
 
-/* ---- start ------------------------------------------------------------------------------------ */
+/* ---- start ------------------------------------------------------------------------------------
+ */
 
 static int notify_socket(const char *path)
 {
@@ -42,7 +43,7 @@ static void test_start(void **state)
 
 	(void)state;
 	harness_write("listeners:\n - " FORWARD "\n - " FORWARD, "one", port, "two",
-	              harness_port());
+		      harness_port());
 	harness_start();
 	assert_int_equal(atomic_load(&harness.opened), 1);
 	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 2 && harness_count(1, MAIL_LISTEN) == 2);
@@ -65,7 +66,7 @@ static void test_start(void **state)
 	assert_ptr_equal(harness.route[0], harness.route[1]);
 	/* Sockets of their own on one port. */
 	assert_int_not_equal(harness_mail(0, MAIL_LISTEN, 0)->listen.fd,
-	                     harness_mail(1, MAIL_LISTEN, 0)->listen.fd);
+			     harness_mail(1, MAIL_LISTEN, 0)->listen.fd);
 	int client = harness_connect(port);
 
 	assert_true(client >= 0);
@@ -90,10 +91,11 @@ static void test_port_taken(void **state)
 	(void)close(fd);
 }
 
-/* ---- publishing ------------------------------------------------------------------------------- */
+/* ---- publishing -------------------------------------------------------------------------------
+ */
 
-#define CLUSTER                                                                                    \
-	"clusters:\n  east:\n    protocol: pulsar\n"                                               \
+#define CLUSTER                                      \
+	"clusters:\n  east:\n    protocol: pulsar\n" \
 	"    discovery: { urls: [\"pulsar://10.9.9.1:6650\"] }\n"
 
 static void learn(uint32_t cluster, const char *host, uint16_t port)
@@ -117,7 +119,7 @@ static void test_learned(void **state)
 {
 	(void)state;
 	harness_write(CLUSTER "listeners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
-	              harness_port());
+		      harness_port());
 	harness_start();
 	HARNESS_UNTIL(harness.route[0] != NULL);
 	assert_non_null(endpoint("10.9.9.1", 6650));
@@ -148,7 +150,7 @@ static void test_workers_that_take_nothing(void **state)
 {
 	(void)state;
 	harness_write(CLUSTER "listeners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
-	              harness_port());
+		      harness_port());
 	harness_start();
 	harness.is_acking = false;
 	for (uint16_t i = 0; i < 5; i++) {
@@ -162,7 +164,8 @@ static void test_workers_that_take_nothing(void **state)
 	assert_non_null(endpoint("10.9.9.4", 1004));
 }
 
-/* ---- reload ----------------------------------------------------------------------------------- */
+/* ---- reload -----------------------------------------------------------------------------------
+ */
 
 static void test_reload(void **state)
 {
@@ -183,7 +186,7 @@ static void test_reload(void **state)
 	/* "one" is renamed in place, "two" moves, "three" is new (but the reload comes after its
 	 * second of rest). */
 	harness_write("listeners:\n - " FORWARD "\n - " FORWARD "\n - " FORWARD, "eins", first,
-	              "two", third, "three", harness_port());
+		      "two", third, "three", harness_port());
 	harness_signal(SIGHUP);
 	harness_signal(SIGHUP);
 	HARNESS_UNTIL(harness.route[0]->version > version);
@@ -229,7 +232,7 @@ static void test_reload_refused(void **state)
 
 	/* One of two new ports is taken: neither is opened. */
 	harness_write("listeners:\n - " FORWARD "\n - " FORWARD "\n - " FORWARD, "one", first,
-	              "new", free_port, "taken", taken);
+		      "new", free_port, "taken", taken);
 	harness_signal(SIGHUP);
 	harness_turns(200);
 	assert_int_equal(harness.route[0]->version, version);
@@ -257,18 +260,19 @@ static void test_learned_across_reload(void **state)
 
 	(void)state;
 	harness_write(CLUSTER "listeners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
-	              port);
+		      port);
 	harness_start();
 	HARNESS_UNTIL(harness.route[0] != NULL);
 	learn(0, "10.9.9.2", 6650);
 	HARNESS_UNTIL(endpoint("10.9.9.2", 6650) != NULL);
 
 	/* Another cluster comes to stand in front: number 0 now means that one. */
-	harness_write("clusters:\n  all: { protocol: pulsar, discovery: { urls: "
-	              "[\"pulsar://10.8.8.1:6650\"] } }\n"
-	              "  east: { protocol: pulsar, discovery: { urls: [\"pulsar://10.9.9.1:6650\"] } "
-	              "}\nlisteners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
-	              port);
+	harness_write(
+		"clusters:\n  all: { protocol: pulsar, discovery: { urls: "
+		"[\"pulsar://10.8.8.1:6650\"] } }\n"
+		"  east: { protocol: pulsar, discovery: { urls: [\"pulsar://10.9.9.1:6650\"] } "
+		"}\nlisteners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
+		port);
 	harness.is_acking = false;
 	harness_signal(SIGHUP);
 	harness_turns(300);
@@ -285,7 +289,8 @@ static void test_learned_across_reload(void **state)
 	HARNESS_UNTIL(endpoint("10.8.8.2", 6650) != NULL);
 }
 
-/* ---- drain ------------------------------------------------------------------------------------ */
+/* ---- drain ------------------------------------------------------------------------------------
+ */
 
 static void set_sessions(uint64_t count)
 {
@@ -394,17 +399,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_port_taken, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_learned, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_workers_that_take_nothing, harness_setup,
-		                                harness_teardown),
+						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_reload, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_reload_refused, harness_setup,
-		                                harness_teardown),
+						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_learned_across_reload, harness_setup,
-		                                harness_teardown),
+						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_drain, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_drain_timeout, harness_setup,
-		                                harness_teardown),
+						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_second_signal, harness_setup,
-		                                harness_teardown),
+						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_quit, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_worker_dies, harness_setup, harness_teardown),
 	};

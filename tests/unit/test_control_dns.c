@@ -11,7 +11,8 @@
 
 #include "../../src/control/control_dns_priv.h"
 
-/* ---- the fake --------------------------------------------------------------------------------- */
+/* ---- the fake ---------------------------------------------------------------------------------
+ */
 
 struct query {
 	char name[HOST_MAX];
@@ -74,8 +75,8 @@ const char *ares_strerror(int code)
 }
 
 void ares_getaddrinfo(ares_channel on, const char *node, const char *service,
-                      const struct ares_addrinfo_hints *hints, ares_addrinfo_callback callback,
-                      void *context)
+		      const struct ares_addrinfo_hints *hints, ares_addrinfo_callback callback,
+		      void *context)
 {
 	(void)on;
 	(void)service;
@@ -160,7 +161,8 @@ static void reply(const char *name, int status, const char *addrs, int ttl)
 	queries[at].callback(queries[at].context, ARES_SUCCESS, 0, info);
 }
 
-/* ---- a control with nothing but a resolver ---------------------------------------------------- */
+/* ---- a control with nothing but a resolver ----------------------------------------------------
+ */
 
 static struct control *control;
 static struct mail_office office;
@@ -231,7 +233,7 @@ static void assert_answer(uint16_t worker, uint64_t ticket, const char *addrs)
 
 		assert_int_equal(answer.addrs[i].port, 0);
 		(void)snprintf(text + len, sizeof(text) - len, "%s%s", i == 0 ? "" : " ",
-		               addr_format_ip(&answer.addrs[i], one));
+			       addr_format_ip(&answer.addrs[i], one));
 	}
 	assert_string_equal(text, addrs);
 }
@@ -253,7 +255,8 @@ static void age(const char *host)
 	entry_of(host)->fresh_until_ns = 0;
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests ------------------------------------------------------------------------------------
+ */
 
 static void test_literals(void **state)
 {
@@ -317,7 +320,7 @@ static void test_ttl(void **state)
 		uint64_t lives_ns = entry_of(name)->fresh_until_ns - before_ns;
 
 		assert_in_range(lives_ns, rows[i].lives_s * NS_PER_S,
-		                rows[i].lives_s * NS_PER_S + NS_PER_S);
+				rows[i].lives_s * NS_PER_S + NS_PER_S);
 		assert_answer(0, i, "10.0.0.1");
 	}
 }
@@ -405,11 +408,13 @@ static void test_many_addresses(void **state)
 	}
 	ask(0, 1, "many");
 	reply("many", ARES_SUCCESS, all, 30);
-	assert_answer(0, 1, "10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6 10.0.0.7");
+	assert_answer(0, 1,
+		      "10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6 10.0.0.7");
 	age("many");
 	ask(0, 2, "many");
 	reply("many", ARES_SUCCESS, rotated, 30);
-	assert_answer(0, 2, "10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6 10.0.0.7");
+	assert_answer(0, 2,
+		      "10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6 10.0.0.7");
 }
 
 static void test_bounds(void **state)

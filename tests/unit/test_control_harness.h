@@ -22,16 +22,16 @@
 #include <penstock/net.h>
 
 #define HARNESS_WORKERS 2
-#define HARNESS_MAILS   512
+#define HARNESS_MAILS	512
 
 struct harness {
 	struct mail_office office;
 	pthread_t thread;
-	char path[64];     /* of the configuration */
+	char path[64];			       /* of the configuration */
 	void (*change)(struct config *config); /* what no file says; NULL: nothing */
 	int exit_code;
 	bool is_running;
-	bool is_acking;    /* snapshots are taken and acknowledged */
+	bool is_acking;	    /* snapshots are taken and acknowledged */
 	_Atomic int opened; /* 1: control_open succeeded; -errno */
 	struct route *route[HARNESS_WORKERS];
 	struct mail mails[HARNESS_WORKERS][HARNESS_MAILS];
@@ -140,14 +140,14 @@ static inline void harness_turns(uint32_t ms)
 }
 
 /* Waits for a condition, for ten seconds at the most. */
-#define HARNESS_UNTIL(condition)                                                                   \
-	do {                                                                                       \
-		uint64_t until_ns_ = clock_now_ns() + 10 * NS_PER_S;                               \
-		while (!(condition)) {                                                             \
-			if (clock_now_ns() > until_ns_)                                            \
-				fail_msg("never: %s", #condition);                                 \
-			harness_turn();                                                            \
-		}                                                                                  \
+#define HARNESS_UNTIL(condition)                                     \
+	do {                                                         \
+		uint64_t until_ns_ = clock_now_ns() + 10 * NS_PER_S; \
+		while (!(condition)) {                               \
+			if (clock_now_ns() > until_ns_)              \
+				fail_msg("never: %s", #condition);   \
+			harness_turn();                              \
+		}                                                    \
 	} while (0)
 
 /* The n-th mail of a kind to a worker, or NULL. */
@@ -297,6 +297,6 @@ static inline int harness_get(uint16_t port, const char *path, char **ret_text)
 	char request[256];
 
 	(void)snprintf(request, sizeof(request),
-	               "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
+		       "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
 	return harness_http(port, request, ret_text);
 }

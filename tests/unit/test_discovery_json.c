@@ -29,7 +29,7 @@ static void assert_url(const struct discovery_url *url, const char *text)
 static void test_url(void **state)
 {
 	static const char *const good[] = { "pulsar://b1:6650", "pulsar+ssl://b1.example.com:6651",
-		                            "pulsar://10.0.0.1:1", "pulsar://[2001:db8::1]:65535" };
+					    "pulsar://10.0.0.1:1", "pulsar://[2001:db8::1]:65535" };
 	static const char *const bad[] = {
 		"",
 		"b1:6650",
@@ -66,19 +66,20 @@ static void test_local_broker_data(void **state)
 	struct discovery_broker broker;
 
 	(void)state;
-	assert_true(parse("{\"webServiceUrl\":\"http://b1:8080\",\"webServiceUrlTls\":null,"
-	                  "\"pulsarServiceUrl\":\"pulsar://b1:6650\","
-	                  "\"pulsarServiceUrlTls\":\"pulsar+ssl://b1:6651\","
-	                  "\"persistentTopicsEnabled\":true,\"cpu\":{\"usage\":1.5,\"limit\":200.0},"
-	                  "\"bundles\":[\"public/default/0x00000000_0x40000000\"],"
-	                  "\"loadReportType\":\"LocalBrokerData\",\"brokerVersionString\":\"4.0.8\","
-	                  "\"loadManagerClassName\":\"org.apache.pulsar.broker.loadbalance.impl."
-	                  "ModularLoadManagerImpl\",\"protocols\":{},"
-	                  "\"advertisedListeners\":{\"internal\":{\"brokerServiceUrl\":"
-	                  "\"pulsar://in1:6650\",\"brokerServiceUrlTls\":null},\"external\":{"
-	                  "\"brokerServiceUrl\":\"pulsar://out1:16650\",\"brokerServiceUrlTls\":"
-	                  "\"pulsar+ssl://out1:16651\",\"brokerHttpUrl\":\"http://x:1\"}}}",
-	                  &broker));
+	assert_true(
+		parse("{\"webServiceUrl\":\"http://b1:8080\",\"webServiceUrlTls\":null,"
+		      "\"pulsarServiceUrl\":\"pulsar://b1:6650\","
+		      "\"pulsarServiceUrlTls\":\"pulsar+ssl://b1:6651\","
+		      "\"persistentTopicsEnabled\":true,\"cpu\":{\"usage\":1.5,\"limit\":200.0},"
+		      "\"bundles\":[\"public/default/0x00000000_0x40000000\"],"
+		      "\"loadReportType\":\"LocalBrokerData\",\"brokerVersionString\":\"4.0.8\","
+		      "\"loadManagerClassName\":\"org.apache.pulsar.broker.loadbalance.impl."
+		      "ModularLoadManagerImpl\",\"protocols\":{},"
+		      "\"advertisedListeners\":{\"internal\":{\"brokerServiceUrl\":"
+		      "\"pulsar://in1:6650\",\"brokerServiceUrlTls\":null},\"external\":{"
+		      "\"brokerServiceUrl\":\"pulsar://out1:16650\",\"brokerServiceUrlTls\":"
+		      "\"pulsar+ssl://out1:16651\",\"brokerHttpUrl\":\"http://x:1\"}}}",
+		      &broker));
 	assert_string_equal(why, "");
 	assert_string_equal(broker.id, "b1:8080");
 	assert_url(&broker.plain, "pulsar://b1:6650");
@@ -97,9 +98,9 @@ static void test_load_report(void **state)
 
 	(void)state;
 	assert_true(parse("{\"name\":\"b1:8080\",\"pulsarServiceUrl\":\"pulsar://b1:6650\","
-	                  "\"underLoaded\":true,\"overLoaded\":false,"
-	                  "\"loadReportType\":\"LoadReport\",\"systemResourceUsage\":{}}",
-	                  &broker));
+			  "\"underLoaded\":true,\"overLoaded\":false,"
+			  "\"loadReportType\":\"LoadReport\",\"systemResourceUsage\":{}}",
+			  &broker));
 	assert_url(&broker.plain, "pulsar://b1:6650");
 	assert_int_equal(broker.tls.port, 0);
 	assert_int_equal(broker.listener_count, 0);
@@ -112,12 +113,12 @@ static void test_broker_lookup_data(void **state)
 
 	(void)state;
 	assert_true(parse("{\"webServiceUrlTls\":\"https://b1:8443\",\"brokerId\":\"b1:8443\","
-	                  "\"pulsarServiceUrlTls\":\"pulsar+ssl://b1:6651\","
-	                  "\"pulsarServiceUrl\":null,\"advertisedListeners\":null,"
-	                  "\"loadManagerClassName\":\"org.apache.pulsar.broker.loadbalance."
-	                  "extensions.ExtensibleLoadManagerImpl\",\"startTimestamp\":17,"
-	                  "\"properties\":{}}",
-	                  &broker));
+			  "\"pulsarServiceUrlTls\":\"pulsar+ssl://b1:6651\","
+			  "\"pulsarServiceUrl\":null,\"advertisedListeners\":null,"
+			  "\"loadManagerClassName\":\"org.apache.pulsar.broker.loadbalance."
+			  "extensions.ExtensibleLoadManagerImpl\",\"startTimestamp\":17,"
+			  "\"properties\":{}}",
+			  &broker));
 	assert_int_equal(broker.plain.port, 0);
 	assert_url(&broker.tls, "pulsar+ssl://b1:6651");
 	assert_true(broker.is_extensible);
@@ -130,18 +131,18 @@ static void test_one_bad_url(void **state)
 	(void)state;
 	/* The good one is of use, and the complaint names the bad one. */
 	assert_true(parse("{\"pulsarServiceUrl\":\"pulsar://b1:0\","
-	                  "\"pulsarServiceUrlTls\":\"pulsar+ssl://b1:6651\"}",
-	                  &broker));
+			  "\"pulsarServiceUrlTls\":\"pulsar+ssl://b1:6651\"}",
+			  &broker));
 	assert_int_equal(broker.plain.port, 0);
 	assert_non_null(strstr(why, "pulsarServiceUrl "));
 	assert_true(parse("{\"pulsarServiceUrl\":\"pulsar://b1:6650\",\"pulsarServiceUrlTls\":5}",
-	                  &broker));
+			  &broker));
 	assert_int_equal(broker.tls.port, 0);
 	/* A plain URL under the TLS key would make us speak plaintext to a TLS port, or the other
 	 * way round. */
 	assert_true(parse("{\"pulsarServiceUrl\":\"pulsar://b1:6650\","
-	                  "\"pulsarServiceUrlTls\":\"pulsar://b1:6651\"}",
-	                  &broker));
+			  "\"pulsarServiceUrlTls\":\"pulsar://b1:6651\"}",
+			  &broker));
 	assert_int_equal(broker.tls.port, 0);
 }
 
@@ -179,19 +180,19 @@ static void test_odd_listeners(void **state)
 
 	(void)state;
 	assert_true(parse("{\"pulsarServiceUrl\":\"pulsar://b1:6650\",\"advertisedListeners\":{"
-	                  "\"a\":null,\"b\":[],\"c\":\"x\",\"d\":{},\"e\":{\"brokerServiceUrl\":7},"
-	                  "\"f\":{\"brokerServiceUrlTls\":\"pulsar+ssl://f:1\"}}}",
-	                  &broker));
+			  "\"a\":null,\"b\":[],\"c\":\"x\",\"d\":{},\"e\":{\"brokerServiceUrl\":7},"
+			  "\"f\":{\"brokerServiceUrlTls\":\"pulsar+ssl://f:1\"}}}",
+			  &broker));
 	assert_int_equal(broker.listener_count, 1);
 	assert_url(&broker.listeners[0], "pulsar+ssl://f:1");
 	free(broker.listeners);
 	assert_true(parse("{\"pulsarServiceUrl\":\"pulsar://b1:6650\",\"advertisedListeners\":[1]}",
-	                  &broker));
+			  &broker));
 	assert_int_equal(broker.listener_count, 0);
 	/* The same key twice: the last counts, as in Java. */
 	assert_true(parse("{\"pulsarServiceUrl\":\"pulsar://a:1\","
-	                  "\"pulsarServiceUrl\":\"pulsar://b:2\"}",
-	                  &broker));
+			  "\"pulsarServiceUrl\":\"pulsar://b:2\"}",
+			  &broker));
 	assert_url(&broker.plain, "pulsar://b:2");
 }
 
@@ -205,7 +206,7 @@ static void test_many_listeners(void **state)
 	sink_str(&sink, "{\"pulsarServiceUrl\":\"pulsar://b1:6650\",\"advertisedListeners\":{");
 	for (int i = 0; i < 100; i++)
 		sink_printf(&sink, "%s\"l%d\":{\"brokerServiceUrl\":\"pulsar://l%d:1\"}",
-		            i == 0 ? "" : ",", i, i);
+			    i == 0 ? "" : ",", i, i);
 	sink_str(&sink, "}}");
 	json[sink.len] = '\0';
 	assert_true(parse(json, &broker));
@@ -245,8 +246,8 @@ static void test_size_and_depth(void **state)
 	assert_non_null(strstr(why, "deeper"));
 	/* Brackets in a text are no depth. */
 	assert_true(parse("{\"x\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[\","
-	                  "\"pulsarServiceUrl\":\"pulsar://b1:6650\"}",
-	                  &broker));
+			  "\"pulsarServiceUrl\":\"pulsar://b1:6650\"}",
+			  &broker));
 }
 
 static void test_owner(void **state)
@@ -271,7 +272,7 @@ static void test_owner(void **state)
 	assert_false(owner.is_disabled);
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
 		assert_false(discovery_bundle_json_owner((const uint8_t *)bad[i], strlen(bad[i]),
-		                                         &owner, why));
+							 &owner, why));
 }
 
 static void test_disabled_owner(void **state)
@@ -286,14 +287,14 @@ static void test_disabled_owner(void **state)
 		struct sink sink = sink_of(json, sizeof(json));
 
 		sink_printf(&sink, "{\"nativeUrl\":\"pulsar://b:1\",\"disabled\":%s}", values[i]);
-		assert_true(discovery_bundle_json_owner((const uint8_t *)json, sink.len, &owner,
-		                                        why));
+		assert_true(
+			discovery_bundle_json_owner((const uint8_t *)json, sink.len, &owner, why));
 		assert_true(owner.is_disabled);
 	}
 	static const char without[] = "{\"nativeUrl\":\"pulsar://b:1\"}";
 
 	assert_true(discovery_bundle_json_owner((const uint8_t *)without, strlen(without), &owner,
-	                                        why));
+						why));
 	assert_false(owner.is_disabled);
 }
 
@@ -309,17 +310,18 @@ static void test_bounds(void **state)
 
 	(void)state;
 	assert_int_equal(bounds("{\"bundles\":{\"boundaries\":[\"0x00000000\",\"0x40000000\","
-	                        "\"0x80000000\",\"0xc0000000\",\"0xffffffff\"],\"numBundles\":4},"
-	                        "\"migrated\":false}",
-	                        lows, &count),
-	                 DISCOVERY_BOUNDS_OK);
+				"\"0x80000000\",\"0xc0000000\",\"0xffffffff\"],\"numBundles\":4},"
+				"\"migrated\":false}",
+				lows, &count),
+			 DISCOVERY_BOUNDS_OK);
 	assert_int_equal(count, 4);
 	assert_int_equal(lows[0], 0);
 	assert_int_equal(lows[3], 0xc0000000);
 	/* What Long.decode takes. */
-	assert_int_equal(bounds("{\"bundles\":{\"boundaries\":[\"0\",\"#7F\",\"255\",\"0XFFFFFFFF\"]}}",
-	                        lows, &count),
-	                 DISCOVERY_BOUNDS_OK);
+	assert_int_equal(
+		bounds("{\"bundles\":{\"boundaries\":[\"0\",\"#7F\",\"255\",\"0XFFFFFFFF\"]}}",
+		       lows, &count),
+		DISCOVERY_BOUNDS_OK);
 	assert_int_equal(count, 3);
 	assert_int_equal(lows[1], 0x7f);
 	assert_int_equal(lows[2], 255);
@@ -370,17 +372,27 @@ static void test_most_bounds(void **state)
 		sink_str(&sink, "\"0xffffffff\"]}}");
 		json[sink.len] = '\0';
 		assert_int_equal(bounds(json, lows, &count), bundles == DISCOVERY_BUNDLES_MAX
-		                                                     ? DISCOVERY_BOUNDS_OK
-		                                                     : DISCOVERY_BOUNDS_BAD);
+								     ? DISCOVERY_BOUNDS_OK
+								     : DISCOVERY_BOUNDS_BAD);
 	}
 }
 
 static void test_range(void **state)
 {
 	static const char *const bad[] = {
-		"",      "0x0",     "_",         "0x0_",          "_0x1",
-		"0x1_0x1", "0x2_0x1", "0_1",     "0x0_0x100000000", "0x0_0x1_0x2",
-		"lock",  "0xg_0x1", "0x00000000-0x40000000",
+		"",
+		"0x0",
+		"_",
+		"0x0_",
+		"_0x1",
+		"0x1_0x1",
+		"0x2_0x1",
+		"0_1",
+		"0x0_0x100000000",
+		"0x0_0x1_0x2",
+		"lock",
+		"0xg_0x1",
+		"0x00000000-0x40000000",
 	};
 	uint32_t low, high;
 

@@ -17,7 +17,7 @@ static char directory[] = "/tmp/penstock-test-XXXXXX";
 
 /* Literals have themselves as an address, names "10.0.0.<length>", but "none" has none. */
 static uint32_t resolve(void *context, const char *host, struct addr *ret_addrs, uint32_t max,
-                        bool *ret_is_final)
+			bool *ret_is_final)
 {
 	(void)context;
 	(void)max;
@@ -72,7 +72,7 @@ static struct discovery *discovery_of(const struct config *config)
 
 /* A list of brokers "pulsar://<name>:6650", ids the names. */
 static void merge(struct discovery_cluster *cluster, uint64_t now_ns, uint32_t count,
-                  const char *const *names)
+		  const char *const *names)
 {
 	struct discovery_brokers fresh = { .count = count };
 
@@ -89,12 +89,12 @@ static void merge(struct discovery_cluster *cluster, uint64_t now_ns, uint32_t c
 	discovery_merge(cluster, &fresh, now_ns);
 }
 
-#define MERGE(cluster, now_ns, ...)                                                                \
-	merge(cluster, now_ns, (uint32_t)COUNT_OF(((const char *const[]){ __VA_ARGS__ })),         \
+#define MERGE(cluster, now_ns, ...)                                                        \
+	merge(cluster, now_ns, (uint32_t)COUNT_OF(((const char *const[]){ __VA_ARGS__ })), \
 	      (const char *const[]){ __VA_ARGS__ })
 
 static struct route *snapshot(struct discovery *discovery, const struct config *config,
-                              uint64_t now_ns)
+			      uint64_t now_ns)
 {
 	struct route_builder *builder = route_build_begin(config, 1);
 
@@ -339,15 +339,16 @@ static void test_spoiled_state(void **state)
 	}
 	/* One entry of several is good; saved long ago, so old. */
 	write_state("{\"version\":1,\"servers\":\"zk:2181\",\"saved\":1000,\"brokers\":[7,"
-	            "{\"id\":\"b\",\"url\":\"pulsar://b:1\",\"url_tls\":null,"
-	            "\"listeners\":[\"pulsar://l:2\",null,\"x\"]}]}");
+		    "{\"id\":\"b\",\"url\":\"pulsar://b:1\",\"url_tls\":null,"
+		    "\"listeners\":[\"pulsar://l:2\",null,\"x\"]}]}");
 	struct discovery *discovery = discovery_of(config);
 	struct discovery_cluster *cluster = discovery->clusters[0];
 
 	assert_true(cluster->is_loaded);
 	assert_int_equal(cluster->brokers.count, 1);
 	assert_int_equal(cluster->brokers.at[0].listener_count, 1);
-	assert_true(discovery_merge_age_ns(cluster, clock_now_ns()) > 3600ull * 24 * 365 * NS_PER_S);
+	assert_true(discovery_merge_age_ns(cluster, clock_now_ns()) >
+		    3600ull * 24 * 365 * NS_PER_S);
 	discovery_free(discovery);
 	free(config);
 }

@@ -13,7 +13,8 @@
 
 #include "../../src/control/discovery/discovery_session.h"
 
-/* ---- the fake --------------------------------------------------------------------------------- */
+/* ---- the fake ---------------------------------------------------------------------------------
+ */
 
 #define NODES_MAX   256
 #define WATCHES_MAX 1024
@@ -45,10 +46,10 @@ static uint32_t watch_count;
 static int64_t zxid = 100;
 static struct fake_handle handles[16];
 static uint32_t handle_count, closed_count, moved_count;
-static int init_errno;    /* zookeeper_init2 fails */
-static int next_rc;       /* every answer, if not 0 */
+static int init_errno; /* zookeeper_init2 fails */
+static int next_rc;    /* every answer, if not 0 */
 static uint32_t get_count, children_count;
-static char given[512];   /* servers of the last handle */
+static char given[512]; /* servers of the last handle */
 
 static zhandle_t *outside(struct fake_handle *handle)
 {
@@ -56,8 +57,8 @@ static zhandle_t *outside(struct fake_handle *handle)
 }
 
 zhandle_t *zookeeper_init2(const char *host, watcher_fn fn, int recv_timeout,
-                           const clientid_t *clientid, void *context, int flags,
-                           log_callback_fn log_callback)
+			   const clientid_t *clientid, void *context, int flags,
+			   log_callback_fn log_callback)
 {
 	(void)recv_timeout;
 	(void)clientid;
@@ -140,7 +141,7 @@ static bool has_children(const char *parent)
 }
 
 static void add_watch(zhandle_t *handle, const char *path, watcher_fn fn, void *context,
-                      bool is_children)
+		      bool is_children)
 {
 	if (fn == NULL)
 		return;
@@ -216,7 +217,7 @@ static struct Stat stat_of(const struct node *node)
 }
 
 int zoo_awexists(zhandle_t *handle, const char *path, watcher_fn fn, void *context,
-                 stat_completion_t completion, const void *data)
+		 stat_completion_t completion, const void *data)
 {
 	const struct node *node = find_node(path);
 	struct Stat stat = node == NULL ? (struct Stat){ 0 } : stat_of(node);
@@ -224,13 +225,15 @@ int zoo_awexists(zhandle_t *handle, const char *path, watcher_fn fn, void *conte
 
 	if (next_rc == 0)
 		add_watch(handle, path, fn, context, false);
-	completion(next_rc != 0 ? next_rc : is_there ? ZOK : ZNONODE, is_there ? &stat : NULL,
-	           data);
+	completion(next_rc != 0 ? next_rc
+		   : is_there	? ZOK
+				: ZNONODE,
+		   is_there ? &stat : NULL, data);
 	return ZOK;
 }
 
 int zoo_awget(zhandle_t *handle, const char *path, watcher_fn fn, void *context,
-              data_completion_t completion, const void *data)
+	      data_completion_t completion, const void *data)
 {
 	const struct node *node = find_node(path);
 
@@ -247,7 +250,7 @@ int zoo_awget(zhandle_t *handle, const char *path, watcher_fn fn, void *context,
 }
 
 int zoo_awget_children2(zhandle_t *handle, const char *path, watcher_fn fn, void *context,
-                        strings_stat_completion_t completion, const void *data)
+			strings_stat_completion_t completion, const void *data)
 {
 	char *names[NODES_MAX];
 	struct String_vector vector = { .count = 0, .data = names };
@@ -266,7 +269,8 @@ int zoo_awget_children2(zhandle_t *handle, const char *path, watcher_fn fn, void
 	return ZOK;
 }
 
-/* ---- driving ---------------------------------------------------------------------------------- */
+/* ---- driving ----------------------------------------------------------------------------------
+ */
 
 static struct discovery *discovery;
 static struct discovery_cluster *cluster;
@@ -276,7 +280,7 @@ static uint8_t address = 1; /* of the ZooKeeper servers' names */
 static bool is_name_unknown, is_name_pending;
 
 static uint32_t resolve(void *context, const char *host, struct addr *ret_addrs, uint32_t max,
-                        bool *ret_is_final)
+			bool *ret_is_final)
 {
 	(void)context;
 	(void)max;
@@ -368,9 +372,9 @@ static void put_broker(const char *host)
 		put("/loadbalance/brokers", "");
 	(void)snprintf(path, sizeof(path), "/loadbalance/brokers/%s:8080", host);
 	(void)snprintf(data, sizeof(data),
-	               "{\"pulsarServiceUrl\":\"pulsar://%s:6650\",\"pulsarServiceUrlTls\":"
-	               "\"pulsar+ssl://%s:6651\"}",
-	               host, host);
+		       "{\"pulsarServiceUrl\":\"pulsar://%s:6650\",\"pulsarServiceUrlTls\":"
+		       "\"pulsar+ssl://%s:6651\"}",
+		       host, host);
 	put(path, data);
 }
 
@@ -390,7 +394,8 @@ static bool has_broker(const char *host)
 	return discovery_find(cluster, id) != NULL;
 }
 
-/* ---- the list --------------------------------------------------------------------------------- */
+/* ---- the list ---------------------------------------------------------------------------------
+ */
 
 static void test_list(void **state)
 {
@@ -562,7 +567,8 @@ static void test_names(void **state)
 	assert_string_equal(given, "10.0.0.1:2181");
 }
 
-/* ---- ownership -------------------------------------------------------------------------------- */
+/* ---- ownership --------------------------------------------------------------------------------
+ */
 
 static struct route *route;
 
@@ -590,8 +596,8 @@ static const char *owner(const char *name, uint32_t hash)
 			if (ns->bundles[j].low <= hash)
 				bundle = &ns->bundles[j];
 		return bundle == NULL || bundle->plain < 0
-		               ? ""
-		               : route->clusters[0].endpoints[bundle->plain].host;
+			       ? ""
+			       : route->clusters[0].endpoints[bundle->plain].host;
 	}
 	return "?";
 }
@@ -602,9 +608,9 @@ static void put_owner(const char *bundle, const char *host, const char *disabled
 
 	(void)snprintf(path, sizeof(path), "/namespace/public/default/%s", bundle);
 	(void)snprintf(data, sizeof(data),
-	               "{\"nativeUrl\":\"pulsar://%s:6650\",\"nativeUrlTls\":"
-	               "\"pulsar+ssl://%s:6651\",\"disabled\":%s}",
-	               host, host, disabled);
+		       "{\"nativeUrl\":\"pulsar://%s:6650\",\"nativeUrlTls\":"
+		       "\"pulsar+ssl://%s:6651\",\"disabled\":%s}",
+		       host, host, disabled);
 	put(path, data);
 }
 
@@ -787,8 +793,8 @@ static void test_extensible(void **state)
 
 static void test_names_of_namespaces(void **state)
 {
-	static const char *const bad[] = { "",     "/",      "a",    "a/",   "/b",   "a/b/c",
-		                           "../b", "a/..",   "a/.",  "a /b", "a/\n", "a/\x7f" };
+	static const char *const bad[] = { "",	   "/",	   "a",	  "a/",	  "/b",	  "a/b/c",
+					   "../b", "a/..", "a/.", "a /b", "a/\n", "a/\x7f" };
 
 	(void)state;
 	begin_direct();

@@ -8,8 +8,8 @@
  * What is under way inside a lane, in the order it will reach the sink:
  *
  *     pipe (spliced in, not out yet)      only while pass > 0, and then nothing else is held
- *     in:  done .. decided                decided on, waiting for the sink
  *     out: done .. filled                 put in between (an edited frame), waiting for the sink
+ *     in:  done .. decided                decided on, waiting for the sink
  *     in:  decided .. filled              not decided on yet
  *
  * A lane waits for one thing at a time: its source to be readable, its sink to be writable, or a

@@ -89,6 +89,15 @@ enum relay_status relay_flush(struct relay *relay, struct lane *lane)
 		CHECK(lane->in == NULL && lane->out == NULL);
 		return relay_splice_flush(relay, lane);
 	}
+	/* `out` first: it was put in when nothing decided was held (relay_can_emit), so what has
+	 * been decided since comes behind it. */
+	if (lane->out != NULL) {
+		status = send_up_to(relay, lane, lane->out, lane->out->filled);
+		if (status != RELAY_DECIDE)
+			return status;
+		relay_buf_put(relay, lane->out);
+		lane->out = NULL;
+	}
 	if (lane->in != NULL) {
 		status = send_up_to(relay, lane, lane->in, lane->in->decided);
 		if (status != RELAY_DECIDE)
@@ -97,13 +106,6 @@ enum relay_status relay_flush(struct relay *relay, struct lane *lane)
 			relay_buf_put(relay, lane->in);
 			lane->in = NULL;
 		}
-	}
-	if (lane->out != NULL) {
-		status = send_up_to(relay, lane, lane->out, lane->out->filled);
-		if (status != RELAY_DECIDE)
-			return status;
-		relay_buf_put(relay, lane->out);
-		lane->out = NULL;
 	}
 	return status;
 }

@@ -198,6 +198,16 @@ static void sink_lost(struct session *session, enum lane_id id)
 
 /* ---- running and waiting ---- */
 
+static bool still_blocked(struct session *session, struct lane *lane)
+{
+	uint64_t before = lane->bytes;
+	enum relay_status status = relay_flush(&session->env->relay, lane);
+
+	if (lane->bytes != before)
+		session->active_ns = session->env->now_ns;
+	return status == RELAY_WAIT_SINK;
+}
+
 static void on_ready(struct uring_op *op, int events)
 {
 	struct lane *lane = CONTAINER_OF(op, struct lane, op);
@@ -206,6 +216,9 @@ static void on_ready(struct uring_op *op, int events)
 	 * (io_uring adds POLLRDHUP to every poll): wait for edges from now on. */
 	if (events > 0 && (events & POLLOUT) == 0 && (events & (POLLRDHUP | POLLHUP)) != 0)
 		lane->is_sink_hup = true;
+	/* Armed anew it would fire at once for the same FIN: stays armed while the sink blocks. */
+	if (op->is_multishot && still_blocked(session_of_lane(lane), lane))
+		return;
 	session_lane_run(session_of_lane(lane),
 			 lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
 }
