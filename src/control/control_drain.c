@@ -102,7 +102,7 @@ void control_drain_stop(struct control *control, const char *why)
 	control_listen_close_all(control);
 	move(control, CONTROL_STOPPING, clock_now_ns() + CONTROL_STOP_NS);
 	control_mail_post_all(control, &mail);
-	control_drain_step(control, clock_now_ns());
+	timer_set(&control->wheel, &control->drain_timer, clock_now_ns(), on_timer);
 }
 
 static void begin_draining(struct control *control)
@@ -115,8 +115,8 @@ static void begin_draining(struct control *control)
 	 * TimeoutStopSec, Kubernetes' terminationGracePeriodSeconds). */
 	move(control, CONTROL_DRAINING,
 	     config->timeouts.drain_ns == CONFIG_OFF
-	             ? 0
-	             : control->drain_begun_ns + config->timeouts.drain_ns);
+		     ? 0
+		     : control->drain_begun_ns + config->timeouts.drain_ns);
 	control_listen_close_all(control);
 	control_mail_post_all(control, &mail);
 	log_info("draining", "listeners close; %llu connections may finish",

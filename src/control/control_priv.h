@@ -14,11 +14,12 @@
 #include <penstock/control/admin.h>
 #include <penstock/control/discovery.h>
 
-#define CONTROL_RING_ENTRIES	256
-#define CONTROL_TICK_NS		NS_PER_S
-#define CONTROL_PUBLISH_NS	(100 * NS_PER_MS) /* at most one snapshot in this time */
-#define CONTROL_SNAPSHOTS_MAX	64 /* kept for slow workers; more are not made until they catch up \
-				    */
+#define CONTROL_RING_ENTRIES 256
+#define CONTROL_TICK_NS	     NS_PER_S
+#define CONTROL_PUBLISH_NS   (100 * NS_PER_MS) /* at most one snapshot in this time */
+#define CONTROL_SNAPSHOTS_MAX                                              \
+	64 /* kept for slow workers; more are not made until they catch up \
+	    */
 #define CONTROL_RELOAD_NS	NS_PER_S
 #define CONTROL_OUTBOX_NS	(5 * NS_PER_MS)
 #define CONTROL_OUTBOX_MAX	8192 /* DNS answers beyond this are dropped: the asker times out */

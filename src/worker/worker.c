@@ -75,6 +75,8 @@ int worker_open(struct worker *worker)
 	uring_on_wake(worker->env.ring, on_wake, worker);
 	worker->has_mail = true; /* what came before we had a ring */
 	atomic_store_explicit(&worker->box->ring, worker->env.ring, memory_order_seq_cst);
+	atomic_store_explicit(&worker->env.stats->heartbeat_ns, clock_now_ns(),
+			      memory_order_relaxed);
 	return 0;
 }
 

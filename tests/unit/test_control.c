@@ -61,12 +61,12 @@ static void test_start(void **state)
 		assert_true(route->local_count >= 1);
 		assert_int_equal(route->forwards[0].port, 9);
 		assert_int_equal(route->forwards[0].addr_count, 1);
-		assert_int_equal(harness_mail(i, MAIL_LISTEN, 0)->listen.listener_id, 0);
+		assert_int_equal(harness_need(i, MAIL_LISTEN, 0).listen.listener_id, 0);
 	}
 	assert_ptr_equal(harness.route[0], harness.route[1]);
 	/* Sockets of their own on one port. */
-	assert_int_not_equal(harness_mail(0, MAIL_LISTEN, 0)->listen.fd,
-			     harness_mail(1, MAIL_LISTEN, 0)->listen.fd);
+	assert_int_not_equal(harness_need(0, MAIL_LISTEN, 0).listen.fd,
+			     harness_need(1, MAIL_LISTEN, 0).listen.fd);
 	int client = harness_connect(port);
 
 	assert_true(client >= 0);
@@ -196,15 +196,15 @@ static void test_reload(void **state)
 	assert_string_equal(route->listener_name[1], "two");
 	assert_string_equal(route->listener_name[2], "three");
 	HARNESS_UNTIL(harness_count(1, MAIL_LISTEN) == 3);
-	assert_int_equal(harness_mail(1, MAIL_LISTEN, 2)->listen.listener_id, 2);
+	assert_int_equal(harness_need(1, MAIL_LISTEN, 2).listen.listener_id, 2);
 	/* The old sockets of "two" go first, everywhere, then its id gets the new ones. */
 	HARNESS_UNTIL(harness_count(0, MAIL_UNLISTEN) == 1 && harness_count(1, MAIL_UNLISTEN) == 1);
-	assert_int_equal(harness_mail(0, MAIL_UNLISTEN, 0)->unlisten.listener_id, 1);
+	assert_int_equal(harness_need(0, MAIL_UNLISTEN, 0).unlisten.listener_id, 1);
 	harness_turns(100);
 	assert_int_equal(harness_count(1, MAIL_LISTEN), 3);
 	harness_unlistened(1);
 	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 4 && harness_count(1, MAIL_LISTEN) == 4);
-	assert_int_equal(harness_mail(1, MAIL_LISTEN, 3)->listen.listener_id, 1);
+	assert_int_equal(harness_need(1, MAIL_LISTEN, 3).listen.listener_id, 1);
 
 	/* One is gone. */
 	version = harness.route[0]->version;
@@ -318,7 +318,7 @@ static void test_drain(void **state)
 	HARNESS_UNTIL(harness_count(0, MAIL_DRAIN) == 1 && harness_count(1, MAIL_DRAIN) == 1);
 	assert_true(clock_now_ns() - begun_ns >= 100 * NS_PER_MS);
 	assert_int_equal(harness_count(0, MAIL_UNLISTEN), 1);
-	assert_int_equal(harness_mail(0, MAIL_DRAIN, 0)->drain.spread_ns, 200 * NS_PER_MS);
+	assert_int_equal(harness_need(0, MAIL_DRAIN, 0).drain.spread_ns, 200 * NS_PER_MS);
 	harness_turns(100);
 	/* All gone, but a worker may still be accepting what was queued. */
 	set_sessions(0);

@@ -159,6 +159,16 @@ static inline const struct mail *harness_mail(uint32_t worker, enum mail_kind ki
 	return NULL;
 }
 
+/* The same, which must be there. */
+static inline struct mail harness_need(uint32_t worker, enum mail_kind kind, uint32_t n)
+{
+	const struct mail *mail = harness_mail(worker, kind, n);
+
+	if (mail == NULL)
+		fail_msg("worker %u has not got mail %d", worker, (int)kind);
+	return mail == NULL ? (struct mail){ .kind = kind } : *mail;
+}
+
 static inline uint32_t harness_count(uint32_t worker, enum mail_kind kind)
 {
 	uint32_t count = 0;
