@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <penstock/base/err.h>
@@ -238,6 +239,25 @@ void control_check_ready(struct control *control)
 		 control_config(control)->cluster_count, control_config(control)->listener_count,
 		 control->office->worker_count);
 	control_notify_send("READY=1\nSTATUS=serving");
+	control->is_notified = true;
+}
+
+/* A ZooKeeper that is down must not make the service manager give up on us: what can be served is
+ * served (503 on /readyz says the rest), and the list comes when it comes. */
+static void notify_anyway(struct control *control, uint64_t now_ns)
+{
+	char reasons[1024];
+	char text[sizeof(reasons) + 64];
+
+	if (control->is_notified || control->phase != CONTROL_STARTING ||
+	    now_ns - control->started_ns < CONTROL_START_MOST_NS)
+		return;
+	(void)control_is_ready(control, reasons, sizeof(reasons));
+	reasons[strcspn(reasons, "\n")] = '\0';
+	(void)snprintf(text, sizeof(text), "READY=1\nSTATUS=waiting: %s", reasons);
+	control_notify_send(text);
+	control->is_notified = true;
+	log_warn("not_ready", "%s; going on without", reasons);
 }
 
 static void check_heartbeats(struct control *control, uint64_t now_ns)
@@ -265,11 +285,12 @@ static void on_tick(struct timer *timer)
 	control_learned_sweep(control, now_ns);
 	check_heartbeats(control, now_ns);
 	control_check_ready(control);
+	notify_anyway(control, now_ns);
 	/* Until it is ready somebody may be waiting for just that. */
+	bool is_starting = control->phase == CONTROL_STARTING && !control->is_notified;
+
 	timer_set(&control->wheel, timer,
-		  now_ns + (control->phase == CONTROL_STARTING ? CONTROL_DRAIN_TICK_NS
-							       : CONTROL_TICK_NS),
-		  on_tick);
+		  now_ns + (is_starting ? CONTROL_DRAIN_TICK_NS : CONTROL_TICK_NS), on_tick);
 }
 
 /* One turn: what came, what is due, then sleep until there is more. */
@@ -295,6 +316,18 @@ static int turn(struct control *control)
 	return ret < 0 && ret != -EINTR ? ret : 0;
 }
 
+/* Only the workers can end this now, and they answer by mail. */
+static void on_ring_failure(struct control *control, int err)
+{
+	const struct timespec pause = { .tv_nsec = (long)CONTROL_DRAIN_TICK_NS };
+
+	if (control->phase < CONTROL_STOPPING)
+		log_error("ring_failed", "control: %s", err_text(err));
+	control->exit_code = 1;
+	control_drain_stop(control, "the control ring failed");
+	(void)nanosleep(&pause, NULL);
+}
+
 int control_run(struct control *control)
 {
 	log_thread_name("control");
@@ -304,13 +337,8 @@ int control_run(struct control *control)
 	while (control->phase != CONTROL_STOPPED) {
 		int ret = turn(control);
 
-		if (ret < 0) {
-			log_error("ring_failed", "control: %s", err_text(ret));
-			control->exit_code = 1;
-			control_drain_stop(control, "the control ring failed");
-			/* Only workers can end this now, and they answer by mail. */
-			(void)usleep((useconds_t)(CONTROL_DRAIN_TICK_NS / NS_PER_US));
-		}
+		if (ret < 0)
+			on_ring_failure(control, ret);
 	}
 	return control->exit_code;
 }

@@ -165,13 +165,14 @@ uint32_t control_dns_resolve(void *context, const char *host, struct addr *ret_a
 {
 	struct control *control = context;
 	struct control_dns_entry literal;
-	const struct control_dns_entry *entry = &literal;
+	struct control_dns_entry *entry = &literal;
 
 	*ret_is_final = true;
 	if (!is_literal(host, &literal)) {
 		entry = use(control, host);
 		if (entry == NULL)
 			return 0;
+		entry->is_shown = true;
 		*ret_is_final = entry->is_answered || !entry->is_pending;
 	}
 	uint32_t count = entry->addr_count < max ? entry->addr_count : max;
@@ -204,6 +205,19 @@ static void set_addrs(struct control_dns_entry *entry, const struct addr *addrs,
 	entry->addr_count = count;
 }
 
+/* A name of the configuration or of a broker is worth a warning, once; what clients make up is not.
+ */
+static void complain(struct control_dns_entry *entry, const char *error)
+{
+	const char *comfort = entry->addr_count > 0 ? "; its last addresses stay" : "";
+
+	if (entry->is_shown && !entry->is_warned)
+		log_warn("dns_failed", "%s: %s%s", entry->host, error, comfort);
+	else
+		log_debug("dns_failed", "%s: %s%s", entry->host, error, comfort);
+	entry->is_warned = entry->is_shown;
+}
+
 static bool apply(struct control *control, struct control_dns_entry *entry,
 		  const struct control_dns_result *result, uint64_t now_ns)
 {
@@ -217,6 +231,7 @@ static bool apply(struct control *control, struct control_dns_entry *entry,
 		ttl_ns = ttl_ns > CONTROL_DNS_TTL_MAX_NS ? CONTROL_DNS_TTL_MAX_NS : ttl_ns;
 		entry->fresh_until_ns = now_ns + ttl_ns;
 		entry->good_ns = now_ns;
+		entry->is_warned = false;
 		/* Servers rotate their answers: another order is no news. */
 		if (!is_same_set(entry, result->addrs, result->addr_count)) {
 			set_addrs(entry, result->addrs, result->addr_count);
@@ -233,8 +248,7 @@ static bool apply(struct control *control, struct control_dns_entry *entry,
 		set_addrs(entry, NULL, 0);
 		is_changed = true;
 	}
-	log_debug("dns_failed", "%s: %s%s", entry->host, result->error,
-		  entry->addr_count > 0 ? "; its last addresses stay" : "");
+	complain(entry, result->error);
 	return is_changed;
 }
 

@@ -29,6 +29,7 @@
 #define CONTROL_RESET_NS	NS_PER_S	/* from MAIL_RESET to MAIL_STOP, at the most */
 #define CONTROL_STOP_NS		(10 * NS_PER_S) /* from MAIL_STOP to giving a worker up */
 #define CONTROL_START_DNS_NS	(3 * NS_PER_S)	/* `ready` waits this long for first answers */
+#define CONTROL_START_MOST_NS	(10 * NS_PER_S) /* then the service manager hears READY=1 anyway */
 
 #define CONTROL_DNS_PENDING_MAX 1024
 #define CONTROL_DNS_NAMES_MAX	8192
@@ -122,6 +123,8 @@ struct control_dns_entry {
 	struct addr addrs[MAIL_ADDRS_MAX];
 	uint8_t addr_count;
 	bool is_pending, is_answered;
+	bool is_shown;		 /* in a snapshot, or a ZooKeeper server */
+	bool is_warned;		 /* its failing is in the log */
 	uint64_t fresh_until_ns; /* no query before */
 	uint64_t good_ns;	 /* last time there was an answer */
 	uint64_t used_ns;
@@ -157,6 +160,7 @@ struct control {
 	enum control_phase phase;
 	int exit_code;
 	bool is_woken;
+	bool is_notified; /* the service manager has READY=1 */
 
 	int signal_fd;
 	struct uring_op signal_op;

@@ -2,6 +2,7 @@
 
     cluster.py up [--auth] [--extensible] [--zookeepers 3]    start what is not running (about 20 s)
     cluster.py broker-kill N | broker-start N                 kill -9 one broker, start it again
+    cluster.py give TOPIC N                                   hand a topic's bundle to broker N, e.g. public/default/t 2
     cluster.py zk-stop | zk-start                             ZooKeeper, keeping its tree
     cluster.py java-proxy-start | java-proxy-stop             the Java proxy on the gate address, to compare with
     cluster.py in|out COMMAND...                              run a command on the broker side | client side
@@ -24,7 +25,7 @@ import netns
 import settings
 import tokens
 import web
-from processes import LabError, Process
+from processes import LabError, Process, wait_until
 from zookeeper import ZooKeeper
 
 
@@ -130,6 +131,12 @@ class Cluster:
         namespace = topic.rpartition("/")[0]
         query = f"?destinationBroker={settings.BROKER_ADDRESSES[to]}:{settings.BROKER_WEB}" if to else ""
         self.admin("PUT", f"/admin/v2/namespaces/{namespace}/{self.bundle(topic)}/unload{query}")
+
+    def give(self, topic, number):
+        """Sees to it that a broker of our choice owns a topic's bundle."""
+        if self.owner(topic) != number:
+            self.unload(topic, to=number)
+            wait_until(f"broker {number} to own {topic}", 10, lambda: self.owner(topic) == number)
 
     # ---- the parts
 
@@ -260,6 +267,8 @@ def main():
         cluster.kill_broker(int(words[0]))
     elif verb == "broker-start":
         cluster.start_broker(int(words[0]))
+    elif verb == "give":
+        cluster.give(words[0], int(words[1]))
     elif verb == "zk-stop":
         cluster.zookeeper.stop()
     elif verb == "zk-start":

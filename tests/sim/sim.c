@@ -40,7 +40,9 @@ void sim_begin(uint64_t seed, bool is_verbose)
 	sim.seed = seed;
 	sim.is_verbose = is_verbose;
 	sim.now_ns = BEGIN_NS;
-	rng_seed(&sim.rng, seed * 0x9e3779b97f4a7c15u + 1);
+	/* Mixed, since neighbouring seeds of SplitMix64 may be one stream a step apart. */
+	rng_seed(&sim.rng, seed);
+	rng_seed(&sim.rng, rng_next(&sim.rng));
 }
 
 uint64_t sim_now(void)
@@ -129,6 +131,24 @@ void sim_at(uint64_t delay_ns, sim_fn *fn, void *context)
 		swap(&sim.heap[at], &sim.heap[(at - 1) / 2]);
 		at = (at - 1) / 2;
 	}
+}
+
+static void ring_alarm(void *context)
+{
+	struct sim_alarm *alarm = context;
+
+	if (alarm->at_ns == 0 || alarm->at_ns > sim.now_ns)
+		return; /* it has rung, or is for later */
+	alarm->at_ns = 0;
+	alarm->fn(alarm->context);
+}
+
+void sim_alarm(struct sim_alarm *alarm, uint64_t at_ns, sim_fn *fn, void *context)
+{
+	if (alarm->at_ns != 0 && alarm->at_ns <= at_ns)
+		return;
+	*alarm = (struct sim_alarm){ .at_ns = at_ns, .fn = fn, .context = context };
+	sim_at(at_ns > sim.now_ns ? at_ns - sim.now_ns : 0, ring_alarm, alarm);
 }
 
 static struct event take_first(void)

@@ -39,6 +39,13 @@ bool sim_chance(uint32_t per_mille);
 uint64_t sim_skewed(uint64_t high);
 
 void sim_at(uint64_t delay_ns, sim_fn *fn, void *context);
+/* The earliest of the times asked for, however often it is asked. */
+struct sim_alarm {
+	uint64_t at_ns; /* 0: not set */
+	sim_fn *fn;
+	void *context;
+};
+void sim_alarm(struct sim_alarm *alarm, uint64_t at_ns, sim_fn *fn, void *context);
 /* When the next event is due; UINT64_MAX: there is none. */
 uint64_t sim_next_ns(void);
 /* Time goes on to this moment, if it is later, and every event due by then is run. */

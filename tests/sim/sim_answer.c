@@ -135,7 +135,8 @@ static void check_way_here(const struct answerer *answerer, const struct sim_loo
 	uint32_t flow = answerer->all->flow->id;
 	bool is_first = lookup->hop == 0;
 
-	if (lookup->is_answered || lookup->hop > lookup->hops)
+	/* Penstock may have given up while the question was on its way. */
+	if ((lookup->is_answered && !lookup->has_failed) || lookup->hop > lookup->hops)
 		sim_fail("flow %u: lookup %u is asked again", flow, lookup->index);
 	if (is_first) {
 		if (answerer->is_side || frame->whole.len != lookup->frame.len ||
@@ -163,6 +164,8 @@ static void hear_lookup(struct answerer *answerer, const struct sim_frame *frame
 	struct sim_lookup *lookup = sim_lookup_of(answerer->all, frame);
 	struct question *question;
 
+	sim_trace("flow %u: broker %u is asked lookup %u", answerer->all->flow->id,
+		  answerer->broker, lookup->index);
 	check_way_here(answerer, lookup, frame);
 	if (answerer->fault == SIM_SIDE_MUTE)
 		return;

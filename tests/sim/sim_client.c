@@ -46,7 +46,7 @@ void sim_client_make(struct sim_flow *flow)
 		all->broker_ends_ns = sim_skewed(200 * NS_PER_MS);
 	}
 	if (sim_chance(300)) {
-		all->talk.read_max = 1 + sim_skewed(8192);
+		all->talk.read_max = 1 + all->noise_len_max / 60 + sim_skewed(8192);
 		all->talk.read_pause_ns = sim_skewed(NS_PER_MS);
 	}
 	sim_lookup_plan(all);
@@ -172,7 +172,7 @@ static bool say(struct sim_lookups *all)
 		if (all->talk.out.len > QUEUED_MAX)
 			return true;
 		if (sim_now() < all->may_send_ns) {
-			sim_at(all->may_send_ns - sim_now(), step, all);
+			sim_alarm(&all->alarm, all->may_send_ns, step, all);
 			return false;
 		}
 		if (!say_one(all))

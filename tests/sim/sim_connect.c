@@ -106,7 +106,7 @@ static const char *choose_denied(struct sim_flow *flow)
 		{ "169.254.169.254:80", ERROR_NOT_ALLOWED },
 		{ "[::ffff:127.0.0.1]:6650", ERROR_NOT_ALLOWED },
 		{ "2130706433:6650", ERROR_NOT_ALLOWED },
-		{ "broker-0.sim:6651", ERROR_NOT_ALLOWED },
+		{ "broker-0.sim:6652", ERROR_NOT_ALLOWED },
 		{ "broker-0.sim:0", ERROR_NOT_ALLOWED },
 		{ "a@broker-0.sim:6650", ERROR_NOT_ALLOWED },
 		{ "evil.example.com:6650", ERROR_NOT_ALLOWED },

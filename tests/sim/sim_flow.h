@@ -41,6 +41,7 @@ struct sim_side {
 	uint64_t write_pause_ns, read_pause_ns, last_pause_ns, stall_ns;
 	uint64_t may_write_ns, may_read_ns, may_end_ns;
 	uint64_t saw_ns;
+	struct sim_alarm alarm;
 	bool reads_all;  /* whenever there is something */
 	bool has_fin, has_rst, has_closed; /* our doing */
 	bool saw_fin, saw_rst;

@@ -226,6 +226,9 @@ void sim_lookup_check(struct sim_lookups *all, const struct sim_frame *frame)
 		sim_fail("flow %u: an answer to a question not asked", all->flow->id);
 	if (lookup->is_answered)
 		sim_fail("flow %u: lookup %u is answered twice", all->flow->id, lookup->index);
+	sim_trace("flow %u: lookup %u is answered: %llu, error %llu", all->flow->id, lookup->index,
+		  (unsigned long long)sim_frame_value(frame, 3, REDIRECT),
+		  (unsigned long long)sim_frame_value(frame, 6, 0));
 	switch (sim_frame_value(frame, 3, REDIRECT)) {
 	case CONNECT:
 		check_connect(all, lookup, frame);
@@ -237,5 +240,6 @@ void sim_lookup_check(struct sim_lookups *all, const struct sim_frame *frame)
 		sim_fail("flow %u: lookup %u is a redirect", all->flow->id, lookup->index);
 	}
 	lookup->is_answered = true;
+	lookup->has_failed = sim_frame_value(frame, 3, REDIRECT) == FAILED;
 	all->answered++;
 }

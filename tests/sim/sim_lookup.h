@@ -22,7 +22,7 @@ struct sim_lookup {
 	enum sim_lookup_end end;
 	bool is_direct;                /* penstock may know the answer by itself */
 	bool may_fail, must_fail;
-	bool is_asked, is_answered;
+	bool is_asked, is_answered, has_failed;
 	bool has_tls_url_only;
 	struct sim_text frame;         /* as the client sent it */
 };
@@ -54,6 +54,7 @@ struct sim_lookups {
 	uint32_t token; /* version of the client's credentials */
 	uint64_t token_ns[8]; /* when its broker has seen each version */
 	uint64_t pause_ns, may_send_ns;
+	struct sim_alarm alarm;
 	uint64_t rst_ns;         /* when the client resets; 0: never */
 	bool is_connected;
 	bool is_eager;           /* does not wait for CONNECTED */

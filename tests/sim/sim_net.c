@@ -32,7 +32,10 @@ ssize_t net_recv(int fd, void *ret_bytes, size_t size)
 	CHECK(size > 0);
 	if (sim_chance(sim_plan.faults.try_again))
 		return -EAGAIN;
-	return sim_tcp_read(end, ret_bytes, maybe_short(size));
+	ssize_t n = sim_tcp_read(end, ret_bytes, maybe_short(size));
+
+	sim_trace("fd %d: recv %zd of %zu", fd, n, size);
+	return n;
 }
 
 ssize_t net_send(int fd, const void *bytes, size_t len)
@@ -42,9 +45,15 @@ ssize_t net_send(int fd, const void *bytes, size_t len)
 	CHECK(len > 0);
 	if (end->is_shut_write && end->state == SIM_TCP_OPEN)
 		sim_fail("bytes sent on descriptor %d behind its FIN", fd);
-	if (sim_chance(sim_plan.faults.try_again))
+	if (sim_chance(sim_plan.faults.try_again) && sim_tcp_try_again(end))
 		return -EAGAIN;
-	return sim_tcp_write(end, bytes, maybe_short(len));
+	ssize_t n = sim_tcp_write(end, bytes, maybe_short(len));
+
+	/* Short for want of memory: as with -EAGAIN, a POLLOUT is owed (SOCK_NOSPACE). */
+	if (n > 0 && (size_t)n < len)
+		(void)sim_tcp_try_again(end);
+	sim_trace("fd %d: send %zd of %zu", fd, n, len);
+	return n;
 }
 
 ssize_t net_peek(int fd, void *ret_bytes, size_t size)

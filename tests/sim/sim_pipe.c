@@ -115,7 +115,10 @@ ssize_t net_splice_in(int fd, int pipe_write, size_t len)
 		return sim_tcp_to_fifo(end, &pipe->fifo, 1);
 	if (len > end->in.len)
 		len = end->in.len;
-	return sim_tcp_to_fifo(end, &pipe->fifo, fill_slots(pipe, maybe_short(len)));
+	ssize_t n = sim_tcp_to_fifo(end, &pipe->fifo, fill_slots(pipe, maybe_short(len)));
+
+	sim_trace("fd %d: splice in %zd of %zu", fd, n, len);
+	return n;
 }
 
 ssize_t net_splice_out(int pipe_read, int fd, size_t len)
@@ -126,13 +129,16 @@ ssize_t net_splice_out(int pipe_read, int fd, size_t len)
 	CHECK(len > 0);
 	if (pipe->fifo.len == 0)
 		return -EAGAIN;
-	if (sim_chance(sim_plan.faults.try_again))
+	if (sim_chance(sim_plan.faults.try_again) && sim_tcp_try_again(end))
 		return -EAGAIN;
+	if (end->is_shut_write && end->state == SIM_TCP_OPEN)
+		sim_fail("bytes spliced to descriptor %d behind its FIN", fd);
 	if (len > pipe->fifo.len)
 		len = pipe->fifo.len;
 
 	ssize_t n = sim_tcp_from_fifo(end, &pipe->fifo, maybe_short(len));
 
+	sim_trace("fd %d: splice out %zd of %zu", fd, n, len);
 	if (n > 0)
 		drain_slots(pipe, (size_t)n);
 	return n;

@@ -63,7 +63,7 @@ void sim_plan_make(void)
 	plan->workers = sim_chance(300) ? 2 : 1;
 	plan->flows = (uint32_t)sim_between(4, 40);
 	plan->lookup_share = sim_chance(200) ? 0 : (uint32_t)sim_below(700);
-	plan->brokers = (uint32_t)sim_between(2, 6);
+	plan->brokers = (uint32_t)sim_between(3, 6);
 	plan->hidden = (uint32_t)sim_below(3);
 	plan->start_spread_ns = sim_skewed(3 * NS_PER_S);
 	plan->len_max = sim_chance(300) ? 2000000 : 200000;

@@ -45,9 +45,7 @@ void sim_side_plan(struct sim_side *side, struct sim_flow *flow, const char *who
 
 static void later(struct sim_side *side, uint64_t at_ns)
 {
-	uint64_t now = sim_now();
-
-	sim_at(at_ns > now ? at_ns - now : 0, sim_side_step, side);
+	sim_alarm(&side->alarm, at_ns, sim_side_step, side);
 }
 
 static void leave(struct sim_side *side, bool is_reset)

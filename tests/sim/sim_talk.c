@@ -14,7 +14,7 @@ bool sim_talk_read(struct sim_talk *talk, sim_fn *again, void *context)
 	if (talk->saw_fin || talk->saw_rst)
 		return false;
 	if (sim_now() < talk->may_read_ns) {
-		sim_at(talk->may_read_ns - sim_now(), again, context);
+		sim_alarm(&talk->alarm, talk->may_read_ns, again, context);
 		return false;
 	}
 	ssize_t n = sim_tcp_read(talk->end, bytes, talk->read_max);

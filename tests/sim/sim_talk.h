@@ -15,6 +15,7 @@ struct sim_talk {
 	size_t out_done;
 	size_t read_max;
 	uint64_t read_pause_ns, may_read_ns;
+	struct sim_alarm alarm;
 	bool saw_fin, saw_rst, has_fin;
 	bool is_done;
 };

@@ -159,7 +159,6 @@ static bool is_writable(const struct sim_end *end)
 
 static void deliver(struct sim_end *end, size_t n)
 {
-	bool was_writable = is_writable(end);
 	struct sim_end *peer = end->peer;
 
 	sim_fifo_move(&peer->in, &end->out, n);
@@ -167,8 +166,10 @@ static void deliver(struct sim_end *end, size_t n)
 	end->unacked += (uint32_t)n;
 	sim_at(delay(end), get_ack, end);
 	changed(peer, POLLIN);
-	if (!was_writable && is_writable(end))
+	if (end->wants_space && is_writable(end)) {
+		end->wants_space = false;
 		changed(end, POLLOUT);
+	}
 }
 
 static void pump(void *context)
@@ -271,10 +272,15 @@ static ssize_t may_write(struct sim_end *end)
 	return sim_tcp_room(end) > 0 ? 0 : -EAGAIN;
 }
 
-size_t sim_tcp_room(const struct sim_end *end)
+size_t sim_tcp_room(struct sim_end *end)
 {
-	return end->state == SIM_TCP_OPEN && !end->is_shut_write ? end->out.size - end->out.len
-								  : 0;
+	size_t room = end->out.size - end->out.len;
+
+	if (end->state != SIM_TCP_OPEN || end->is_shut_write)
+		return 0;
+	if (room == 0)
+		end->wants_space = true;
+	return room;
 }
 
 static ssize_t wrote(struct sim_end *end, size_t n)
@@ -345,8 +351,16 @@ void sim_tcp_release(struct sim_end *end)
 	sim_tcp_close(end, end->resets_at_release);
 }
 
+bool sim_tcp_try_again(struct sim_end *end)
+{
+	if (end->out.len == 0 || end->state != SIM_TCP_OPEN || end->is_shut_write)
+		return false;
+	end->wants_space = true;
+	return true;
+}
+
 /* tcp_poll() */
-unsigned sim_tcp_events(const struct sim_end *end)
+unsigned sim_tcp_events(struct sim_end *end)
 {
 	unsigned events = 0;
 
@@ -358,6 +372,8 @@ unsigned sim_tcp_events(const struct sim_end *end)
 		events |= POLLIN;
 	if (end->state != SIM_TCP_CONNECTING && (end->is_shut_write || is_writable(end)))
 		events |= POLLOUT;
+	else
+		end->wants_space = true;
 	if (end->err != 0)
 		events |= POLLERR;
 	return events;

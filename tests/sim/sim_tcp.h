@@ -45,6 +45,7 @@ struct sim_end {
 	bool resets_at_release;
 	bool has_sent_rst, has_got_rst, has_got_fin;
 	bool is_pumping, is_telling;
+	bool wants_space; /* SOCK_NOSPACE: a POLLOUT is owed */
 	uint32_t unacked;
 	uint64_t got_bytes;   /* ever put into `in` */
 	uint64_t wrote_bytes; /* ever put into `out` */
@@ -60,10 +61,13 @@ struct sim_wire sim_tcp_wire(void);
 ssize_t sim_tcp_read(struct sim_end *end, void *ret_bytes, size_t size);
 ssize_t sim_tcp_peek(struct sim_end *end, void *ret_bytes, size_t size);
 ssize_t sim_tcp_write(struct sim_end *end, const void *bytes, size_t len);
-size_t sim_tcp_room(const struct sim_end *end);
+size_t sim_tcp_room(struct sim_end *end); /* 0: a change will be told */
 int sim_tcp_shutdown(struct sim_end *end);
 void sim_tcp_close(struct sim_end *end, bool is_reset);
-unsigned sim_tcp_events(const struct sim_end *end);
+unsigned sim_tcp_events(struct sim_end *end);
+/* May a write say -EAGAIN although there is room? Only while something is on its way: then a
+ * POLLOUT will follow. */
+bool sim_tcp_try_again(struct sim_end *end);
 /* Zero-copy: the same as a read and a write, between an end and a pipe. */
 ssize_t sim_tcp_to_fifo(struct sim_end *end, struct sim_fifo *fifo, size_t len);
 ssize_t sim_tcp_from_fifo(struct sim_end *end, struct sim_fifo *fifo, size_t len);

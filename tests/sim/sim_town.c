@@ -237,15 +237,13 @@ static void add_forwards(struct route_builder *builder)
 struct route *sim_town_route(uint64_t version, uint32_t learned, bool has_namespace)
 {
 	struct route_builder *builder = route_build_begin(&config, version);
-	uint32_t first = (uint32_t)sim_below(sim_plan.brokers);
 	int32_t owner = -1;
 
 	route_build_cluster(builder, 0, true, sim_plan.is_zookeeper, sim_plan.is_direct, sim_now());
 	for (uint32_t i = 0; i < sim_plan.brokers; i++) {
-		uint32_t broker = (first + i) % sim_plan.brokers;
-		int32_t index = add_broker(builder, broker, false);
+		int32_t index = add_broker(builder, i, false);
 
-		if (broker == sim_town_owner())
+		if (i == sim_town_owner())
 			owner = index;
 	}
 	for (uint32_t i = 0; i < sim_plan.hidden; i++)

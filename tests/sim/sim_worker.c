@@ -140,8 +140,10 @@ void sim_worker_start(uint32_t index, struct mail_office *office, const struct c
 	rng_seed(&fiber->worker->env.rng, sim_below(UINT64_MAX));
 	/* The budget has no way to say so few. */
 	fiber->bufs = fiber->worker->env.relay.bufs.capacity;
-	if (sim_plan.bufs > 0)
+	if (sim_plan.bufs > 0) {
 		fiber->worker->env.relay.bufs.capacity = sim_plan.bufs;
+		fiber->worker->env.relay.bufs_for_streams = sim_plan.bufs / 2;
+	}
 	fiber->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(fiber->stack != MAP_FAILED);

@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -38,6 +39,7 @@ struct fake_handle {
 	watcher_fn session;
 	void *context;
 	int state;
+	_Atomic bool is_closed;
 };
 
 static struct node nodes[NODES_MAX];
@@ -45,7 +47,8 @@ static struct watch watches[WATCHES_MAX];
 static uint32_t watch_count;
 static int64_t zxid = 100;
 static struct fake_handle handles[16];
-static uint32_t handle_count, closed_count, moved_count;
+static uint32_t handle_count, moved_count;
+static _Atomic uint32_t closed_count;
 static int init_errno; /* zookeeper_init2 fails */
 static int next_rc;    /* every answer, if not 0 */
 static uint32_t get_count, children_count;
@@ -70,7 +73,9 @@ zhandle_t *zookeeper_init2(const char *host, watcher_fn fn, int recv_timeout,
 	}
 	struct fake_handle *handle = &handles[handle_count++ % COUNT_OF(handles)];
 
-	*handle = (struct fake_handle){ .session = fn, .context = context };
+	handle->session = fn;
+	handle->context = context;
+	atomic_store(&handle->is_closed, false);
 	(void)snprintf(given, sizeof(given), "%s", host);
 	return outside(handle);
 }
@@ -83,10 +88,9 @@ static void session_event(struct fake_handle *handle, int session_state)
 
 int zookeeper_close(zhandle_t *handle)
 {
-	for (uint32_t i = 0; i < watch_count; i++)
-		if (watches[i].handle == handle)
-			watches[i].path[0] = '\0';
-	closed_count++;
+	/* On a thread of its own: only atomics. */
+	atomic_store(&((struct fake_handle *)(void *)handle)->is_closed, true);
+	atomic_fetch_add(&closed_count, 1);
 	return ZOK;
 }
 
@@ -162,6 +166,8 @@ static void fire(const char *path, bool is_children, int type)
 	for (uint32_t i = 0; i < watch_count; i++) {
 		struct watch watch = watches[i];
 
+		if (atomic_load(&((struct fake_handle *)(void *)watch.handle)->is_closed))
+			continue;
 		if (watch.path[0] == '\0' || watch.is_children != is_children ||
 		    strcmp(watch.path, path) != 0)
 			continue;
@@ -333,7 +339,8 @@ static void begin(const char *servers, const char *global_servers, enum config_l
 
 	memset(nodes, 0, sizeof(nodes));
 	watch_count = 0;
-	handle_count = closed_count = moved_count = get_count = children_count = 0;
+	handle_count = moved_count = get_count = children_count = 0;
+	atomic_store(&closed_count, 0);
 	init_errno = next_rc = 0;
 	is_name_unknown = is_name_pending = false;
 	address = 1;
@@ -521,7 +528,7 @@ static void test_expiry(void **state)
 	put_broker("b2"); /* no watch tells: they died with the session */
 	turn(400);
 	assert_int_equal(handle_count, 2);
-	assert_int_equal(closed_count, 1);
+	assert_int_equal(atomic_load(&closed_count), 1);
 	connect_it();
 	assert_true(has_broker("b2"));
 	assert_string_equal(discovery_zookeeper_state(cluster), "connected");

@@ -58,7 +58,9 @@ static int write_all(int fd, const void *bytes, size_t len)
 			len -= (size_t)n;
 		}
 	}
-	return fsync(fd) < 0 ? -errno : 0;
+	/* No fsync: it may block for seconds, and after a power cut a spoiled file only means that
+	 * the next start has no list. */
+	return 0;
 }
 
 int discovery_file_replace(const char *path, const void *bytes, size_t len)

@@ -10,5 +10,5 @@
 /* The whole file in *ret_bytes (free it). -EFBIG: longer than `most`. */
 MUST_USE int discovery_file_read(const char *path, size_t most, uint8_t **ret_bytes,
 				 size_t *ret_len);
-/* Readers see the old file or the new one, never a part; so does the next start after a crash. */
+/* Readers see the old file or the new one, never a part. */
 MUST_USE int discovery_file_replace(const char *path, const void *bytes, size_t len);

@@ -306,6 +306,7 @@ static void open_handle(struct discovery_session *session, const char *addrs, ui
 	char *resolved = strdup(addrs);
 	uint64_t timeout_ms = session->timeout_ns / NS_PER_MS;
 
+	CHECK(session->handle == NULL);
 	(void)snprintf(text, sizeof(text), "%s%s", addrs, session->chroot);
 	zoo_set_debug_level(log_is_on(LOG_LEVEL_DEBUG) ? ZOO_LOG_LEVEL_INFO : ZOO_LOG_LEVEL_ERROR);
 	if (post != NULL && resolved != NULL) {

@@ -146,7 +146,7 @@ void relay_queue_init(struct relay_queue *queue)
 
 void relay_queue_push(struct relay_queue *queue, struct lane *lane)
 {
-	CHECK(lane->queue == NULL && !lane->op.is_armed);
+	CHECK(lane->queue == NULL);
 	lane->queue = queue;
 	lane->next_queued = NULL;
 	*queue->tail = lane;

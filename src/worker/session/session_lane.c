@@ -83,6 +83,7 @@ static enum next carry_out(struct session *session, enum lane_id id,
 	case PROTO_REPLY:
 		return do_emit(session, id, verdict);
 	case PROTO_HOLD:
+		uring_cancel(session->env->ring, &lane->op);
 		session->held |= (uint8_t)(1u << id);
 		return NEXT_DONE;
 	case PROTO_DIAL:
@@ -171,6 +172,8 @@ static void finished(struct session *session, enum lane_id id)
 	}
 	/* Nobody reads from this end any more, so its reset must be watched for. Many-shot: the
 	 * FIN already there would complete a one-shot at once, for ever. */
+	uring_cancel(env->ring, &lane->op);
+	uring_cancel(env->ring, &lane->op);
 	uring_poll_many(env->ring, &lane->op, lane->source, 0, on_watch);
 	session_close_schedule(session);
 }
@@ -187,6 +190,8 @@ static void sink_lost(struct session *session, enum lane_id id)
 		session->is_broker_reset = true;
 	else
 		session->is_client_reset = true;
+	uring_cancel(session->env->ring, &lane->op);
+	uring_cancel(session->env->ring, &lane->op);
 	relay_lane_fini(&session->env->relay, lane);
 	lane->saw_fin = lane->sent_fin = true;
 	lane->pass = RELAY_ALL;
@@ -198,16 +203,6 @@ static void sink_lost(struct session *session, enum lane_id id)
 
 /* ---- running and waiting ---- */
 
-static bool still_blocked(struct session *session, struct lane *lane)
-{
-	uint64_t before = lane->bytes;
-	enum relay_status status = relay_flush(&session->env->relay, lane);
-
-	if (lane->bytes != before)
-		session->active_ns = session->env->now_ns;
-	return status == RELAY_WAIT_SINK;
-}
-
 static void on_ready(struct uring_op *op, int events)
 {
 	struct lane *lane = CONTAINER_OF(op, struct lane, op);
@@ -216,11 +211,29 @@ static void on_ready(struct uring_op *op, int events)
 	 * (io_uring adds POLLRDHUP to every poll): wait for edges from now on. */
 	if (events > 0 && (events & POLLOUT) == 0 && (events & (POLLRDHUP | POLLHUP)) != 0)
 		lane->is_sink_hup = true;
-	/* Armed anew it would fire at once for the same FIN: stays armed while the sink blocks. */
-	if (op->is_multishot && still_blocked(session_of_lane(lane), lane))
-		return;
 	session_lane_run(session_of_lane(lane),
 			 lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
+}
+
+/* Waits for edges of the sink already. */
+static bool waits_for_edges(const struct lane *lane)
+{
+	return lane->is_sink_hup && lane->op.is_armed && lane->op.is_multishot;
+}
+
+static void wait_for_sink(struct session_env *env, struct lane *lane)
+{
+	if (waits_for_edges(lane))
+		return;
+	uring_cancel(env->ring, &lane->op);
+	if (!lane->is_sink_hup) {
+		uring_poll(env->ring, &lane->op, lane->sink, POLLOUT, on_ready);
+		return;
+	}
+	/* An edge that came before this does not come again: try once more, now that none can be
+	 * missed. */
+	uring_poll_many(env->ring, &lane->op, lane->sink, POLLOUT, on_ready);
+	relay_queue_push(&env->again, lane);
 }
 
 void session_lane_wait(struct session *session, enum lane_id id, enum relay_status status)
@@ -228,15 +241,14 @@ void session_lane_wait(struct session *session, enum lane_id id, enum relay_stat
 	struct session_env *env = session->env;
 	struct lane *lane = &session->lane[id];
 
+	if (status == RELAY_WAIT_SINK) {
+		wait_for_sink(env, lane);
+		return;
+	}
+	uring_cancel(env->ring, &lane->op);
 	switch ((int)status) {
 	case RELAY_WAIT_SOURCE:
 		uring_poll(env->ring, &lane->op, lane->source, POLLIN, on_ready);
-		return;
-	case RELAY_WAIT_SINK:
-		if (lane->is_sink_hup)
-			uring_poll_many(env->ring, &lane->op, lane->sink, POLLOUT, on_ready);
-		else
-			uring_poll(env->ring, &lane->op, lane->sink, POLLOUT, on_ready);
 		return;
 	case RELAY_WAIT_BUFFER:
 		relay_queue_push(&env->relay.starved, lane);
@@ -302,7 +314,8 @@ void session_lane_run(struct session *session, enum lane_id id)
 	uint64_t session_id = session->id;
 
 	relay_queue_leave(lane);
-	uring_cancel(env->ring, &lane->op);
+	if (!lane->op.is_multishot)
+		uring_cancel(env->ring, &lane->op);
 	session->held &= (uint8_t) ~(1u << id);
 	switch ((enum session_state)session->state) {
 	case SESSION_HEADER:

@@ -92,29 +92,23 @@ static void side_time(struct session_side *side)
 static bool side_say(struct session_side *side)
 {
 	struct session_env *env = side->session->env;
+	enum relay_status status;
 
 	if (side->tx.op.is_armed)
 		return true;
-	switch (relay_flush(&env->relay, &side->tx)) {
-	case RELAY_DECIDE:
-		break;
-	case RELAY_WAIT_SINK:
-		uring_poll(env->ring, &side->tx.op, side->tx.sink, POLLOUT, on_tx);
-		return true;
-	case RELAY_WAIT_SOURCE:
-	case RELAY_WAIT_BUFFER:
-	case RELAY_AGAIN:
-	case RELAY_FIN:
-	case RELAY_SOURCE_LOST:
-	case RELAY_SINK_LOST:
-		return false;
-	}
-	struct sink sink = sink_of(env->scratch, PROTO_FRAME_MAX);
+	while ((status = relay_flush(&env->relay, &side->tx)) == RELAY_DECIDE) {
+		struct sink sink = sink_of(env->scratch, PROTO_FRAME_MAX);
 
-	ops_of(side)->side_say(&side->session->proto, side->index, &sink);
-	if (sink.len == 0)
-		return true;
-	return relay_emit(&env->relay, &side->tx, sink_written(&sink));
+		ops_of(side)->side_say(&side->session->proto, side->index, &sink);
+		if (sink.len == 0)
+			return true;
+		if (!relay_emit(&env->relay, &side->tx, sink_written(&sink)))
+			return false;
+	}
+	if (status != RELAY_WAIT_SINK)
+		return false;
+	uring_poll(env->ring, &side->tx.op, side->tx.sink, POLLOUT, on_tx);
+	return true;
 }
 
 /* Carries one verdict out. False: nothing more to do now; *ret_lost: the side is lost. */
