@@ -1,5 +1,8 @@
 """Limits: who comes over one is told, nobody else notices, and the room is given back."""
+import os
 import random
+import subprocess
+import sys
 import threading
 
 import settings
@@ -69,9 +72,45 @@ def test_out_of_pipes(penstock, fake):
     """limits.pipes used up: streams are copied, counted by reason, no byte lost."""
     broker = fake(echo)
     gate = penstock.fixed(broker, limits={"pipes": 1}, process={"workers": 1})
+    stream_both_ways(gate, broker, 6)
+    metrics = gate.metrics()
+    assert metrics("penstock_path_fallback_total", reason="pipe_limit") > 0
+    assert metrics("penstock_pipes_in_use") <= 1
 
+
+HOLD_PIPES = """
+import fcntl, os, sys
+held = [os.pipe() for _ in range(80)]
+for _, end in held:
+    try: fcntl.fcntl(end, 1031, 1 << 20)  # F_SETPIPE_SZ
+    except PermissionError: break
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_users_pipe_pages_are_used_up(penstock, fake):
+    """An ordinary user whose other programs hold all pipe pages (fs.pipe-user-pages-soft): pipes come small; no byte is lost."""
+    nobody = 65534
+    python = os.path.realpath(sys.executable)  # not by way of a folder that is root's own
+    as_nobody = ["setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups"]
+    holder = subprocess.Popen([*as_nobody, python, "-c", HOLD_PIPES], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        broker = fake(echo)
+        gate = penstock.fixed(broker, start={"user": nobody})
+        stream_both_ways(gate, broker, 4)
+        metrics = gate.metrics()
+        assert metrics("penstock_path_fallback_total", reason="pipe_small") + metrics("penstock_path_fallback_total", reason="pipe_limit") > 0
+    finally:
+        holder.stdin.close()
+        holder.wait(10)
+
+
+def stream_both_ways(gate, broker, count):
+    """So many connections at once, 6 MiB there and back on each."""
     data = random.Random(4).randbytes(6 << 20)
-    peers = [dial(settings.GATE_ADDRESS, gate.port, 20) for _ in range(6)]
+    peers = [dial(settings.GATE_ADDRESS, gate.port, 20) for _ in range(count)]
     for peer in peers:
         peer.send(wire.connect(target=broker.where))
         peer.expect(wire.CONNECTED)
@@ -88,8 +127,5 @@ def test_out_of_pipes(penstock, fake):
     for t in threads:
         t.join()
     assert not wrong
-    metrics = gate.metrics()
-    assert metrics("penstock_path_fallback_total", reason="pipe_limit") > 0
-    assert metrics("penstock_pipes_in_use") <= 1
     for peer in peers:
         peer.close()

@@ -237,6 +237,39 @@ def test_signals_in_a_storm(penstock, fake):
     wait_until("rest", 5, lambda: gate.metrics()("penstock_config_last_reload_successful") == 1)
 
 
+def test_reload_amid_trouble(penstock, fake):
+    """SIGHUP every few milliseconds while clients come, misbehave, stream, reset and go: same answers, nothing left behind."""
+    broker = fake(echo)
+    gate = penstock.fixed(broker)
+    stop = threading.Event()
+
+    def keep_reloading():
+        while not stop.wait(0.005):
+            gate.reload()
+
+    reloader = threading.Thread(target=keep_reloading)
+    reloader.start()
+    try:
+        data = b"y" * (1 << 20)
+        for number in range(40):
+            good, bad, gone = open_data(gate, broker), dial(settings.GATE_ADDRESS, gate.port), open_data(gate, broker)
+            bad.send(wire.connect(target="127.0.0.1:1"))
+            sender = threading.Thread(target=good.send, args=(data,))
+            sender.start()
+            assert bad.expect(wire.ERROR)[2] == wire.NOT_ALLOWED
+            gone.send(b"z" * 100_000)
+            gone.reset()
+            assert good.read_exactly(len(data)) == data
+            sender.join()
+            good.close()
+            bad.close()
+    finally:
+        stop.set()
+        reloader.join()
+    wait_until("the last reload", 5, lambda: gate.metrics()("penstock_config_last_reload_successful") == 1)
+    assert gate.metrics()("penstock_disconnects_total", reason="target_special_denied") == 40
+
+
 # ---- beside others
 
 

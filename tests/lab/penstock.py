@@ -69,7 +69,7 @@ class Penstock:
         """`penstock proxy`, the drop-in for `pulsar proxy`."""
         return self._launch(["proxy", "--admin", self.admin, *arguments], ready, **how)
 
-    def _launch(self, arguments, ready, descriptors=None):
+    def _launch(self, arguments, ready, descriptors=None, user=None):
         if not settings.PENSTOCK.exists():
             raise LabError(f"no {settings.PENSTOCK}; first: make")
 
@@ -78,7 +78,8 @@ class Penstock:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
         self._log_start = self.process.log.stat().st_size if self.process.log.exists() else 0
-        self.process.start([settings.PENSTOCK, *arguments], preexec=limits)
+        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
+        self.process.start([*as_user, settings.PENSTOCK, *arguments], preexec=limits)
         if ready:
             self.process.wait_ready(20, self.is_ready)
             self.mark_rest()

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * penstock-sim [-v] [-j JOBS] FIRST[..LAST]: one process per seed, several at a time; what a seed
- * that fails has said is shown with the command that repeats it.
+ * penstock-sim [-v] [-t MS] [-f] [-j JOBS] FIRST[..LAST]: one process per seed, several at a time;
+ * what a seed that fails has said is shown with the command that repeats it. -v traces one seed;
+ * -t stops it at a moment of its time and shows what every session is at; -f ends the run at the
+ * first seed that fails.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -44,7 +46,7 @@ static void start(struct job *job, uint64_t seed)
 		return;
 	(void)dup2(fileno(job->said), STDERR_FILENO);
 	(void)alarm(SEED_LIMIT);
-	sim_world_run(seed, false);
+	sim_world_run(seed, false, 0);
 	exit(0);
 }
 
@@ -120,15 +122,17 @@ static int run_all(uint64_t first, uint64_t last)
 
 int main(int argc, char **argv)
 {
-	unsigned long long first = 1, last = 0;
+	unsigned long long first = 1, last = 0, stop_ms = 0;
 	bool is_verbose = false;
 	int option;
 
-	while ((option = getopt(argc, argv, "vfj:")) >= 0) {
+	while ((option = getopt(argc, argv, "vfj:t:")) >= 0) {
 		if (option == 'v')
 			is_verbose = true;
 		else if (option == 'f')
 			stops_at_first = true;
+		else if (option == 't')
+			stop_ms = strtoull(optarg, NULL, 10);
 		else if (option == 'j')
 			job_count = (uint32_t)strtoul(optarg, NULL, 10);
 		else
@@ -137,13 +141,13 @@ int main(int argc, char **argv)
 	int count = optind < argc ? sscanf(argv[optind], "%llu..%llu", &first, &last) : 0;
 
 	if (count < 1 || job_count < 1 || job_count > JOBS_MAX) {
-		(void)fprintf(stderr, "usage: penstock-sim [-v] [-f] [-j JOBS] FIRST[..LAST]\n");
+		(void)fprintf(stderr, "usage: penstock-sim [-v] [-t MS] [-f] [-j JOBS] FIRST[..LAST]\n");
 		return 2;
 	}
 	if (count == 1)
 		last = first;
-	if (is_verbose) {
-		sim_world_run(first, true);
+	if (is_verbose || stop_ms > 0) {
+		sim_world_run(first, is_verbose, stop_ms * NS_PER_MS);
 		return 0;
 	}
 	return run_all(first, last);

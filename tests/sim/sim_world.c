@@ -131,9 +131,18 @@ static void finish(void)
 	(void)run_until(never, NS_PER_S); /* letters on their way */
 }
 
-void sim_world_run(uint64_t seed, bool is_verbose)
+static void stop_here(void *context)
+{
+	(void)context;
+	sim_flow_show();
+	sim_fail("stopped here, as asked");
+}
+
+void sim_world_run(uint64_t seed, bool is_verbose, uint64_t stop_ns)
 {
 	sim_begin(seed, is_verbose);
+	if (stop_ns > 0)
+		sim_at(stop_ns, stop_here, NULL);
 	sim_plan_make();
 	log_configure(is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
 	start();

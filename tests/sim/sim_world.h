@@ -7,4 +7,5 @@
 
 #include "sim.h"
 
-void sim_world_run(uint64_t seed, bool is_verbose);
+/* stop_ns: fail at that time of the run, to see what is going on; 0: never. */
+void sim_world_run(uint64_t seed, bool is_verbose, uint64_t stop_ns);

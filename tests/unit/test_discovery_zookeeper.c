@@ -574,6 +574,26 @@ static void test_names(void **state)
 	assert_string_equal(given, "10.0.0.1:2181");
 }
 
+static void test_moved(void **state)
+{
+	(void)state;
+	begin("zk1:2181/chroot", NULL, CONFIG_LOOKUP_RELAY);
+	connect_it();
+	/* Connected: nothing is gained by telling the library, which might reconnect. */
+	address = 8;
+	(void)discovery_tick(discovery, clock_now_ns() + 60 * NS_PER_S);
+	assert_int_equal(moved_count, 0);
+	session_event(last_handle(), ZOO_CONNECTING_STATE);
+	turn(5);
+	address = 9;
+	(void)discovery_tick(discovery, clock_now_ns() + 120 * NS_PER_S);
+	assert_int_equal(moved_count, 1);
+	assert_string_equal(given, "10.0.0.9:2181");
+	(void)discovery_tick(discovery, clock_now_ns() + 180 * NS_PER_S);
+	assert_int_equal(moved_count, 1);
+	assert_int_equal(handle_count, 1);
+}
+
 /* ---- ownership --------------------------------------------------------------------------------
  */
 
@@ -869,6 +889,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_lost_in_between, finish),
 		cmocka_unit_test_teardown(test_expiry, finish),
 		cmocka_unit_test_teardown(test_names, finish),
+		cmocka_unit_test_teardown(test_moved, finish),
 		cmocka_unit_test_teardown(test_ownership, finish),
 		cmocka_unit_test_teardown(test_only_certain_owners, finish),
 		cmocka_unit_test_teardown(test_split, finish),

@@ -63,6 +63,41 @@ static enum next do_emit(struct session *session, enum lane_id id,
 	return NEXT_MOVE;
 }
 
+/* Was the lane's source found reset while sending to it? */
+static bool is_source_reset(const struct session *session, enum lane_id id)
+{
+	return id == LANE_TO_BROKER ? session->is_client_reset : session->is_broker_reset;
+}
+
+static void source_lost(struct session *session, enum lane_id id)
+{
+	enum close_reason reason = id == LANE_TO_BROKER ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST;
+
+	if (session->state == SESSION_HELLO)
+		session_close(session, reason, true);
+	else
+		session_close_abort(session, id, reason);
+}
+
+static enum next do_hold(struct session *session, enum lane_id id)
+{
+	struct lane *lane = &session->lane[id];
+
+	if (!session->lane[lane_other(id)].sent_fin) {
+		uring_cancel(session->env->ring, &lane->op);
+		session->held |= (uint8_t)(1u << id);
+		return NEXT_DONE;
+	}
+	/* The lane it waits for has ended: it would wait for ever. Questions that nobody can answer
+	 * any more may go to the broker; an answer that may not go as it is ends the session. */
+	if (id == LANE_TO_BROKER) {
+		relay_pass(&session->env->relay, lane, RELAY_ALL);
+		return NEXT_MOVE;
+	}
+	session_close(session, (enum close_reason)session->reason, true);
+	return NEXT_DONE;
+}
+
 static enum next carry_out(struct session *session, enum lane_id id,
 			   const struct proto_verdict *verdict, enum relay_status *ret_status)
 {
@@ -83,9 +118,7 @@ static enum next carry_out(struct session *session, enum lane_id id,
 	case PROTO_REPLY:
 		return do_emit(session, id, verdict);
 	case PROTO_HOLD:
-		uring_cancel(session->env->ring, &lane->op);
-		session->held |= (uint8_t)(1u << id);
-		return NEXT_DONE;
+		return do_hold(session, id);
 	case PROTO_DIAL:
 		CHECK(id == LANE_TO_BROKER && session->state == SESSION_HELLO);
 		session_open_dial(session, verdict->target);
@@ -132,16 +165,6 @@ static void on_watch(struct uring_op *op, int events)
 			    is_client ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST);
 }
 
-static void source_lost(struct session *session, enum lane_id id)
-{
-	enum close_reason reason = id == LANE_TO_BROKER ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST;
-
-	if (session->state == SESSION_HELLO)
-		session_close(session, reason, true);
-	else
-		session_close_abort(session, id, reason);
-}
-
 /* The source finished and all its bytes are sent: the sink gets its FIN. Never before: a FIN ahead
  * of bytes still in the pipe would cut the stream short. */
 static void finished(struct session *session, enum lane_id id)
@@ -154,7 +177,7 @@ static void finished(struct session *session, enum lane_id id)
 		session_close(session, CLOSE_CLIENT_GONE, false);
 		return;
 	}
-	if (is_client ? session->is_client_reset : session->is_broker_reset) {
+	if (is_source_reset(session, id)) {
 		source_lost(session, id);
 		return;
 	}
