@@ -17,8 +17,9 @@
 
 #define RING_ENTRIES  1024
 #define TIMERS_A_TURN 256
-#define HEARTBEAT_NS  (NS_PER_S / 2) /* the longest a worker sleeps: /healthz wants a sign of life \
-				      */
+#define HEARTBEAT_NS                                                                 \
+	(NS_PER_S / 2) /* the longest a worker sleeps: /healthz wants a sign of life \
+			*/
 
 int worker_new(struct worker **ret_worker, uint32_t index, struct mail_office *office,
 	       const struct config *config)
@@ -53,12 +54,6 @@ int worker_new(struct worker **ret_worker, uint32_t index, struct mail_office *o
 	return 0;
 }
 
-void worker_free(struct worker *worker)
-{
-	session_env_fini(&worker->env);
-	free(worker);
-}
-
 static void on_wake(void *context)
 {
 	struct worker *worker = context;
@@ -82,10 +77,18 @@ int worker_open(struct worker *worker)
 
 void worker_close(struct worker *worker)
 {
-	worker_accept_close_all(worker);
 	atomic_store_explicit(&worker->box->ring, NULL, memory_order_seq_cst);
 	uring_close(worker->env.ring);
 	worker->env.ring = NULL;
+}
+
+void worker_free(struct worker *worker)
+{
+	/* Not by the worker itself: others may be about to wake it until all are joined. */
+	if (worker->env.ring != NULL)
+		worker_close(worker);
+	session_env_fini(&worker->env);
+	free(worker);
 }
 
 /* The snapshot of this turn. The old one is control's to free once it sees our acknowledgement; no
@@ -127,7 +130,7 @@ static uint64_t turn_deadline(struct worker *worker)
 	uint64_t next = timer_next_ns(&worker->env.wheel);
 	uint64_t beat = worker->env.now_ns + HEARTBEAT_NS;
 
-	if (worker->has_mail || session_has_queued(&worker->env))
+	if (worker->has_mail || session_has_queued(&worker->env) || worker_is_done(worker))
 		return 1; /* long past: do not sleep */
 	return next != 0 && next < beat ? next : beat;
 }
@@ -138,12 +141,15 @@ int worker_turn(struct worker *worker)
 
 	/* Before waiting, so that whoever was armed by mail or a timer is submitted with the rest.
 	 */
-	take_route(worker);
-	if (worker->has_mail) {
-		worker->has_mail = false;
+	bool has_mail = worker->has_mail;
+
+	worker->has_mail = false;
+	/* Awake first: whoever sends or publishes from here on wakes us again. */
+	if (has_mail)
 		mail_awake(worker->box);
+	take_route(worker);
+	if (has_mail)
 		worker_mail_take(worker);
-	}
 	int ret = uring_wait(env->ring, turn_deadline(worker), worker->busy_poll_ns);
 
 	if (ret < 0)
@@ -193,9 +199,9 @@ static void *worker_main(void *context)
 			.stopped = { .worker = (uint16_t)worker->env.worker },
 		};
 
+		worker_accept_close_all(worker);
 		while (!mail_send(&worker->env.office->control, NULL, &stopped))
 			(void)sched_yield();
-		worker_close(worker);
 	}
 	return NULL;
 }

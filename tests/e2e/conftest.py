@@ -72,7 +72,9 @@ def lab():
 
 @pytest.fixture(scope="session")
 def cluster(lab):
-    cluster = Cluster(auth=True)
+    """PENSTOCK_E2E_CLUSTER="extensible three-zookeepers" makes it another one (for `make matrix`)."""
+    words = os.environ.get("PENSTOCK_E2E_CLUSTER", "").split()
+    cluster = Cluster(auth=True, extensible="extensible" in words, zookeepers=3 if "three-zookeepers" in words else 1)
     cluster.up()
     yield cluster
     if not KEEP:

@@ -28,6 +28,8 @@ def test_produce_and_consume_on_each_broker(cluster, gate, broker):
 
 def test_a_redirect_is_seen_and_followed(cluster, gate):
     """Unloaded, a bundle has no owner; a lookup that reaches the wrong broker is redirected, and the client never hears of it."""
+    if cluster.options["extensible"]:
+        pytest.skip("the extensible load manager hands bundles over, no lookup needs a redirect")
     topic = fresh()
     start = gate.metrics()("penstock_redirect_hops_total")
     for attempt in range(12):

@@ -97,7 +97,7 @@ static void make(uint32_t id)
 	flow->id = id;
 	flow->kind = choose_kind();
 	flow->target = -1;
-	flow->may_be_refused = sim_plan.has_limits;
+	flow->may_be_refused = sim_plan.has_limits || sim_plan.bufs > 0;
 	sim_side_plan(&flow->client, flow, "client");
 	sim_side_plan(&flow->broker, flow, "broker");
 	if (sim_chance(200))

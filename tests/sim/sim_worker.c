@@ -240,7 +240,7 @@ static void check_zero(uint32_t index, const char *what, uint64_t value)
 
 static void check_gauges(uint32_t index, const struct session_env *env)
 {
-	static const enum stat gauges[] = {
+	static const enum stat_id gauges[] = {
 		STAT_SESSIONS_IN_USE, STAT_BUFFERS_IN_USE, STAT_PIPES_IN_USE,
 		STAT_HOPS_IN_USE,     STAT_UNROUTED,	   STAT_LOOKUPS_IN_FLIGHT,
 	};

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 
 #define FORWARD "{ name: %s, bind: \"127.0.0.1:%u\", forward: \"127.0.0.1:9\" }"
-#define DRAIN	"drain: { lame_duck: 100ms, spread: 200ms }\ntimeouts: { drain: 600ms }\n"
+#define DRAIN	"drain: { lame_duck: 400ms, spread: 200ms }\ntimeouts: { drain: 1200ms }\n"
 
 /* ---- start ------------------------------------------------------------------------------------
  */
@@ -316,7 +316,7 @@ static void test_drain(void **state)
 	harness_turns(50);
 	assert_int_equal(harness_count(0, MAIL_UNLISTEN), 0); /* the lame duck still accepts */
 	HARNESS_UNTIL(harness_count(0, MAIL_DRAIN) == 1 && harness_count(1, MAIL_DRAIN) == 1);
-	assert_true(clock_now_ns() - begun_ns >= 100 * NS_PER_MS);
+	assert_true(clock_now_ns() - begun_ns >= 400 * NS_PER_MS);
 	assert_int_equal(harness_count(0, MAIL_UNLISTEN), 1);
 	assert_int_equal(harness_need(0, MAIL_DRAIN, 0).drain.spread_ns, 200 * NS_PER_MS);
 	harness_turns(100);

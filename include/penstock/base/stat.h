@@ -13,7 +13,7 @@
 
 #include <penstock/base/close.h>
 
-enum stat {
+enum stat_id {
 #define STAT(NAME, metric, labels, type, help) STAT_##NAME,
 #include <penstock/base/stat.def>
 #undef STAT
@@ -47,19 +47,19 @@ struct stat_row {
 extern const struct stat_row stat_rows[STAT_COUNT];
 
 /* Relaxed single-writer add: a plain load and store, no locked instruction. */
-static inline void stat_add(struct stat_block *block, enum stat stat, uint64_t n)
+static inline void stat_add(struct stat_block *block, enum stat_id stat, uint64_t n)
 {
 	uint64_t old = atomic_load_explicit(&block->value[stat], memory_order_relaxed);
 
 	atomic_store_explicit(&block->value[stat], old + n, memory_order_relaxed);
 }
 
-static inline void stat_sub(struct stat_block *block, enum stat stat, uint64_t n)
+static inline void stat_sub(struct stat_block *block, enum stat_id stat, uint64_t n)
 {
 	stat_add(block, stat, 0 - n);
 }
 
-static inline uint64_t stat_get(const struct stat_block *block, enum stat stat)
+static inline uint64_t stat_get(const struct stat_block *block, enum stat_id stat)
 {
 	return atomic_load_explicit(&block->value[stat], memory_order_relaxed);
 }

@@ -156,6 +156,8 @@ void session_open_header(struct session *session);
 /* The brain (or a forward listener) knows where to: connects the broker end. */
 void session_open_dial(struct session *session, struct span target);
 
+/* The broker end is connected: relays, as soon as there is a buffer for what goes first. */
+void session_open_connected(struct session *session);
 /* The PROXY header for a broker, when the configuration asks for one. */
 void session_open_proxy_header(const struct session *session, struct sink *sink);
 

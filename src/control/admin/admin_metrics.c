@@ -24,7 +24,7 @@ void admin_metrics_head(struct admin_text *text, const char *name, const char *t
 	admin_text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-uint64_t admin_metrics_sum(const struct admin *admin, enum stat stat)
+uint64_t admin_metrics_sum(const struct admin *admin, enum stat_id stat)
 {
 	uint64_t sum = 0;
 
@@ -44,14 +44,14 @@ static void write_stats(const struct admin *admin, struct admin_text *text)
 		for (uint32_t w = 0; is_per_worker && w < admin->host.office->worker_count; w++)
 			admin_text_printf(text, "%s{worker=\"%u\"} %llu\n", row->metric, w,
 					  (unsigned long long)stat_get(admin->host.office->stats[w],
-								       (enum stat)i));
+								       (enum stat_id)i));
 		if (is_per_worker)
 			continue;
 		bool has_labels = row->labels[0] != '\0';
 
 		admin_text_printf(text, "%s%s%s%s %llu\n", row->metric, has_labels ? "{" : "",
 				  row->labels, has_labels ? "}" : "",
-				  (unsigned long long)admin_metrics_sum(admin, (enum stat)i));
+				  (unsigned long long)admin_metrics_sum(admin, (enum stat_id)i));
 	}
 }
 

@@ -84,7 +84,7 @@ void admin_metrics_write(const struct admin *admin, struct admin_text *text);
 /* One metric's HELP and TYPE lines. */
 void admin_metrics_head(struct admin_text *text, const char *name, const char *type,
 			const char *help);
-uint64_t admin_metrics_sum(const struct admin *admin, enum stat stat);
+uint64_t admin_metrics_sum(const struct admin *admin, enum stat_id stat);
 void admin_metrics_pulsar_write(const struct admin *admin, struct admin_text *text);
 void admin_process_write(struct admin_text *text, uint64_t started_wall_us);
 

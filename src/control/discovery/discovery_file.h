@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * discovery_file: small files, read whole and replaced whole. Apart, because <fcntl.h> declares a
- * struct stat, and our enum stat (base/stat.h) cannot be seen by the same file.
+ * struct stat, and our enum stat_id (base/stat.h) cannot be seen by the same file.
  */
 #pragma once
 

@@ -38,7 +38,7 @@ void relay_lane_fini(struct relay *relay, struct lane *lane)
 
 void relay_count(struct relay *relay, struct lane *lane, size_t n, bool is_splice)
 {
-	static const enum stat stats[LANES][2] = {
+	static const enum stat_id stats[LANES][2] = {
 		{ STAT_BYTES_TO_BROKER_COPY, STAT_BYTES_TO_BROKER_SPLICE },
 		{ STAT_BYTES_TO_CLIENT_COPY, STAT_BYTES_TO_CLIENT_SPLICE },
 	};
@@ -148,7 +148,7 @@ enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min,
 	if (lane->saw_fin)
 		return RELAY_FIN;
 	if (lane->in == NULL) {
-		lane->in = relay_buf_get(relay);
+		lane->in = relay_can_read(relay) ? relay_buf_get(relay) : NULL;
 		if (lane->in == NULL)
 			return RELAY_WAIT_BUFFER;
 	}

@@ -133,9 +133,27 @@ bool relay_has_buf(const struct relay *relay)
 	return relay->bufs.in_use < relay->bufs.capacity;
 }
 
+bool relay_can_read(const struct relay *relay)
+{
+	return relay->bufs.in_use + 1 < relay->bufs.capacity;
+}
+
+struct lane *relay_first_starved(const struct relay *relay)
+{
+	struct lane *lane = relay->starved.head;
+
+	while (lane != NULL && !(lane->in != NULL ? relay_has_buf(relay) : relay_can_read(relay)))
+		lane = lane->next_queued;
+	return lane;
+}
+
 struct lane *relay_unstarve(struct relay *relay)
 {
-	return relay_has_buf(relay) ? relay_queue_pop(&relay->starved) : NULL;
+	struct lane *lane = relay_first_starved(relay);
+
+	if (lane != NULL)
+		relay_queue_leave(lane);
+	return lane;
 }
 
 void relay_queue_init(struct relay_queue *queue)

@@ -171,6 +171,5 @@ void session_run_queued(struct session_env *env)
 
 bool session_has_queued(const struct session_env *env)
 {
-	return env->again.head != NULL ||
-	       (env->relay.starved.head != NULL && relay_has_buf(&env->relay));
+	return env->again.head != NULL || relay_first_starved(&env->relay) != NULL;
 }

@@ -353,8 +353,11 @@ void session_lane_run(struct session *session, enum lane_id id)
 	case SESSION_LINGER:
 		session_close_go_on(session);
 		return;
-	case SESSION_FREE:
 	case SESSION_DIAL:
+		if (session->broker_fd >= 0)
+			session_open_connected(session);
+		return;
+	case SESSION_FREE:
 	case SESSION_CLOSED:
 		return;
 	}

@@ -61,10 +61,35 @@ static bool send_proxy_header(struct session *session)
 					   sink_written(&sink));
 }
 
+/* Both ends are connected. A PROXY header may need a buffer: without one the lane waits for it and
+ * comes back here. */
+void session_open_connected(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct lane *to_broker = &session->lane[LANE_TO_BROKER];
+
+	if (!relay_has_buf(&env->relay)) {
+		session_lane_wait(session, LANE_TO_BROKER, RELAY_WAIT_BUFFER);
+		return;
+	}
+	CHECK(send_proxy_header(session));
+	session_move(session, SESSION_RELAY);
+	if (session->proto.ops != NULL) {
+		session->proto.ops->dialled(&session->proto);
+	} else {
+		relay_pass(&env->relay, to_broker, RELAY_ALL);
+		relay_pass(&env->relay, &session->lane[LANE_TO_CLIENT], RELAY_ALL);
+	}
+	session->active_ns = env->now_ns;
+	session_close_schedule(session);
+	/* The brain sends CONNECT on its next look, and the broker's first bytes come after it. */
+	session_lane_soon(session, LANE_TO_CLIENT);
+	session_lane_run(session, LANE_TO_BROKER);
+}
+
 static void on_dialled(struct session_dial *dial, enum close_reason reason)
 {
 	struct session *session = dial->session;
-	struct lane *to_broker = &session->lane[LANE_TO_BROKER];
 
 	if (reason != CLOSE_NONE) {
 		session_close_refuse(session, reason, span_of(NULL, 0));
@@ -76,24 +101,9 @@ static void on_dialled(struct session_dial *dial, enum close_reason reason)
 	session->dial_ns = session->env->now_ns - dial->started_ns;
 	stat_dial(session->env->stats, session->dial_ns);
 	set_routed(session);
-	session_move(session, SESSION_RELAY);
-	to_broker->sink = session->broker_fd;
+	session->lane[LANE_TO_BROKER].sink = session->broker_fd;
 	session->lane[LANE_TO_CLIENT].source = session->broker_fd;
-	if (!send_proxy_header(session)) {
-		session_close_refuse(session, CLOSE_ENOBUFS, span_of(NULL, 0));
-		return;
-	}
-	if (session->proto.ops != NULL) {
-		session->proto.ops->dialled(&session->proto);
-	} else {
-		relay_pass(&session->env->relay, to_broker, RELAY_ALL);
-		relay_pass(&session->env->relay, &session->lane[LANE_TO_CLIENT], RELAY_ALL);
-	}
-	session->active_ns = session->env->now_ns;
-	session_close_schedule(session);
-	/* The brain sends CONNECT on its next look, and the broker's first bytes come after it. */
-	session_lane_soon(session, LANE_TO_CLIENT);
-	session_lane_run(session, LANE_TO_BROKER);
+	session_open_connected(session);
 }
 
 void session_open_dial(struct session *session, struct span target)
