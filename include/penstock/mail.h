@@ -20,7 +20,7 @@
 #include <penstock/uring.h>
 
 #define MAIL_CONTROL   UINT16_MAX /* sender id of the control thread */
-#define MAIL_ROWS_MAX  256        /* connections described per turn */
+#define MAIL_ROWS_MAX  256	  /* connections described per turn */
 #define MAIL_ADDRS_MAX 8
 
 enum mail_kind {
@@ -59,7 +59,7 @@ struct mail_dns_ask {
 };
 struct mail_dns_answer {
 	uint64_t ticket;
-	uint8_t addr_count; /* 0: failed */
+	uint8_t addr_count;		   /* 0: failed */
 	struct addr addrs[MAIL_ADDRS_MAX]; /* port 0 */
 };
 struct mail_learned {
@@ -88,7 +88,7 @@ struct mail_row_page {
 	struct mail_row rows[MAIL_ROWS_MAX];
 };
 struct mail_rows_ask {
-	uint32_t cursor; /* 0 at first */
+	uint32_t cursor;	    /* 0 at first */
 	struct mail_row_page *page; /* lent; comes back in ROWS */
 };
 struct mail_rows {
@@ -116,8 +116,9 @@ struct mail {
 struct mail_box {
 	struct queue queue;
 	struct uring *_Atomic ring; /* set when the receiver's thread has opened its ring */
-	_Atomic uint32_t is_waking;  /* a wake-up is under way: the next sender need not send one */
-	_Alignas(CACHE_LINE) struct route *_Atomic route; /* newest snapshot not yet taken, or NULL */
+	_Atomic uint32_t is_waking; /* a wake-up is under way: the next sender need not send one */
+	_Alignas(CACHE_LINE) struct route
+		*_Atomic route; /* newest snapshot not yet taken, or NULL */
 };
 
 /* capacity: messages, a power of two. */
@@ -145,11 +146,11 @@ struct mail_load {
 /* Everything more than one thread may see, made by main before any of them starts. */
 struct mail_office {
 	uint32_t worker_count;
-	struct mail_box *workers;  /* one box per worker */
-	struct mail_load *loads;   /* one per worker */
-	struct tally *per_ip;      /* connections of each client address */
+	struct mail_box *workers;	    /* one box per worker */
+	struct mail_load *loads;	    /* one per worker */
+	struct tally *per_ip;		    /* connections of each client address */
 	struct mail_learned_table *learned; /* broker URLs lookups have named */
-	struct stat_block **stats; /* one per worker */
+	struct stat_block **stats;	    /* one per worker */
 	struct mail_box control;
 };
 

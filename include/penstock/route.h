@@ -14,7 +14,7 @@
 #include <penstock/base/stat.h>
 #include <penstock/config.h>
 
-#define ROUTE_ADDRS_MAX     4   /* addresses kept per name */
+#define ROUTE_ADDRS_MAX	    4	 /* addresses kept per name */
 #define ROUTE_ENDPOINTS_MAX 4096 /* per cluster */
 #define ROUTE_LOCALS_MAX    64
 
@@ -22,36 +22,36 @@
 struct route_endpoint {
 	const char *host; /* lower case */
 	uint16_t port;
-	bool is_tls;     /* the broker expects TLS here */
-	bool is_learned; /* seen in a LOOKUP_RESPONSE of a configured broker */
+	bool is_tls;	    /* the broker expects TLS here */
+	bool is_learned;    /* seen in a LOOKUP_RESPONSE of a configured broker */
 	uint8_t addr_count; /* 0: its name does not resolve at the moment */
 	struct addr addrs[ROUTE_ADDRS_MAX];
 };
 
 struct route_broker {
-	const char *id; /* ZooKeeper's node name, or the URL */
+	const char *id;		   /* ZooKeeper's node name, or the URL */
 	const char *url, *url_tls; /* pulsar://host:port; NULL: none */
-	int32_t plain, tls; /* indexes into endpoints: the main URLs; -1: none */
+	int32_t plain, tls;	   /* indexes into endpoints: the main URLs; -1: none */
 };
 
 /* One bundle of a namespace with an owner. */
 struct route_bundle {
-	uint32_t low;  /* first hash that belongs to it */
+	uint32_t low;	    /* first hash that belongs to it */
 	int32_t plain, tls; /* endpoint of the owner; -1: nobody we may answer for */
 };
 
 struct route_namespace {
-	const char *name; /* "tenant/namespace" */
+	const char *name;	      /* "tenant/namespace" */
 	struct route_bundle *bundles; /* by `low`, ascending; the first is 0 */
 	uint32_t bundle_count;
 };
 
 struct route_cluster {
 	const char *name;
-	bool is_loaded;     /* discovery has answered at least once */
+	bool is_loaded; /* discovery has answered at least once */
 	bool is_zookeeper;
-	bool is_direct;     /* lookups may be answered from ownership */
-	uint64_t read_ns;   /* clock_now_ns when discovery last confirmed it */
+	bool is_direct;			  /* lookups may be answered from ownership */
+	uint64_t read_ns;		  /* clock_now_ns when discovery last confirmed it */
 	struct route_endpoint *endpoints; /* brokers' URLs, advertised listeners, learned ones */
 	uint32_t endpoint_count;
 	uint32_t *endpoint_index; /* hash table of index + 1 */
@@ -73,14 +73,16 @@ struct route {
 	struct route_endpoint *forwards; /* per config listener: where `forward` goes, resolved */
 	struct addr own[STAT_LISTENERS_MAX + 2]; /* our listening addresses: never dialled */
 	uint32_t own_count;
-	struct addr local[ROUTE_LOCALS_MAX]; /* this machine's addresses, for own[] on 0.0.0.0 or :: */
+	struct addr
+		local[ROUTE_LOCALS_MAX]; /* this machine's addresses, for own[] on 0.0.0.0 or :: */
 	uint32_t local_count;
 	void *block;
 };
 
 enum route_answer {
-	ROUTE_DIAL,   /* addrs are allowed and known */
-	ROUTE_NEED_DNS, /* the name is allowed; resolve, then ask route_addr_check for each address */
+	ROUTE_DIAL,	/* addrs are allowed and known */
+	ROUTE_NEED_DNS, /* the name is allowed; resolve, then ask route_addr_check for each address
+			 */
 	ROUTE_DENY,
 };
 
@@ -105,7 +107,7 @@ struct route_verdict {
  * never answered (is_loaded), what is not allowed is refused as CLOSE_NO_BROKER, so that clients
  * try again. The scheme pulsar:// or pulsar+ssl:// in front is skipped. */
 void route_target(const struct route *route, uint32_t cluster, struct span target,
-                  struct route_verdict *ret_verdict);
+		  struct route_verdict *ret_verdict);
 
 /* May this resolved address, with the port to dial, be dialled for a name that is not discovered?
  * CLOSE_NONE or why not. */
@@ -114,14 +116,14 @@ enum close_reason route_addr_check(const struct route *route, const struct addr 
 /* The n-th candidate of a round robin that begins at `start`: its addresses; false when all were
  * named. Endpoints without an address are passed over. */
 MUST_USE bool route_any(const struct route *route, uint32_t cluster, uint32_t start, uint32_t n,
-                        const struct route_endpoint **ret_endpoint);
+			const struct route_endpoint **ret_endpoint);
 
 const struct route_endpoint *route_find(const struct route *route, uint32_t cluster,
-                                        struct span host, uint16_t port);
+					struct span host, uint16_t port);
 
 /* The owner of a topic ("persistent://t/n/x", full form), or NULL: ask a broker. */
 const struct route_endpoint *route_owner(const struct route *route, uint32_t cluster,
-                                         struct span topic);
+					 struct span topic);
 
 /* ---- route_topic.c: names and hashes of pulsar.md 5.4 --------------------------------------- */
 
@@ -141,19 +143,19 @@ struct route_builder;
 /* NULL when out of memory; every function below takes that and does nothing. */
 struct route_builder *route_build_begin(const struct config *config, uint64_t version);
 void route_build_cluster(struct route_builder *builder, uint32_t cluster, bool is_loaded,
-                         bool is_zookeeper, bool is_direct, uint64_t read_ns);
+			 bool is_zookeeper, bool is_direct, uint64_t read_ns);
 /* Returns the endpoint's index; the same host and port is added once. -1: not a host and port, more
  * than ROUTE_ENDPOINTS_MAX, or out of memory. Host in any spelling; addresses with any port. */
 int32_t route_build_endpoint(struct route_builder *builder, uint32_t cluster,
-                             const struct route_endpoint *endpoint);
+			     const struct route_endpoint *endpoint);
 void route_build_broker(struct route_builder *builder, uint32_t cluster,
-                        const struct route_broker *broker);
+			const struct route_broker *broker);
 void route_build_namespace(struct route_builder *builder, uint32_t cluster,
-                           const struct route_namespace *ns);
+			   const struct route_namespace *ns);
 void route_build_forward(struct route_builder *builder, uint32_t listener,
-                         const struct route_endpoint *endpoint);
+			 const struct route_endpoint *endpoint);
 void route_build_listener(struct route_builder *builder, uint32_t id, int32_t index,
-                          const char *name);
+			  const char *name);
 void route_build_own(struct route_builder *builder, const struct addr *addr);
 /* An address of one of this machine's interfaces; only the first ROUTE_LOCALS_MAX are kept. */
 void route_build_local(struct route_builder *builder, const struct addr *addr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * control_unix: what needs <sys/stat.h>, whose struct stat and our enum stat_id (base/stat.h) cannot
- * be seen by one file.
+ * control_unix: what needs <sys/stat.h>, whose struct stat and our enum stat_id (base/stat.h)
+ * cannot be seen by one file.
  */
 #pragma once
 

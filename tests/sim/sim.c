@@ -12,8 +12,10 @@
 #include "sim.h"
 
 #define TURNS_MAX 500 /* without a byte, a connection or a sleep in between */
-#define READ_CLOCK_NS 40 /* what looking at the clock costs: a spinning loop must come to an end */
-#define BEGIN_NS (1000 * NS_PER_S)
+#define READ_CLOCK_NS                                                              \
+	40 /* what looking at the clock costs: a spinning loop must come to an end \
+	    */
+#define BEGIN_NS      (1000 * NS_PER_S)
 #define BEGIN_WALL_US 1700000000000000ull
 
 struct event {

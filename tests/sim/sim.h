@@ -65,16 +65,16 @@ void *sim_alloc(size_t size);
 
 /* Chances are per mille of the calls concerned. */
 struct sim_faults {
-	uint32_t short_move;   /* send, recv, splice move less than they could */
-	uint32_t try_again;    /* -EAGAIN although there is something */
+	uint32_t short_move; /* send, recv, splice move less than they could */
+	uint32_t try_again;  /* -EAGAIN although there is something */
 	uint32_t splice_einval;
 	uint32_t pipe_small, pipe_failed;
 	uint32_t dial_failed;
 	uint32_t accept_failed;
 	uint32_t late_completion;
 	uint32_t delay_completion;
-	uint32_t end_many;     /* a multishot ends without F_MORE */
-	uint32_t spurious;     /* a poll completes for nothing */
+	uint32_t end_many; /* a multishot ends without F_MORE */
+	uint32_t spurious; /* a poll completes for nothing */
 	uint32_t wake_failed;
 	uint32_t dns_failed, dns_late;
 	uint64_t emfile_from_ns, emfile_until_ns;
@@ -88,9 +88,9 @@ struct sim_plan {
 	uint64_t ending_ns;
 	uint32_t workers;
 	uint32_t flows;
-	uint32_t lookup_share;    /* per mille of the flows */
+	uint32_t lookup_share;	  /* per mille of the flows */
 	uint32_t brokers, hidden; /* hidden: in no snapshot, only in lookup answers */
-	uint32_t bufs;            /* 0: as the budget says */
+	uint32_t bufs;		  /* 0: as the budget says */
 	uint32_t pipes;
 	uint32_t unrouted;
 	uint64_t lookups;
@@ -100,11 +100,11 @@ struct sim_plan {
 	uint64_t len_max;
 	bool reuses_fds;
 	bool is_zookeeper, is_direct;
-	bool has_limits;          /* refusals for want of something are no surprise */
-	uint8_t send_proxy;       /* enum config_send_proxy, to brokers and forward targets */
-	uint8_t proxy_mode;       /* enum config_proxy_mode of the two listeners that have one */
-	uint8_t dead_broker;      /* index + 1 of one that refuses, or 0 */
-	uint8_t black_broker;     /* index + 1 of one that never answers, or 0 */
+	bool has_limits;      /* refusals for want of something are no surprise */
+	uint8_t send_proxy;   /* enum config_send_proxy, to brokers and forward targets */
+	uint8_t proxy_mode;   /* enum config_proxy_mode of the two listeners that have one */
+	uint8_t dead_broker;  /* index + 1 of one that refuses, or 0 */
+	uint8_t black_broker; /* index + 1 of one that never answers, or 0 */
 };
 
 extern struct sim_plan sim_plan;

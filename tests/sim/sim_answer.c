@@ -16,10 +16,10 @@ struct answerer {
 	struct sim_lookups *all;
 	struct sim_talk talk;
 	uint32_t broker;
-	uint32_t rounds;      /* challenges left before CONNECTED */
-	uint32_t challenges;  /* refreshes left */
+	uint32_t rounds;     /* challenges left before CONNECTED */
+	uint32_t challenges; /* refreshes left */
 	uint32_t noise_sent;
-	uint32_t waiting;     /* lookups to be answered */
+	uint32_t waiting; /* lookups to be answered */
 	bool is_side, is_connected, is_chatting;
 	enum sim_side_fault fault;
 };
@@ -183,8 +183,7 @@ static uint32_t version_of(const struct answerer *answerer, struct span secret)
 
 	if (secret.len < sizeof(text) && secret.len > 0)
 		memcpy(text, secret.at, secret.len);
-	if (sscanf(text, "secret-%u-%u", &flow, &version) != 2 ||
-	    flow != answerer->all->flow->id)
+	if (sscanf(text, "secret-%u-%u", &flow, &version) != 2 || flow != answerer->all->flow->id)
 		sim_fail("flow %u: credentials %s", answerer->all->flow->id, text);
 	return version;
 }
@@ -303,8 +302,7 @@ static void check_side(const struct answerer *answerer, const struct sim_frame *
 		sim_fail("flow %u: a CONNECT replayed that cannot be", all->flow->id);
 	/* What its broker had when we were dialled must be known to penstock by then. */
 	for (uint32_t newer = version + 1; newer < COUNT_OF(all->token_ns); newer++)
-		if (all->token_ns[newer] != 0 &&
-		    all->token_ns[newer] < answerer->talk.end->born_ns)
+		if (all->token_ns[newer] != 0 && all->token_ns[newer] < answerer->talk.end->born_ns)
 			sim_fail("flow %u: credentials %u replayed; its broker has %u",
 				 all->flow->id, version, newer);
 	if (version > all->token)
@@ -337,8 +335,9 @@ void sim_answer_begin(struct sim_flow *flow, struct sim_end *end, uint32_t broke
 	end->changed = step;
 	end->context = answerer;
 	become_connected(answerer);
-	if (answerer->is_side ? answerer->fault == SIM_SIDE_RESET || answerer->fault == SIM_SIDE_CLOSE
-			      : all->broker_last != SIM_LAST_FIN)
+	if (answerer->is_side
+		    ? answerer->fault == SIM_SIDE_RESET || answerer->fault == SIM_SIDE_CLOSE
+		    : all->broker_last != SIM_LAST_FIN)
 		sim_at(answerer->is_side ? sim_skewed(30 * NS_PER_MS) : all->broker_ends_ns,
 		       end_early, answerer);
 	step(answerer);

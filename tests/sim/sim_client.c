@@ -37,8 +37,7 @@ void sim_client_make(struct sim_flow *flow)
 	else if (sim_chance(150))
 		all->rounds = (uint32_t)sim_between(1, 2);
 	if (sim_chance(200))
-		all->side_fault =
-			(enum sim_side_fault)sim_between(SIM_SIDE_ERROR, SIM_SIDE_MUTE);
+		all->side_fault = (enum sim_side_fault)sim_between(SIM_SIDE_ERROR, SIM_SIDE_MUTE);
 	if (sim_chance(80))
 		all->rst_ns = sim_skewed(200 * NS_PER_MS) + 1;
 	if (sim_chance(120)) {
@@ -189,8 +188,8 @@ static bool has_everything(const struct sim_lookups *all)
 {
 	return all->answered == all->count && all->noise_sent == all->noise_to_broker &&
 	       all->noise_seen == all->noise_to_client &&
-	       all->pongs_to_client == all->pings_to_broker &&
-	       all->token == 1 + all->challenges && all->is_connected;
+	       all->pongs_to_client == all->pings_to_broker && all->token == 1 + all->challenges &&
+	       all->is_connected;
 }
 
 static void saw_end(struct sim_lookups *all)
@@ -239,14 +238,15 @@ void sim_client_show(const struct sim_flow *flow)
 {
 	const struct sim_lookups *all = flow->lookups;
 
-	(void)fprintf(stderr,
-		      "flow %u: lookup client %s%s: %u of %u lookups asked, %u answered; noise %u of "
-		      "%u sent, %u of %u seen; %u of %u pongs; credentials %u of %u; %u brokers\n",
-		      flow->id, all->talk.is_done ? "done" : "not done",
-		      all->talk.has_fin ? ", finished" : "", all->next, all->count, all->answered,
-		      all->noise_sent, all->noise_to_broker, all->noise_seen, all->noise_to_client,
-		      all->pongs_to_client, all->pings_to_broker, all->token, 1 + all->challenges,
-		      all->conns);
+	(void)fprintf(
+		stderr,
+		"flow %u: lookup client %s%s: %u of %u lookups asked, %u answered; noise %u of "
+		"%u sent, %u of %u seen; %u of %u pongs; credentials %u of %u; %u brokers\n",
+		flow->id, all->talk.is_done ? "done" : "not done",
+		all->talk.has_fin ? ", finished" : "", all->next, all->count, all->answered,
+		all->noise_sent, all->noise_to_broker, all->noise_seen, all->noise_to_client,
+		all->pongs_to_client, all->pings_to_broker, all->token, 1 + all->challenges,
+		all->conns);
 }
 
 bool sim_client_is_done(const struct sim_flow *flow)

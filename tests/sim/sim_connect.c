@@ -9,7 +9,7 @@
 #include "sim_flow.h"
 #include "sim_town.h"
 
-#define ERROR_NOT_READY   6
+#define ERROR_NOT_READY	  6
 #define ERROR_NOT_ALLOWED 22
 
 void sim_connect_put(struct sim_text *text, const struct sim_flow *flow, uint32_t version,
@@ -56,8 +56,7 @@ static void put_v2(struct sim_text *text, const struct addr *from, const struct 
 	sim_frame_append(text, rest, sizeof(rest));
 }
 
-void sim_connect_proxy_header(struct sim_text *text, const struct addr *from,
-			      const struct addr *to)
+void sim_connect_proxy_header(struct sim_text *text, const struct addr *from, const struct addr *to)
 {
 	char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX], line[160];
 
@@ -84,13 +83,13 @@ static const char *choose_target(struct sim_flow *flow)
 	do {
 		flow->target = (int32_t)sim_below(sim_plan.brokers);
 	} while (sim_town_is_dead((uint32_t)flow->target));
-	if (sim_chance(250)) {
+	if (sim_chance(350)) {
 		(void)snprintf(text, sizeof(text), "n%d.ext.sim:%d", flow->target, SIM_TOWN_PORT);
-		flow->may_be_refused |= sim_plan.faults.dns_failed > 0 ||
-					sim_plan.faults.dns_late > 0;
+		flow->may_be_refused |=
+			sim_plan.faults.dns_failed > 0 || sim_plan.faults.dns_late > 0;
 	} else {
-		(void)snprintf(text, sizeof(text), "%s:%d",
-			       sim_town_host((uint32_t)flow->target), SIM_TOWN_PORT);
+		(void)snprintf(text, sizeof(text), "%s:%d", sim_town_host((uint32_t)flow->target),
+			       SIM_TOWN_PORT);
 	}
 	return text;
 }
@@ -158,7 +157,7 @@ static void make_wrong(struct sim_text *prefix)
 static void make_header(struct sim_flow *flow)
 {
 	bool is_pulsar = flow->kind != SIM_FLOW_RAW;
-	bool has_listener = sim_chance(300);
+	bool has_listener = sim_chance(400);
 
 	flow->listener = is_pulsar ? SIM_TOWN_PULSAR : SIM_TOWN_FORWARD;
 	flow->from = flow->shown = sim_town_client(flow->id);
@@ -184,8 +183,8 @@ void sim_connect_make(struct sim_flow *flow)
 	make_header(flow);
 	switch (flow->kind) {
 	case SIM_FLOW_RAW:
-		flow->may_be_refused |= sim_plan.faults.dns_failed > 0 ||
-					sim_plan.faults.dns_late > 0;
+		flow->may_be_refused |=
+			sim_plan.faults.dns_failed > 0 || sim_plan.faults.dns_late > 0;
 		return;
 	case SIM_FLOW_DATA:
 		sim_connect_put(&flow->connect, flow, 1, choose_target(flow));

@@ -270,4 +270,3 @@ void sim_control_finish(void)
 	for (uint32_t i = 0; i < SNAPSHOTS_MAX; i++)
 		route_free(control.routes[i]);
 }
-

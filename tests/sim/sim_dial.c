@@ -131,8 +131,7 @@ int sim_tcp_dial(const struct addr *to, int *ret_fd)
 	end->file = sim_fd_find(*ret_fd);
 	sim_trace("dial %s: fd %d", addr_format(to, text), *ret_fd);
 	if (server->how != SIM_SILENT)
-		sim_at(sim_chance(50) ? sim_skewed(700 * NS_PER_MS)
-				       : sim_between(1, NS_PER_MS),
+		sim_at(sim_chance(50) ? sim_skewed(700 * NS_PER_MS) : sim_between(1, NS_PER_MS),
 		       connected, end);
 	return -EINPROGRESS;
 }

@@ -11,7 +11,7 @@
 #include "sim.h"
 #include "sim_tcp.h"
 
-#define FDS_MAX 65536
+#define FDS_MAX	 65536
 #define FD_FIRST 100
 
 static struct sim_file *table[FDS_MAX];

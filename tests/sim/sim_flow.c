@@ -9,7 +9,7 @@
 #include "sim_flow.h"
 #include "sim_town.h"
 
-#define FLOWS_MAX 64
+#define FLOWS_MAX 128
 
 static struct sim_flow *flows[FLOWS_MAX];
 static uint32_t flow_count;
@@ -89,6 +89,20 @@ static void make_patient(struct sim_side *client)
 	client->out.len = 0;
 }
 
+/* One may wait for the other's end; or for its reset, which must come through after its FIN. */
+static void plan_ends(struct sim_flow *flow)
+{
+	struct sim_side *first = sim_chance(500) ? &flow->client : &flow->broker;
+	struct sim_side *other = first == &flow->client ? &flow->broker : &flow->client;
+
+	if (sim_chance(300)) {
+		first->last = SIM_LAST_WAIT;
+	} else if (sim_chance(150)) {
+		first->last = SIM_LAST_STAY;
+		other->last = SIM_LAST_FIN_RST;
+	}
+}
+
 static void make(uint32_t id)
 {
 	struct sim_flow *flow = sim_alloc(sizeof(*flow));
@@ -100,10 +114,7 @@ static void make(uint32_t id)
 	flow->may_be_refused = sim_plan.has_limits || sim_plan.bufs > 0;
 	sim_side_plan(&flow->client, flow, "client");
 	sim_side_plan(&flow->broker, flow, "broker");
-	if (sim_chance(200))
-		flow->client.last = SIM_LAST_WAIT;
-	else if (sim_chance(200))
-		flow->broker.last = SIM_LAST_WAIT;
+	plan_ends(flow);
 	sim_connect_make(flow);
 	if (flow->kind == SIM_FLOW_LOOKUP)
 		sim_client_make(flow);
@@ -148,7 +159,7 @@ static void show_side(const struct sim_side *side)
 {
 	(void)fprintf(stderr, "; %s %s%s%s, %llu of %llu out, %llu in", side->who,
 		      side->end == NULL ? "never there"
-		      : side->is_done   ? "done"
+		      : side->is_done	? "done"
 					: "not done",
 		      side->saw_fin ? ", saw FIN" : "", side->has_fin ? ", finished" : "",
 		      (unsigned long long)side->out.done, (unsigned long long)side->out.len,

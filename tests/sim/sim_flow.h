@@ -10,27 +10,28 @@
 #include "sim_tcp.h"
 
 enum sim_flow_kind {
-	SIM_FLOW_RAW,    /* forward listener: opaque bytes */
-	SIM_FLOW_DATA,   /* Pulsar CONNECT with field 6, then opaque bytes */
+	SIM_FLOW_RAW,	 /* forward listener: opaque bytes */
+	SIM_FLOW_DATA,	 /* Pulsar CONNECT with field 6, then opaque bytes */
 	SIM_FLOW_LOOKUP, /* Pulsar CONNECT without it */
 	SIM_FLOW_DENIED, /* names a broker it may not have, or one that is dead */
-	SIM_FLOW_WRONG,  /* does not speak Pulsar */
+	SIM_FLOW_WRONG,	 /* does not speak Pulsar */
 	SIM_FLOW_SILENT, /* says nothing, or half of CONNECT */
 };
 
 enum sim_last {
-	SIM_LAST_FIN,     /* half-closes behind its last byte, reads on */
+	SIM_LAST_FIN,	  /* half-closes behind its last byte, reads on */
 	SIM_LAST_FIN_RST, /* the same, and resets later */
 	SIM_LAST_RST,
-	SIM_LAST_CLOSE,   /* close(2): what comes is not wanted */
-	SIM_LAST_WAIT,    /* ends when the other has */
+	SIM_LAST_CLOSE, /* close(2): what comes is not wanted */
+	SIM_LAST_WAIT,	/* ends when the other has */
+	SIM_LAST_STAY,	/* does not end before it is reset */
 };
 
 /* One end of a flow that carries streams. */
 struct sim_side {
 	struct sim_flow *flow;
 	const char *who;
-	struct sim_end *end; /* NULL: not connected */
+	struct sim_end *end;	/* NULL: not connected */
 	struct sim_text prefix; /* before the stream: PROXY header, CONNECT */
 	size_t prefix_done;
 	struct sim_stream_out out;
@@ -42,7 +43,7 @@ struct sim_side {
 	uint64_t may_write_ns, may_read_ns, may_end_ns;
 	uint64_t saw_ns;
 	struct sim_alarm alarm;
-	bool reads_all;  /* whenever there is something */
+	bool reads_all;			   /* whenever there is something */
 	bool has_fin, has_rst, has_closed; /* our doing */
 	bool saw_fin, saw_rst;
 	bool is_done;
@@ -54,9 +55,9 @@ struct sim_flow {
 	uint32_t id; /* from 1 */
 	enum sim_flow_kind kind;
 	uint32_t listener;
-	struct addr from;  /* whose connection to penstock it is */
-	struct addr shown; /* whom a broker is told of: PROXY header, else `from` */
-	int32_t target;    /* the broker named; -1: any */
+	struct addr from;     /* whose connection to penstock it is */
+	struct addr shown;    /* whom a broker is told of: PROXY header, else `from` */
+	int32_t target;	      /* the broker named; -1: any */
 	uint32_t wants_error; /* DENIED: this Pulsar error */
 	uint64_t born_ns;
 	bool may_be_refused;

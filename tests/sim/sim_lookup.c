@@ -11,17 +11,17 @@
 #include "sim_lookup.h"
 #include "sim_town.h"
 
-#define LOOKUP          23
+#define LOOKUP		23
 #define LOOKUP_RESPONSE 24
-#define REDIRECT        0
-#define CONNECT         1
-#define FAILED          2
-#define NOT_READY       6
-#define NOT_FOUND       11
-#define TOO_MANY        14
-#define REDIRECTS_MAX   10
-#define UNKNOWN_FIELD   77
-#define UNKNOWN_VALUE   4711
+#define REDIRECT	0
+#define CONNECT		1
+#define FAILED		2
+#define NOT_READY	6
+#define NOT_FOUND	11
+#define TOO_MANY	14
+#define REDIRECTS_MAX	10
+#define UNKNOWN_FIELD	77
+#define UNKNOWN_VALUE	4711
 
 bool sim_lookup_is_replayable(const struct sim_lookups *all)
 {
@@ -47,8 +47,8 @@ static void plan_route(struct sim_lookups *all, struct sim_lookup *lookup)
 			continue;
 		if (sim_town_is_dead(to) || (to >= sim_plan.brokers && sim_plan.is_zookeeper))
 			lookup->must_fail = true;
-		if (to >= sim_plan.brokers && (sim_plan.faults.dns_failed > 0 ||
-					       sim_plan.faults.dns_late > 0))
+		if (to >= sim_plan.brokers &&
+		    (sim_plan.faults.dns_failed > 0 || sim_plan.faults.dns_late > 0))
 			lookup->may_fail = true;
 	}
 	lookup->owner = lookup->route[lookup->hops - 1];
@@ -82,8 +82,8 @@ static void plan_one(struct sim_lookups *all, uint32_t index)
 		plan_route(all, lookup);
 	if (lookup->hops == 0 && !lookup->is_direct && sim_chance(100))
 		lookup->end = SIM_LOOKUP_FAILED;
-	lookup->has_tls_url_only = lookup->end == SIM_LOOKUP_CONNECT && !lookup->is_direct &&
-				   sim_chance(30);
+	lookup->has_tls_url_only =
+		lookup->end == SIM_LOOKUP_CONNECT && !lookup->is_direct && sim_chance(30);
 	(void)snprintf(topic, sizeof(topic), "persistent://%s/f%u-l%u",
 		       lookup->is_direct ? SIM_TOWN_DIRECT_NS : "t/relay", all->flow->id, index);
 	sim_frame_str(&body, 1, topic);

@@ -141,7 +141,8 @@ int main(int argc, char **argv)
 	int count = optind < argc ? sscanf(argv[optind], "%llu..%llu", &first, &last) : 0;
 
 	if (count < 1 || job_count < 1 || job_count > JOBS_MAX) {
-		(void)fprintf(stderr, "usage: penstock-sim [-v] [-t MS] [-f] [-j JOBS] FIRST[..LAST]\n");
+		(void)fprintf(stderr,
+			      "usage: penstock-sim [-v] [-t MS] [-f] [-j JOBS] FIRST[..LAST]\n");
 		return 2;
 	}
 	if (count == 1)

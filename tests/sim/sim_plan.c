@@ -33,7 +33,7 @@ static void make_faults(struct sim_faults *faults)
 		.wake_failed = maybe(700, 300),
 		.dial_failed = maybe(850, 100),
 		.dns_failed = maybe(850, 300),
-		.dns_late = maybe(700, 300),
+		.dns_late = maybe(600, 500),
 	};
 	if (sim_chance(150)) {
 		faults->emfile_from_ns = sim_now() + sim_below(2 * NS_PER_S);
@@ -46,10 +46,12 @@ static void make_limits(struct sim_plan *plan)
 	plan->pipes = sim_chance(200) ? (uint32_t)sim_below(3) : 32;
 	plan->unrouted = sim_chance(200) ? (uint32_t)sim_between(1, 4) : 64;
 	plan->lookups = sim_chance(150) ? sim_between(1, 6) : 50000;
-	plan->connections = sim_chance(100) ? sim_between(4, 20) : 400;
+	plan->connections = sim_chance(100) ? sim_between(4, 40) : 1000;
 	/* As the budget does, a buffer for each that is unrouted and some more. */
-	if (sim_chance(250))
-		plan->bufs = plan->unrouted + (uint32_t)sim_between(2, 6);
+	if (sim_chance(300)) {
+		plan->unrouted = (uint32_t)sim_between(1, 4);
+		plan->bufs = plan->unrouted + (uint32_t)sim_between(1, 4);
+	}
 	if (sim_chance(100))
 		plan->busy_poll_ns = sim_between(1, 50) * NS_PER_US;
 }
@@ -61,18 +63,18 @@ void sim_plan_make(void)
 	make_faults(&plan->faults);
 	make_limits(plan);
 	plan->workers = sim_chance(300) ? 2 : 1;
-	plan->flows = (uint32_t)sim_between(4, 40);
+	plan->flows = (uint32_t)sim_between(4, 128);
 	plan->lookup_share = sim_chance(200) ? 0 : (uint32_t)sim_below(700);
 	plan->brokers = (uint32_t)sim_between(3, 6);
 	plan->hidden = (uint32_t)sim_below(3);
-	plan->start_spread_ns = sim_skewed(3 * NS_PER_S);
-	plan->len_max = sim_chance(300) ? 2000000 : 200000;
+	plan->start_spread_ns = sim_skewed(8 * NS_PER_S);
+	plan->len_max = sim_chance(200) ? 1000000 : 100000;
 	plan->reuses_fds = sim_chance(300);
 	plan->is_zookeeper = sim_chance(500);
 	plan->is_direct = plan->is_zookeeper && sim_chance(400);
-	plan->send_proxy = sim_chance(600) ? CONFIG_SEND_PROXY_OFF
-					   : (uint8_t)sim_between(CONFIG_SEND_PROXY_V1,
-								  CONFIG_SEND_PROXY_V2);
+	plan->send_proxy =
+		sim_chance(600) ? CONFIG_SEND_PROXY_OFF
+				: (uint8_t)sim_between(CONFIG_SEND_PROXY_V1, CONFIG_SEND_PROXY_V2);
 	plan->proxy_mode = sim_chance(500) ? CONFIG_PROXY_OPTIONAL : CONFIG_PROXY_REQUIRED;
 	if (sim_chance(250))
 		plan->dead_broker = (uint8_t)sim_between(1, plan->brokers);

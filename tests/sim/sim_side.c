@@ -183,6 +183,8 @@ static bool end_it(struct sim_side *side)
 		if (!side->saw_fin)
 			return false;
 		break;
+	case SIM_LAST_STAY:
+		return false;
 	}
 	leave(side, side->has_rst);
 	return true;
@@ -215,6 +217,8 @@ void sim_side_step(void *context)
 		leave(side, false);
 	} else if (side == &side->flow->client && side->answer.len > 0) {
 		leave(side, false); /* refused: nothing more to say */
+	} else if (side->last == SIM_LAST_STAY && side->in.done == 0) {
+		leave(side, false); /* refused, or nobody there */
 	}
 }
 
@@ -249,8 +253,7 @@ static void check_fin(const struct sim_flow *flow, const struct sim_side *writer
 			 writer->who);
 	if (reader->in.done != writer->out.done)
 		sim_fail("flow %u: %s saw FIN behind byte %llu of %llu", flow->id, reader->who,
-			 (unsigned long long)reader->in.done,
-			 (unsigned long long)writer->out.done);
+			 (unsigned long long)reader->in.done, (unsigned long long)writer->out.done);
 }
 
 /* Bytes of the stream that penstock's kernel had. */
@@ -265,14 +268,19 @@ static uint64_t arrived(const struct sim_side *writer)
 static void check_arrived(const struct sim_flow *flow, const struct sim_side *writer,
 			  const struct sim_side *reader)
 {
-	uint64_t since = writer->end->peer->rst_ns;
-
-	if (since < reader->end->born_ns)
-		since = reader->end->born_ns;
 	if (reader->in.done != arrived(writer))
 		sim_fail("flow %u: %s saw a reset behind byte %llu, but %llu of %s had arrived",
 			 flow->id, reader->who, (unsigned long long)reader->in.done,
 			 (unsigned long long)arrived(writer), writer->who);
+}
+
+static void check_prompt(const struct sim_flow *flow, const struct sim_side *writer,
+			 const struct sim_side *reader)
+{
+	uint64_t since = writer->end->peer->rst_ns;
+
+	if (since < reader->end->born_ns)
+		since = reader->end->born_ns;
 	if (sim_plan.bufs == 0 && reader->saw_ns > since + 1500 * NS_PER_MS)
 		sim_fail("flow %u: %s saw the reset only after %llu ms", flow->id, reader->who,
 			 (unsigned long long)((reader->saw_ns - since) / NS_PER_MS));
@@ -288,9 +296,13 @@ static void check_rst(const struct sim_flow *flow, const struct sim_side *writer
 	if (!was_rst)
 		sim_fail("flow %u: %s saw a reset that %s never sent", flow->id, reader->who,
 			 writer->who);
-	if (!writer->end->is_fin_sent && !reader->saw_fin && reader->reads_all &&
-	    !reader->end->wire.is_slow && writer->end->peer->has_got_rst)
+	bool is_prompt = reader->reads_all && !reader->end->wire.is_slow;
+
+	if (!is_prompt || !writer->end->peer->has_got_rst)
+		return;
+	if (!writer->end->is_fin_sent && !reader->saw_fin)
 		check_arrived(flow, writer, reader);
+	check_prompt(flow, writer, reader);
 }
 
 static void check_way(const struct sim_flow *flow, const struct sim_side *writer,
@@ -318,6 +330,7 @@ void sim_side_check(const struct sim_flow *flow)
 		sim_fail("flow %u: it was refused for no reason", flow->id);
 	/* Nobody answered for the broker: only a client that left at once may have that. */
 	if (flow->broker.end == NULL &&
-	    (flow->client.last == SIM_LAST_FIN || flow->client.last == SIM_LAST_WAIT))
+	    (flow->client.last == SIM_LAST_FIN || flow->client.last == SIM_LAST_WAIT ||
+	     flow->client.last == SIM_LAST_STAY))
 		sim_fail("flow %u: it never reached its broker", flow->id);
 }

@@ -38,10 +38,10 @@ struct sim_end {
 	struct sim_wire wire;
 	struct sim_fifo in, out;
 	enum sim_tcp_state state;
-	int err;          /* pending, -errno; whoever looks first takes it */
+	int err; /* pending, -errno; whoever looks first takes it */
 	bool is_shut_read, is_shut_write;
 	bool is_fin_sent; /* delivered to the peer */
-	bool is_orphan;   /* nobody has it open any more */
+	bool is_orphan;	  /* nobody has it open any more */
 	bool resets_at_release;
 	bool has_sent_rst, has_got_rst, has_got_fin;
 	bool is_pumping, is_telling;
@@ -50,7 +50,7 @@ struct sim_end {
 	uint64_t got_bytes;   /* ever put into `in` */
 	uint64_t wrote_bytes; /* ever put into `out` */
 	uint64_t born_ns;
-	uint64_t rst_ns;      /* when a reset arrived */
+	uint64_t rst_ns; /* when a reset arrived */
 };
 
 struct sim_wire sim_tcp_wire(void);

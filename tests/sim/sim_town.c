@@ -9,7 +9,7 @@
 #include "sim_town.h"
 
 #define TARGET_HOST "target.sim"
-#define IP(a, b, c, d)                                                                             \
+#define IP(a, b, c, d) \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
 static struct config config;
@@ -121,8 +121,8 @@ static void make_listener(uint32_t id, const char *name, bool is_forward, bool h
 		.cluster = is_forward ? -1 : 0,
 		.forward_host = is_forward ? TARGET_HOST : NULL,
 		.forward_port = is_forward ? 7000 : 0,
-		.proxy_mode = has_header ? (enum config_proxy_mode)sim_plan.proxy_mode
-					 : CONFIG_PROXY_OFF,
+		.proxy_mode =
+			has_header ? (enum config_proxy_mode)sim_plan.proxy_mode : CONFIG_PROXY_OFF,
 		.proxy_trusted = { .at = &trusted, .count = 1 },
 		.send_proxy_protocol = is_forward ? (enum config_send_proxy)sim_plan.send_proxy
 						  : CONFIG_SEND_PROXY_OFF,

@@ -10,7 +10,7 @@
 
 #include "sim.h"
 
-#define SIM_TOWN_PORT      6650
+#define SIM_TOWN_PORT	   6650
 #define SIM_TOWN_DIRECT_NS "t/direct"
 
 enum sim_listeners {

@@ -15,9 +15,9 @@
 #include "../../src/uring/uring_priv.h"
 #include "sim.h"
 
-#define RINGS_MAX  8
-#define ALWAYS     (POLLRDHUP | POLLHUP | POLLERR)
-#define TURN_NS    (2 * NS_PER_US)
+#define RINGS_MAX 8
+#define ALWAYS	  (POLLRDHUP | POLLHUP | POLLERR)
+#define TURN_NS	  (2 * NS_PER_US)
 
 enum sqe_kind { SQE_POLL, SQE_CANCEL, SQE_MESSAGE };
 
@@ -47,7 +47,7 @@ struct sim_ring {
 	sim_fn *control; /* of a ring nobody waits on */
 	struct sqe *sqes;
 	struct poll *polls;
-	struct cqe *cqes;                 /* posted; to be seen when they are due */
+	struct cqe *cqes;		  /* posted; to be seen when they are due */
 	struct uring_completion *visible; /* in the queue, in this order */
 	size_t sqe_count, poll_count, cqe_count, visible_count, visible_done;
 	uint64_t sleeps_until_ns;
@@ -246,8 +246,8 @@ static void reveal(struct sim_ring *ring)
 			ring->cqes[kept++] = ring->cqes[i];
 			continue;
 		}
-		ring->visible = room_for(ring->visible, ring->visible_count,
-					 sizeof(ring->visible[0]));
+		ring->visible =
+			room_for(ring->visible, ring->visible_count, sizeof(ring->visible[0]));
 		size_t at = sim_between(ring->visible_done, ring->visible_count);
 
 		ring->visible[ring->visible_count++] = ring->visible[at];

@@ -144,8 +144,8 @@ void sim_worker_start(uint32_t index, struct mail_office *office, const struct c
 		fiber->worker->env.relay.bufs.capacity = sim_plan.bufs;
 		fiber->worker->env.relay.bufs_for_streams = sim_plan.bufs / 2;
 	}
-	fiber->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fiber->stack =
+		mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(fiber->stack != MAP_FAILED);
 	CHECK(getcontext(&fiber->context) == 0);
 	fiber->context.uc_stack.ss_sp = fiber->stack;
@@ -216,8 +216,8 @@ void sim_worker_show(void)
 		if (fibers[i].is_done)
 			continue;
 		(void)fprintf(stderr,
-			      "worker %u: %u sessions, %u unrouted, %u of %u buffers, accept %s\n", i,
-			      env->sessions.in_use, env->unrouted, env->relay.bufs.in_use,
+			      "worker %u: %u sessions, %u unrouted, %u of %u buffers, accept %s\n",
+			      i, env->sessions.in_use, env->unrouted, env->relay.bufs.in_use,
 			      env->relay.bufs.capacity,
 			      fibers[i].worker->is_accept_paused ? "paused" : "on");
 		for (uint32_t at = 0; at < env->sessions.fresh; at++) {

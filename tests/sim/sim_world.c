@@ -15,7 +15,7 @@
 
 #define FLOWS_NS (400 * NS_PER_S) /* every flow is done by then, or it hangs */
 #define AFTER_NS (20 * NS_PER_S)  /* every session is gone so long after the last flow */
-#define STOP_NS  (5 * NS_PER_S)
+#define STOP_NS	 (5 * NS_PER_S)
 
 static struct mail_office office;
 static bool is_ended;

@@ -12,9 +12,9 @@
 
 struct addr {
 	uint8_t ip[16];
-	uint16_t port;  /* host byte order */
+	uint16_t port;	 /* host byte order */
 	uint16_t is_set; /* 0: no address */
-	uint32_t scope; /* link-local scope id, else 0 */
+	uint32_t scope;	 /* link-local scope id, else 0 */
 };
 
 struct cidr {
@@ -22,7 +22,7 @@ struct cidr {
 	uint8_t bits; /* 0-128, counted on the mapped form */
 };
 
-#define ADDR_TEXT_MAX 64 /* "[v6%scope]:port" and its NUL */
+#define ADDR_TEXT_MAX 64  /* "[v6%scope]:port" and its NUL */
 #define HOST_MAX      256 /* longest DNS name (253, RFC 1035) and its NUL, rounded up */
 
 /* What an address is, for the built-in deny-set of outgoing connections (DECISIONS 5.4). */
@@ -31,15 +31,15 @@ enum addr_kind {
 	ADDR_UNSPECIFIED,
 	ADDR_LOOPBACK,
 	ADDR_LINK_LOCAL, /* with 169.254.169.254, the cloud metadata service */
-	ADDR_MULTICAST,  /* and broadcast, and 240.0.0.0/4 */
-	ADDR_METADATA,   /* fd00:ec2::254 and the like, outside link-local */
+	ADDR_MULTICAST,	 /* and broadcast, and 240.0.0.0/4 */
+	ADDR_METADATA,	 /* fd00:ec2::254 and the like, outside link-local */
 };
 
 struct addr addr_v4(uint32_t ip_host_order, uint16_t port);
 bool addr_is_v4(const struct addr *addr);
-bool addr_equal(const struct addr *a, const struct addr *b);    /* with port */
+bool addr_equal(const struct addr *a, const struct addr *b);	/* with port */
 bool addr_equal_ip(const struct addr *a, const struct addr *b); /* without */
-uint64_t addr_hash(const struct addr *addr);                    /* with port */
+uint64_t addr_hash(const struct addr *addr);			/* with port */
 enum addr_kind addr_kind(const struct addr *addr);
 /* Reads through NAT64 64:ff9b::/96, 6to4 2002::/16 and IPv4-compatible ::/96 to the IPv4 address
  * inside, since those reach it. */

@@ -51,8 +51,8 @@ PRINTF_LIKE(3, 4) void log_say(enum log_level level, const char *event, const ch
 #define log_error(event, ...) log_say(LOG_LEVEL_ERROR, event, __VA_ARGS__)
 #define log_warn(event, ...)  log_say(LOG_LEVEL_WARN, event, __VA_ARGS__)
 #define log_info(event, ...)  log_say(LOG_LEVEL_INFO, event, __VA_ARGS__)
-#define log_debug(event, ...)                                                                      \
-	do {                                                                                       \
-		if (log_is_on(LOG_LEVEL_DEBUG))                                                    \
-			log_say(LOG_LEVEL_DEBUG, event, __VA_ARGS__);                              \
+#define log_debug(event, ...)                                         \
+	do {                                                          \
+		if (log_is_on(LOG_LEVEL_DEBUG))                       \
+			log_say(LOG_LEVEL_DEBUG, event, __VA_ARGS__); \
 	} while (0)

@@ -16,7 +16,7 @@ struct pool {
 	uint8_t *base;
 	uint32_t *free_list; /* indexes of free objects that were used before */
 	uint32_t free_count;
-	uint32_t fresh;      /* objects from here on were never handed out */
+	uint32_t fresh; /* objects from here on were never handed out */
 	uint32_t capacity;
 	uint32_t in_use;
 	size_t size;

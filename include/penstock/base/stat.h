@@ -21,7 +21,7 @@ enum stat_id {
 };
 
 #define STAT_LISTENERS_MAX 64 /* listener ids over the life of a process, reloads included */
-#define STAT_BUCKETS       32 /* power-of-two buckets of microseconds: 1 us .. 2^31 us */
+#define STAT_BUCKETS	   32 /* power-of-two buckets of microseconds: 1 us .. 2^31 us */
 
 struct stat_listener {
 	_Atomic uint64_t accepted;
@@ -32,7 +32,7 @@ struct stat_block {
 	_Alignas(CACHE_LINE) _Atomic uint64_t value[STAT_COUNT];
 	_Atomic uint64_t dial_us[STAT_BUCKETS];
 	_Atomic uint64_t dial_us_sum;
-	_Atomic uint64_t heartbeat_ns; /* last turn of the loop, for /healthz */
+	_Atomic uint64_t heartbeat_ns;	/* last turn of the loop, for /healthz */
 	_Atomic uint64_t acked_version; /* newest snapshot this worker has taken */
 	struct stat_listener listener[STAT_LISTENERS_MAX];
 };

@@ -26,9 +26,9 @@ struct timer {
 struct timer_wheel {
 	struct timer *slot[TIMER_SLOTS];
 	uint64_t used[TIMER_SLOTS / 64]; /* a bit per non-empty slot */
-	uint64_t tick;                   /* the first slot time not yet reached, in slots */
-	struct timer *due;  /* out of their slots, being worked off */
-	struct timer *late; /* set in the past: for the next timer_run */
+	uint64_t tick;			 /* the first slot time not yet reached, in slots */
+	struct timer *due;		 /* out of their slots, being worked off */
+	struct timer *late;		 /* set in the past: for the next timer_run */
 	uint32_t count;
 };
 

@@ -11,12 +11,12 @@
 #include <penstock/base/addr.h>
 #include <penstock/wire/wire.h>
 
-#define PROXY_HEADER_MAX  (16 + 2048) /* v2 with TLVs; longer ones are refused */
-#define PROXY_WRITE_MAX   108
+#define PROXY_HEADER_MAX (16 + 2048) /* v2 with TLVs; longer ones are refused */
+#define PROXY_WRITE_MAX	 108
 
 struct proxy_header {
-	size_t size;    /* bytes of the header */
-	bool is_local;  /* v2 LOCAL or v1 UNKNOWN: a health check; use the socket's own addresses */
+	size_t size;   /* bytes of the header */
+	bool is_local; /* v2 LOCAL or v1 UNKNOWN: a health check; use the socket's own addresses */
 	struct addr source, destination; /* is_set == 0 for other families */
 };
 

@@ -16,9 +16,8 @@
 #include <penstock/wire/wire.h>
 
 #define PULSAR_FRAME_DEFAULT (5242880 + 10240) /* C/Commands.java:129-131 */
-#define PULSAR_HEAD_MAX      16 /* bytes that always show the type: 4 + 4 + tag + 5-byte varint */
+#define PULSAR_HEAD_MAX	     16 /* bytes that always show the type: 4 + 4 + tag + 5-byte varint */
 #define PULSAR_PIECES_MAX    8
-
 
 enum pulsar_type {
 	PULSAR_CONNECT = 2,
@@ -63,8 +62,8 @@ struct pulsar_connect {
 	struct span proxy_to_broker_url; /* field 6; present and empty: any broker */
 	struct span auth_method_name;
 	struct span auth_data;
-	bool has_original;      /* fields 7, 8 or 9 */
-	bool has_proxy_version; /* field 11 */
+	bool has_original;	  /* fields 7, 8 or 9 */
+	bool has_proxy_version;	  /* field 11 */
 	bool is_auth_multi_round; /* method "sasl": a single replay cannot work */
 	uint64_t protocol_version;
 };
@@ -110,16 +109,22 @@ void pulsar_write_lookup_through(struct sink *sink, struct span frame, struct sp
 /* A LOOKUP_RESPONSE of our own: Connect to `url`, through this proxy. */
 void pulsar_write_lookup_answer(struct sink *sink, uint64_t request_id, struct span url);
 void pulsar_write_lookup_failed(struct sink *sink, uint64_t request_id, enum pulsar_error error,
-                                const char *message);
+				const char *message);
 /* ERROR; request_id UINT64_MAX (-1) means the connection itself (pulsar.md 1.3). */
 void pulsar_write_error(struct sink *sink, uint64_t request_id, enum pulsar_error error,
-                        const char *message);
+			const char *message);
 void pulsar_write_pong(struct sink *sink);
 
 /* "pulsar://host:port" or "pulsar+ssl://host:port" -> host:port and TLS or not. */
 MUST_USE bool pulsar_url_split(struct span url, struct span *ret_host_port, bool *ret_is_tls);
 
 /* What protocol speaks like this, when it is not Pulsar? A close_reason name's suffix or NULL. */
-enum pulsar_mistake { PULSAR_MISTAKE_NONE, PULSAR_MISTAKE_HTTP, PULSAR_MISTAKE_TLS,
-	PULSAR_MISTAKE_KAFKA, PULSAR_MISTAKE_SSH, PULSAR_MISTAKE_PROXY };
+enum pulsar_mistake {
+	PULSAR_MISTAKE_NONE,
+	PULSAR_MISTAKE_HTTP,
+	PULSAR_MISTAKE_TLS,
+	PULSAR_MISTAKE_KAFKA,
+	PULSAR_MISTAKE_SSH,
+	PULSAR_MISTAKE_PROXY
+};
 enum pulsar_mistake pulsar_mistake(struct span bytes);

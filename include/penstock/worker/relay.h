@@ -135,8 +135,8 @@ bool relay_has_buf(const struct relay *relay);
 /* And one to read into? The last one is for answers: if lanes that have read and wait for a buffer
  * to be answered with could hold them all, none would ever come back. */
 bool relay_can_read(const struct relay *relay);
-/* Lanes that starve wait in relay->starved; the oldest that can go on now, and the same taken out of
- * the queue. */
+/* Lanes that starve wait in relay->starved; the oldest that can go on now, and the same taken out
+ * of the queue. */
 struct lane *relay_first_starved(const struct relay *relay);
 struct lane *relay_unstarve(struct relay *relay);
 
