@@ -5,7 +5,7 @@
  * Thread:   control (libmicrohttpd without threads of its own, its epoll fd polled on our ring)
  * Memory:   at most ADMIN_CONNECTIONS connections of 32 KiB and ADMIN_BODIES /connections bodies
  * Errors:   0 or -errno at open; later HTTP status codes
- * See:      docs/CONTRACT.md
+ * See:      docs/METRICS.md
  */
 #pragma once
 
