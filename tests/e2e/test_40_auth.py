@@ -85,6 +85,7 @@ def test_expiry_and_refresh(cluster, gate):
         asked.append(time.monotonic())
         return tokens.token("client", life)
 
+    gate.assert_rest()  # nobody of an earlier test is still about to end
     known = len(gate.access())
     topic = f"persistent://{fresh('refresh')}"
     with client(gate.url, authentication=pulsar.AuthenticationToken(renew)) as c:

@@ -36,12 +36,12 @@ class Cluster:
         kept = json.loads(self._file.read_text()) if self._file.exists() else None
         defaults = {"auth": False, "extensible": False, "zookeepers": 1}
         self.options = {**defaults, **options} if options else kept or defaults
-        if kept and kept != self.options:
-            raise LabError(f"a cluster with other options exists ({kept}); first: cluster.py wipe")
         self.zookeeper = ZooKeeper("zookeeper", settings.ZOOKEEPER_ADDRESSES[: self.options["zookeepers"]])
         self.bookie = Process("bookie")
         self.brokers = {n: Process(f"broker{n}") for n in settings.BROKER_ADDRESSES}
         self.java_proxy = Process("java-proxy")
+        if kept and kept != self.options and any(broker.alive() for broker in self.brokers.values()):
+            raise LabError(f"a cluster with other options is running ({kept}); first: cluster.py wipe")
 
     # ---- start and stop
 
@@ -69,6 +69,12 @@ class Cluster:
         for process in (*self.brokers.values(), self.bookie):
             process.stop(signal.SIGKILL)
         self.zookeeper.stop()
+
+    def forget(self):
+        """Stops all and deletes the data: the next `up` is a new cluster. Logs stay."""
+        self.down()
+        shutil.rmtree(settings.RUN / "data", ignore_errors=True)
+        self._file.unlink(missing_ok=True)
 
     def wipe(self):
         self.down()

@@ -40,11 +40,12 @@ install_packages() {
     fi
     echo "deps.sh: installing $*"
     log=$PENSTOCK_CACHE/apt.log
+    [ -z "$made_policy" ] || trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
     status=0
     { as_root apt-get -q update &&
         as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"; } \
         </dev/null >"$log" 2>&1 || status=$?
-    [ -z "$made_policy" ] || as_root rm -f $policy
+    [ -z "$made_policy" ] || { as_root rm -f $policy; trap - EXIT; }
     [ $status = 0 ] || { tail -20 "$log" >&2; echo "deps.sh: apt-get could not install: $*" >&2; exit 1; }
 }
 
@@ -54,7 +55,8 @@ install_jars() {
     echo "deps.sh: fetching ZooKeeper, BookKeeper and Pulsar (about 230 MB, once) into $JARS"
     mkdir -p "$JARS.new"
     rm -rf "$JARS.new"/*
-    mvn -B -q -f "$here/pom.xml" -Dmaven.repo.local="$PENSTOCK_CACHE/m2" dependency:copy-dependencies \
+    mvn -B -q -f "$here/pom.xml" -Dmaven.repo.local="$PENSTOCK_CACHE/m2" \
+        org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
         -DincludeScope=runtime -DoutputDirectory="$JARS.new" >"$PENSTOCK_CACHE/maven.log" 2>&1 ||
         { tail -20 "$PENSTOCK_CACHE/maven.log" >&2; echo "deps.sh: Maven failed, see $PENSTOCK_CACHE/maven.log" >&2; exit 1; }
     rm -rf "$JARS"

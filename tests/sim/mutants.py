@@ -67,12 +67,12 @@ def run_one(cc, objects, entry):
     binary = tree / "penstock-sim"
     subprocess.run([cc, "-o", binary, *changed.values(), *LIBS], check=True)
     run = subprocess.run([binary, "-f", "-j", "1", SEEDS], capture_output=True, text=True)
-    found = re.search(r"^seed (\d+) failed", run.stdout, flags=re.M)
+    found = re.search(r"^seed ([\d.]+) failed", run.stdout, flags=re.M)
     shutil.rmtree(tree / "include")
     if not found:
         return name, f"SURVIVED seeds {SEEDS}", False
     why = re.search(r"(FAILED: .*|.*CHECK\(.*|ended by signal.*)", run.stdout)
-    return name, f"seed {found[1]:>3}  {why[1] if why else '?'}", True
+    return name, f"seed {found[1]:>5}  {why[1] if why else '?'}", True
 
 
 def main():

@@ -88,6 +88,7 @@ struct sim_plan {
 	uint64_t ending_ns;
 	uint32_t workers;
 	uint32_t flows;
+	uint32_t dns_share;	  /* per mille of the targets: by a name only DNS knows */
 	uint32_t lookup_share;	  /* per mille of the flows */
 	uint32_t brokers, hidden; /* hidden: in no snapshot, only in lookup answers */
 	uint32_t bufs;		  /* 0: as the budget says */

@@ -13,6 +13,17 @@
 
 static void step(void *context);
 
+/* The client hardly reads, so that its end comes while answers wait for room. */
+static void plan_clogged(struct sim_lookups *all)
+{
+	all->noise_to_client += 5;
+	all->noise_len_max = 150000;
+	all->talk.read_max = 3000;
+	all->talk.read_pause_ns = 2 * NS_PER_MS;
+	all->window = SIM_LOOKUPS_MAX;
+	all->pause_ns = 0;
+}
+
 void sim_client_make(struct sim_flow *flow)
 {
 	struct sim_lookups *all = sim_alloc(sizeof(*all));
@@ -38,7 +49,7 @@ void sim_client_make(struct sim_flow *flow)
 		all->rounds = (uint32_t)sim_between(1, 2);
 	if (sim_chance(200))
 		all->side_fault = (enum sim_side_fault)sim_between(SIM_SIDE_ERROR, SIM_SIDE_MUTE);
-	if (sim_chance(80))
+	if (sim_chance(120))
 		all->rst_ns = sim_skewed(200 * NS_PER_MS) + 1;
 	if (sim_chance(120)) {
 		all->broker_last = sim_chance(500) ? SIM_LAST_RST : SIM_LAST_CLOSE;
@@ -48,6 +59,8 @@ void sim_client_make(struct sim_flow *flow)
 		all->talk.read_max = 1 + all->noise_len_max / 60 + sim_skewed(8192);
 		all->talk.read_pause_ns = sim_skewed(NS_PER_MS);
 	}
+	if ((all->rst_ns > 0 || all->broker_last != SIM_LAST_FIN) && sim_chance(500))
+		plan_clogged(all);
 	sim_lookup_plan(all);
 }
 

@@ -83,7 +83,7 @@ static const char *choose_target(struct sim_flow *flow)
 	do {
 		flow->target = (int32_t)sim_below(sim_plan.brokers);
 	} while (sim_town_is_dead((uint32_t)flow->target));
-	if (sim_chance(350)) {
+	if (sim_chance(sim_plan.dns_share)) {
 		(void)snprintf(text, sizeof(text), "n%d.ext.sim:%d", flow->target, SIM_TOWN_PORT);
 		flow->may_be_refused |=
 			sim_plan.faults.dns_failed > 0 || sim_plan.faults.dns_late > 0;

@@ -115,7 +115,8 @@ static void answer_dns(const struct mail_dns_ask *ask)
 	uint64_t delay_ns = sim_between(1, 20 * NS_PER_MS);
 
 	if (sim_chance(sim_plan.faults.dns_late))
-		delay_ns = sim_skewed(6 * NS_PER_S);
+		delay_ns = sim_chance(500) ? sim_skewed(6 * NS_PER_S)
+					   : sim_between(NS_PER_S, 6 * NS_PER_S);
 	if (!sim_chance(sim_plan.faults.dns_failed))
 		mail.dns_answer.addr_count = sim_town_resolve(ask->host, mail.dns_answer.addrs);
 	sim_trace("control: %s resolves to %u addresses", ask->host, mail.dns_answer.addr_count);

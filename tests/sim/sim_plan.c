@@ -9,10 +9,12 @@
 
 struct sim_plan sim_plan;
 
-/* A chance that is nothing in `absent` per mille of the seeds and up to `most` in the others. */
+/* A chance that is nothing in `absent` per mille of the runs and up to `most` in the others. */
 static uint32_t maybe(uint32_t absent, uint32_t most)
 {
-	return sim_chance(absent) ? 0 : (uint32_t)sim_skewed(most);
+	if (sim_chance(absent))
+		return 0;
+	return (uint32_t)(sim_chance(500) ? sim_below(most + 1) : sim_skewed(most));
 }
 
 static void make_faults(struct sim_faults *faults)
@@ -45,12 +47,12 @@ static void make_limits(struct sim_plan *plan)
 {
 	plan->pipes = sim_chance(200) ? (uint32_t)sim_below(3) : 32;
 	plan->unrouted = sim_chance(200) ? (uint32_t)sim_between(1, 4) : 64;
-	plan->lookups = sim_chance(150) ? sim_between(1, 6) : 50000;
+	plan->lookups = sim_chance(200) ? sim_between(1, 6) : 50000;
 	plan->connections = sim_chance(100) ? sim_between(4, 40) : 1000;
 	/* As the budget does, a buffer for each that is unrouted and some more. */
 	if (sim_chance(300)) {
 		plan->unrouted = (uint32_t)sim_between(1, 4);
-		plan->bufs = plan->unrouted + (uint32_t)sim_between(1, 4);
+		plan->bufs = plan->unrouted + (uint32_t)sim_between(2, 5);
 	}
 	if (sim_chance(100))
 		plan->busy_poll_ns = sim_between(1, 50) * NS_PER_US;
@@ -68,8 +70,14 @@ void sim_plan_make(void)
 	plan->brokers = (uint32_t)sim_between(3, 6);
 	plan->hidden = (uint32_t)sim_below(3);
 	plan->start_spread_ns = sim_skewed(8 * NS_PER_S);
-	plan->len_max = sim_chance(200) ? 1000000 : 100000;
+	plan->len_max = sim_chance(300) ? 1000000 : 100000;
 	plan->reuses_fds = sim_chance(300);
+	plan->dns_share = 300;
+	if (sim_chance(150)) {
+		plan->dns_share = 900;
+		plan->faults.dns_late = 500;
+		plan->start_spread_ns = 8 * NS_PER_S;
+	}
 	plan->is_zookeeper = sim_chance(500);
 	plan->is_direct = plan->is_zookeeper && sim_chance(400);
 	plan->send_proxy =

@@ -225,7 +225,7 @@ static void add_forwards(struct route_builder *builder)
 	};
 
 	/* With both addresses, with one, or with none known yet: then the worker asks. */
-	uint64_t how = sim_below(3);
+	uint64_t how = sim_chance(sim_plan.dns_share) ? 2 : sim_below(2);
 
 	if (how > 0)
 		target.addrs[0] = sim_town_target();

@@ -74,6 +74,7 @@ struct lane {
 	bool saw_fin, sent_fin; /* of the source; to the sink */
 	bool is_sink_hup;	/* the sink has sent its FIN: wait for edges */
 	bool is_to_client;
+	bool is_side; /* of a side connection, not of the session */
 };
 
 /* Lanes waiting their turn: for a buffer, or for the others to have theirs. First in, first out. */

@@ -52,7 +52,8 @@ struct session_side {
 	struct session *session;
 	uint32_t index;
 	uint16_t port;
-	bool is_open; /* connected */
+	bool is_open;    /* connected */
+	bool is_greeted; /* CONNECT is on its way */
 	struct session_dial dial;
 	struct lane rx, tx; /* rx: its source is the side's socket; tx: its sink is */
 	struct timer timer;
@@ -197,6 +198,8 @@ void session_lane_stop(struct session *session);
 /* Gives redirected lookups their side connections and sends what can be sent. */
 void session_side_tend(struct session *session);
 void session_side_close_all(struct session *session);
+/* A lane of a side connection has waited for a buffer, and there is one. */
+void session_side_run(struct lane *lane);
 
 /* ---- session_close.c ---- */
 

@@ -138,6 +138,10 @@ void session_follow_config(struct session_env *env, const struct route *old)
 /* A queued lane belongs to a session, or to a side connection of one. */
 static void run_lane(struct lane *lane)
 {
+	if (lane->is_side) {
+		session_side_run(lane);
+		return;
+	}
 	struct session *session = session_of_lane(lane);
 
 	session_lane_run(session, lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);

@@ -196,7 +196,6 @@ static void finished(struct session *session, enum lane_id id)
 	/* Nobody reads from this end any more, so its reset must be watched for. Many-shot: the
 	 * FIN already there would complete a one-shot at once, for ever. */
 	uring_cancel(env->ring, &lane->op);
-	uring_cancel(env->ring, &lane->op);
 	uring_poll_many(env->ring, &lane->op, lane->source, 0, on_watch);
 	session_close_schedule(session);
 }
@@ -376,6 +375,9 @@ void session_lane_soon(struct session *session, enum lane_id id)
 {
 	struct lane *lane = &session->lane[id];
 
+	/* What has just been put into a starved lane goes out without another buffer. */
+	if (lane->queue == &session->env->relay.starved)
+		relay_queue_leave(lane);
 	if (lane->queue != NULL)
 		return;
 	uring_cancel(session->env->ring, &lane->op);

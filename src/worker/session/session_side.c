@@ -88,6 +88,19 @@ static void side_time(struct session_side *side)
 			  env->now_ns + SESSION_ANSWER_CONNECTS * connect_ns, on_silence);
 }
 
+/* No buffer to read into or to write into: goes on when there is one. */
+static void starve(struct session_side *side, struct lane *lane)
+{
+	relay_queue_push(&side->session->env->relay.starved, lane);
+}
+
+static void greet(struct session_side *side, struct sink *sink)
+{
+	side->is_greeted = true;
+	session_open_proxy_header(side->session, sink);
+	ops_of(side)->side_greet(&side->session->proto, side->index, sink);
+}
+
 /* Sends what the brain has to say. False: the side is lost. */
 static bool side_say(struct session_side *side)
 {
@@ -96,13 +109,21 @@ static bool side_say(struct session_side *side)
 
 	if (side->tx.op.is_armed)
 		return true;
+	relay_queue_leave(&side->tx);
 	while ((status = relay_flush(&env->relay, &side->tx)) == RELAY_DECIDE) {
-		struct sink sink = sink_of(env->scratch, PROTO_FRAME_MAX);
+		if (!relay_has_buf(&env->relay)) {
+			starve(side, &side->tx);
+			return true;
+		}
+		struct sink sink = sink_of(env->scratch, RELAY_BUF_BYTES);
 
-		ops_of(side)->side_say(&side->session->proto, side->index, &sink);
+		if (side->is_greeted)
+			ops_of(side)->side_say(&side->session->proto, side->index, &sink);
+		else
+			greet(side, &sink);
 		if (sink.len == 0)
 			return true;
-		if (!relay_emit(&env->relay, &side->tx, sink_written(&sink)))
+		if (sink.full || !relay_emit(&env->relay, &side->tx, sink_written(&sink)))
 			return false;
 	}
 	if (status != RELAY_WAIT_SINK)
@@ -120,8 +141,10 @@ static bool side_decide(struct session_side *side, bool *ret_lost)
 	struct proto_context context;
 	struct proto_verdict verdict = { .what = PROTO_HOLD };
 
-	if (!relay_has_buf(&env->relay))
+	if (!relay_has_buf(&env->relay)) {
+		starve(side, &side->rx);
 		return false;
+	}
 	session_lane_context(session, &context);
 	context.can_reply = relay_can_emit(to_client);
 	ops_of(side)->see(&session->proto, (enum proto_channel)(PROTO_SIDE + (int)side->index),
@@ -134,6 +157,8 @@ static bool side_decide(struct session_side *side, bool *ret_lost)
 
 		if (status == RELAY_WAIT_SOURCE)
 			uring_poll(env->ring, &side->rx.op, side->rx.source, POLLIN, on_rx);
+		else if (status == RELAY_WAIT_BUFFER)
+			starve(side, &side->rx);
 		*ret_lost = status == RELAY_FIN || status == RELAY_SOURCE_LOST;
 		return status == RELAY_DECIDE;
 	}
@@ -170,6 +195,7 @@ static void side_run(struct session_side *side)
 {
 	bool is_lost = false;
 
+	relay_queue_leave(&side->rx);
 	if (!side->rx.op.is_armed)
 		while (side_decide(side, &is_lost))
 			continue;
@@ -190,6 +216,14 @@ static void on_rx(struct uring_op *op, int events)
 	session_lane_resume_held(session);
 }
 
+void session_side_run(struct lane *lane)
+{
+	struct session *session = side_of_lane(lane, lane->is_to_client)->session;
+
+	session_side_tend(session);
+	session_lane_resume_held(session);
+}
+
 static void on_tx(struct uring_op *op, int events)
 {
 	struct session_side *side = side_of_lane(CONTAINER_OF(op, struct lane, op), false);
@@ -204,20 +238,15 @@ static void on_side_dialled(struct session_dial *dial, enum close_reason reason)
 {
 	struct session_side *side = CONTAINER_OF(dial, struct session_side, dial);
 	struct session *session = side->session;
-	struct session_env *env = session->env;
-	struct sink sink = sink_of(env->scratch, RELAY_BUF_BYTES);
 
 	if (reason == CLOSE_NONE) {
 		relay_lane_init(&side->rx, dial->fd, -1, true);
 		relay_lane_init(&side->tx, -1, dial->fd, false);
+		side->rx.is_side = side->tx.is_side = true;
 		side->is_open = true;
 		dial->fd = -1;
-		session_open_proxy_header(session, &sink);
-		ops_of(side)->side_greet(&session->proto, side->index, &sink);
-		if (!sink.full && relay_emit(&env->relay, &side->tx, sink_written(&sink))) {
-			session_side_tend(session);
-			return;
-		}
+		session_side_tend(session);
+		return;
 	}
 	side_lost(side);
 	/* The failed questions are answered on the next tending, not in the middle of this one. */
@@ -330,6 +359,8 @@ static void give_answers(struct session *session)
 		if (to_client->out != NULL)
 			session_lane_soon(session, LANE_TO_CLIENT);
 	}
+	if (relay_can_emit(to_client) && to_client->queue == NULL)
+		session_lane_wait(session, LANE_TO_CLIENT, RELAY_WAIT_BUFFER);
 }
 
 /* Gives every question a side, if there is one for it. True: at least one got one. */
