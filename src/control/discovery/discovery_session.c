@@ -16,6 +16,10 @@
 
 #define RETRY_FIRST_NS (250 * NS_PER_MS)
 #define RETRY_MOST_NS  (5 * NS_PER_S)
+/* A server that lost its tree refuses, for ever, a client that has seen newer transactions than it
+ * has ("client must try another server"). We own nothing in a session, so a new one costs nothing.
+ */
+#define RENEW_NS       (8 * NS_PER_S)
 #define NAMES_PAUSE_NS (100 * NS_PER_MS) /* between looks at a name that is being resolved */
 #define NAMES_AGAIN_NS (5 * NS_PER_S)
 #define NAMES_IDLE_NS  (30 * NS_PER_S)
@@ -333,6 +337,7 @@ static void open_handle(struct discovery_session *session, const char *addrs, ui
 	session->post = post;
 	session->serial = post->serial;
 	session->names_ns = now_ns + NAMES_AGAIN_NS;
+	session->opened_ns = now_ns;
 }
 
 /* A server that moved while we are not connected is found at its new address; the session lives
@@ -385,6 +390,11 @@ uint64_t discovery_session_tick(struct discovery_session *session, uint64_t now_
 		follow_names(session, now_ns);
 	if (discovery_session_lost_ns(session, now_ns) > RETRY_MOST_NS)
 		warn_once(session, "no server answers");
+	if (discovery_session_lost_ns(session, now_ns) > RENEW_NS &&
+	    now_ns > session->opened_ns + RENEW_NS) {
+		discovery_session_renew(session, now_ns);
+		return now_ns;
+	}
 	return session->names_ns < now_ns + IDLE_NS ? session->names_ns : now_ns + IDLE_NS;
 }
 

@@ -33,10 +33,11 @@ struct discovery_session {
 	struct discovery_post *post;
 	uint64_t serial; /* of the handle */
 	enum discovery_session_state state;
-	char *resolved;	   /* the addresses the library has */
-	uint64_t lost_ns;  /* since when there is no session; 0: there is one */
-	uint64_t retry_ns; /* not before */
-	uint64_t names_ns; /* when the names are looked at again */
+	char *resolved;	    /* the addresses the library has */
+	uint64_t lost_ns;   /* since when there is no session; 0: there is one */
+	uint64_t retry_ns;  /* not before */
+	uint64_t names_ns;  /* when the names are looked at again */
+	uint64_t opened_ns; /* when the handle was made */
 	uint32_t failure_count;
 	bool is_warned; /* the present outage is in the log */
 };
