@@ -52,7 +52,7 @@ struct session_side {
 	struct session *session;
 	uint32_t index;
 	uint16_t port;
-	bool is_open;    /* connected */
+	bool is_open;	 /* connected */
 	bool is_greeted; /* CONNECT is on its way */
 	struct session_dial dial;
 	struct lane rx, tx; /* rx: its source is the side's socket; tx: its sink is */
