@@ -70,6 +70,7 @@ static void refuse(struct worker *worker, const struct mail_handoff *handoff,
 			(void)!net_shutdown_write(handoff->fd);
 	}
 	net_close(handoff->fd, false);
+	session_log_refused(env, handoff, reason);
 	count(&stats->closed[reason]);
 	atomic_fetch_sub_explicit(&env->office->loads[env->worker].sessions, 1,
 				  memory_order_relaxed);

@@ -41,6 +41,7 @@ GATE_PORT = 6650
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))  # so that what was started is stopped
     for name, pid in _running().items():  # left by a run that was killed
         if not name.startswith(CLUSTER):
             os.kill(pid, signal.SIGKILL)
@@ -249,6 +250,7 @@ def _assert_rest(request, penstocks):
             one.assert_quiet_log()
 
 
+@pytest.hookimpl(trylast=True)  # after the fixtures, also when the run is cut short
 def pytest_sessionfinish(session, exitstatus):
     """Whatever happened: nothing stays, unless asked to."""
     for name, pid in _running().items():

@@ -237,6 +237,7 @@ void sim_fail(const char *format, ...)
 	(void)vfprintf(stderr, format, args);
 	va_end(args);
 	(void)fputc('\n', stderr);
+	sim_flow_show();
 	sim_worker_show();
 	_Exit(1);
 }

@@ -164,7 +164,8 @@ void sim_worker_yield(void);
 bool sim_worker_are_done(void);
 /* After the last has left its loop: everything given back? */
 void sim_worker_check_and_free(struct mail_office *office);
-/* Prints what every session is at. */
+/* Print which flows are not done (some of them), and what every session is at. */
+void sim_flow_show(void);
 void sim_worker_show(void);
 /* Nothing moves: no lane may hold anything. */
 bool sim_worker_holds_nothing(void);

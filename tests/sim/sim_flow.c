@@ -10,6 +10,7 @@
 #include "sim_town.h"
 
 #define FLOWS_MAX 128
+#define SHOWN_MAX 10
 
 static struct sim_flow *flows[FLOWS_MAX];
 static uint32_t flow_count;
@@ -168,11 +169,14 @@ static void show_side(const struct sim_side *side)
 
 void sim_flow_show(void)
 {
-	for (uint32_t i = 0; i < flow_count; i++) {
+	uint32_t shown = 0;
+
+	for (uint32_t i = 0; i < flow_count && shown < SHOWN_MAX; i++) {
 		const struct sim_flow *flow = flows[i];
 
 		if (is_done(flow))
 			continue;
+		shown++;
 		if (flow->kind == SIM_FLOW_LOOKUP) {
 			sim_client_show(flow);
 			continue;

@@ -79,8 +79,6 @@ bool sim_flow_are_done(void);
 void sim_flow_excuse_all(void);
 /* After the run: is what every flow saw what it should have seen? */
 void sim_flow_check_all(void);
-/* Who is not done. */
-void sim_flow_show(void);
 
 /* ---- sim_connect.c: what a client says first ---- */
 

@@ -17,7 +17,7 @@
 
 #define PARTS	  4
 #define JOBS_MAX  64
-#define RUN_LIMIT 60 /* seconds of real time */
+#define RUN_LIMIT 20 /* seconds of real time; a tenth of one is what it takes */
 #define LINES_MAX 60
 
 struct job {

@@ -134,7 +134,6 @@ static void finish(void)
 static void stop_here(void *context)
 {
 	(void)context;
-	sim_flow_show();
 	sim_fail("stopped here, as asked");
 }
 
@@ -146,10 +145,8 @@ void sim_world_run(uint64_t seed, bool is_verbose, uint64_t stop_ns)
 	sim_plan_make();
 	log_configure(is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
 	start();
-	if (!run_until(are_done_or_ended, FLOWS_NS)) {
-		sim_flow_show();
+	if (!run_until(are_done_or_ended, FLOWS_NS))
 		sim_fail("flows do not come to an end");
-	}
 	if (!is_ended)
 		check_after_flows();
 	finish();

@@ -219,4 +219,7 @@ void session_close_schedule(struct session *session);
 /* ---- session_log.c ---- */
 
 void session_log(const struct session *session);
+/* The line of a connection that was refused before it became a session (id 0). */
+void session_log_refused(const struct session_env *env, const struct mail_handoff *handoff,
+			 enum close_reason reason);
 void session_log_row(const struct session *session, struct mail_row *ret_row);

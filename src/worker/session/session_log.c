@@ -31,35 +31,76 @@ static char phase_letter(const struct session *session)
 	return '?';
 }
 
+/* Is a line wanted for a connection that ended so? Then begins it with what every line has. */
+static bool begin_line(const struct session_env *env, enum close_reason reason, uint64_t id,
+		       uint16_t listener_id, enum proto_kind kind, struct log_line *line)
+{
+	enum config_access access = session_config(env)->log.access;
+
+	if (access == CONFIG_ACCESS_OFF ||
+	    (access == CONFIG_ACCESS_ERRORS && !close_rows[reason].is_error))
+		return false;
+	log_begin(line, LOG_LEVEL_INFO, "access");
+	log_u64(line, "id", id);
+	log_u64(line, "worker", env->worker);
+	log_str(line, "listener", env->route->listener_name[listener_id]);
+	log_str(line, "kind", proto_kind_name(kind));
+	return true;
+}
+
+static void log_term(struct log_line *line, enum close_reason reason, char phase)
+{
+	const char term[3] = { close_rows[reason].who, phase, '\0' };
+
+	log_str(line, "term", term);
+	log_str(line, "reason", close_rows[reason].name);
+}
+
+static void log_amounts(struct log_line *line, const uint64_t bytes[LANES], uint64_t spliced,
+			uint64_t dial_ns, uint64_t total_ns)
+{
+	log_u64(line, "bytes_to_broker", bytes[LANE_TO_BROKER]);
+	log_u64(line, "bytes_to_client", bytes[LANE_TO_CLIENT]);
+	log_u64(line, "spliced", spliced);
+	log_ms(line, "connect_ms", dial_ns);
+	log_ms(line, "total_ms", total_ns);
+	log_end(line);
+}
+
 void session_log(const struct session *session)
 {
 	const struct session_env *env = session->env;
-	const struct close_row *row = &close_rows[session->reason];
-	enum config_access access = session_config(env)->log.access;
+	const struct lane *lane = session->lane;
+	const uint64_t bytes[LANES] = { lane[0].bytes, lane[1].bytes };
 	char addr[ADDR_TEXT_MAX];
-	const char term[3] = { row->who, phase_letter(session), '\0' };
 	struct log_line line;
 
-	if (access == CONFIG_ACCESS_OFF || (access == CONFIG_ACCESS_ERRORS && !row->is_error))
+	if (!begin_line(env, session->reason, session->id, session->listener_id,
+			session->proto.kind, &line))
 		return;
-	log_begin(&line, LOG_LEVEL_INFO, "access");
-	log_u64(&line, "id", session->id);
-	log_u64(&line, "worker", env->worker);
-	log_str(&line, "listener", env->route->listener_name[session->listener_id]);
-	log_str(&line, "kind", proto_kind_name(session->proto.kind));
 	log_str(&line, "client", addr_format(&session->client, addr));
 	if (!addr_equal(&session->peer, &session->client))
 		log_str(&line, "peer", addr_format(&session->peer, addr));
 	log_str(&line, "broker",
 		session->broker.is_set ? addr_format(&session->broker, addr) : "-");
-	log_str(&line, "term", term);
-	log_str(&line, "reason", row->name);
-	log_u64(&line, "bytes_to_broker", session->lane[LANE_TO_BROKER].bytes);
-	log_u64(&line, "bytes_to_client", session->lane[LANE_TO_CLIENT].bytes);
-	log_u64(&line, "spliced", session->lane[0].spliced + session->lane[1].spliced);
-	log_ms(&line, "connect_ms", session->dial_ns);
-	log_ms(&line, "total_ms", env->now_ns - session->accepted_ns);
-	log_end(&line);
+	log_term(&line, session->reason, phase_letter(session));
+	log_amounts(&line, bytes, lane[0].spliced + lane[1].spliced, session->dial_ns,
+		    env->now_ns - session->accepted_ns);
+}
+
+void session_log_refused(const struct session_env *env, const struct mail_handoff *handoff,
+			 enum close_reason reason)
+{
+	const uint64_t bytes[LANES] = { 0, 0 };
+	char addr[ADDR_TEXT_MAX];
+	struct log_line line;
+
+	if (!begin_line(env, reason, 0, handoff->listener_id, PROTO_KIND_NEW, &line))
+		return;
+	log_str(&line, "client", addr_format(&handoff->peer, addr));
+	log_str(&line, "broker", "-");
+	log_term(&line, reason, 'A');
+	log_amounts(&line, bytes, 0, 0, env->now_ns - handoff->accepted_ns);
 }
 
 void session_log_row(const struct session *session, struct mail_row *ret_row)
