@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the unit-test binaries given, prints the output of those that fail and one closing line.
+# Runs the unit-test binaries given, prints the output of those that fail (what was wrong again at
+# its end, under what a long log may have hidden) and one closing line.
 set -u
 failed=0
 passed=0
@@ -9,6 +10,7 @@ for bin in "$@"; do
     else
         failed=$((failed + 1))
         printf '%s\n' "$out"
+        printf '%s\n' "$out" | grep -E '^\[ +(ERROR|LINE|FAILED) +\]|Sanitizer|runtime error'
         printf 'FAILED %s\n' "$(basename "$bin")"
     fi
 done

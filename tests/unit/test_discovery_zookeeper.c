@@ -574,6 +574,7 @@ static void test_names(void **state)
 	assert_string_equal(given, "10.0.0.1:2181");
 }
 
+/* A server that moved while we are not connected is followed within the session. */
 static void test_moved(void **state)
 {
 	(void)state;
@@ -581,17 +582,44 @@ static void test_moved(void **state)
 	connect_it();
 	/* Connected: nothing is gained by telling the library, which might reconnect. */
 	address = 8;
-	(void)discovery_tick(discovery, clock_now_ns() + 60 * NS_PER_S);
+	(void)discovery_tick(discovery, clock_now_ns() + 6 * NS_PER_S);
 	assert_int_equal(moved_count, 0);
 	session_event(last_handle(), ZOO_CONNECTING_STATE);
 	turn(5);
 	address = 9;
-	(void)discovery_tick(discovery, clock_now_ns() + 120 * NS_PER_S);
+	(void)discovery_tick(discovery, clock_now_ns() + 6 * NS_PER_S);
 	assert_int_equal(moved_count, 1);
 	assert_string_equal(given, "10.0.0.9:2181");
-	(void)discovery_tick(discovery, clock_now_ns() + 180 * NS_PER_S);
+	(void)discovery_tick(discovery, clock_now_ns() + 7 * NS_PER_S);
 	assert_int_equal(moved_count, 1);
 	assert_int_equal(handle_count, 1);
+}
+
+/* Servers that lost their tree refuse for ever a client that has seen more: it begins anew, and no
+ * more often than every few seconds. */
+static void test_renewed(void **state)
+{
+	uint64_t now_ns;
+
+	(void)state;
+	begin("zk1:2181", NULL, CONFIG_LOOKUP_RELAY);
+	connect_it();
+	session_event(last_handle(), ZOO_CONNECTING_STATE);
+	turn(5);
+	now_ns = clock_now_ns();
+	(void)discovery_tick(discovery, now_ns + 7 * NS_PER_S);
+	assert_int_equal(handle_count, 1);
+	(void)discovery_tick(discovery, now_ns + 9 * NS_PER_S);
+	(void)discovery_tick(discovery, now_ns + 9 * NS_PER_S);
+	assert_int_equal(handle_count, 2);
+	(void)discovery_tick(discovery, now_ns + 16 * NS_PER_S);
+	assert_int_equal(handle_count, 2);
+	(void)discovery_tick(discovery, now_ns + 18 * NS_PER_S);
+	(void)discovery_tick(discovery, now_ns + 18 * NS_PER_S);
+	assert_int_equal(handle_count, 3);
+	connect_it();
+	(void)discovery_tick(discovery, now_ns + 60 * NS_PER_S);
+	assert_int_equal(handle_count, 3);
 }
 
 /* ---- ownership --------------------------------------------------------------------------------
@@ -890,6 +918,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_expiry, finish),
 		cmocka_unit_test_teardown(test_names, finish),
 		cmocka_unit_test_teardown(test_moved, finish),
+		cmocka_unit_test_teardown(test_renewed, finish),
 		cmocka_unit_test_teardown(test_ownership, finish),
 		cmocka_unit_test_teardown(test_only_certain_owners, finish),
 		cmocka_unit_test_teardown(test_split, finish),
