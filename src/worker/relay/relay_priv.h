@@ -12,8 +12,9 @@
 /* A splice this short is an interactive chunk; so many in a row and copying is cheaper again. */
 #define RELAY_SMALL_BYTES   16384
 #define RELAY_SMALL_RUN	    4
-/* Reads of one lane in one turn before the other ready lanes have theirs. */
-#define RELAY_TURN_READS    4
+/* Reads of one lane in one turn before the other ready lanes have theirs: enough to empty a receive
+ * queue, or else its sender's queue fills and doubles the price of a byte (ADR 0007). */
+#define RELAY_TURN_READS    16
 
 /* Both: pass > 0, nothing held, no FIN seen. They count bytes and take them off pass. */
 enum relay_status relay_copy(struct relay *relay, struct lane *lane);

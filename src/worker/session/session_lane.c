@@ -213,7 +213,6 @@ static void sink_lost(struct session *session, enum lane_id id)
 	else
 		session->is_client_reset = true;
 	uring_cancel(session->env->ring, &lane->op);
-	uring_cancel(session->env->ring, &lane->op);
 	relay_lane_fini(&session->env->relay, lane);
 	lane->saw_fin = lane->sent_fin = true;
 	lane->pass = RELAY_ALL;
