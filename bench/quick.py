@@ -6,7 +6,8 @@ Every figure is CPU time of the whole proxy process per unit of work, so a busy 
 spread but does not shift the result. Each pass visits every cell once and, in it, the contenders
 in a shuffled order; a round is one such visit, and ratios are taken within a round. The first
 passes measure everybody; after them only the subject, its two best bare loops and its best HAProxy
-go on, so that the time left buys pairs. Rounds with stolen CPU are thrown away.
+go on, so that the time left buys pairs, and once every cell has a few of them only the cells that
+are still in doubt go on. Rounds with stolen CPU are thrown away.
 
 Passes: no cell above 1.25x of the better bare loop (median of the paired ratios), and an idle
 proxied connection costs at most 1 KiB of user memory, with no pipe and no buffer held.
@@ -29,6 +30,7 @@ OTHER = "penstock-other"
 LIMIT_RATIO = 1.25
 LIMIT_IDLE_KIB = 1.0
 SURVEY_PASSES = 2
+COMMON_PASSES = 7           # then only the cells that may yet go either way
 RUN_SECONDS = 0.35
 IDLE_COUNTS = (1000, 8000)
 IDLE_SETTLE_SECONDS = 0.7
@@ -130,6 +132,12 @@ def haproxy_names(names, subject):
     return [name for name in names if name.startswith("haproxy-") and name != subject]
 
 
+def in_doubt(results, cells, names):
+    """The cells whose verdict more pairs may change."""
+    found = {cell: results.compare(cell, bare_names(names, results.subject)) for cell in cells}
+    return [cell for cell, row in found.items() if row and row[2] <= LIMIT_RATIO < row[3]]
+
+
 def finalists(results, cell, names):
     subject = results.subject
     chosen = {subject, OTHER}
@@ -185,16 +193,16 @@ def measure_cells(cells, names, results, machine, clock, rounds):
         results.versions = {name: c.version() for name, c in running.items()}
         survey = min(SURVEY_PASSES, rounds) if rounds else SURVEY_PASSES
         foreign = []
-        slowest = 0.0
         number = 0
+        visited = cells
         while True:
             number += 1
             began, busy = time.monotonic(), machine.ticks()[0]
             own = processes.cpu_seconds() + own_seconds()
-            for index, cell in enumerate(cells, 1):
+            for index, cell in enumerate(visited, 1):
                 who = names if number <= survey else finalists(results, cell, names)
-                say(f"pass {number}, {cell.name} ({index}/{len(cells)}), {len(who)} contenders, "
-                    f"{clock.text()}", passing=True)
+                say(f"pass {number}, {cell.name} ({index}/{len(visited)}), "
+                    f"{len(who)} contenders, {clock.text()}", passing=True)
                 measure_round(cell, number, running, who, results, machine)
                 if any(process.poll() is not None for process in sinks.running):
                     results.discard(cell, number, "the sink had died")
@@ -209,11 +217,13 @@ def measure_cells(cells, names, results, machine, clock, rounds):
             foreign.append(max(0.0, (machine.ticks()[0] - busy) / os.sysconf("SC_CLK_TCK") - own)
                            / (2 * took))
             results.foreign_share = stats.median(foreign)
-            # The last survey pass is longer than those that follow: an estimate on the safe side.
-            slowest = took if number >= survey else 0.0
+            each = took / len(visited)
+            if number >= COMMON_PASSES:
+                visited = in_doubt(results, cells, names) or cells
             if rounds and number >= rounds:
                 break
-            if not rounds and number >= survey and clock.left() < slowest:
+            # A survey pass is longer than those that follow: an estimate on the safe side.
+            if not rounds and number >= survey and clock.left() < each * len(visited):
                 break
         say("")
 
