@@ -188,21 +188,23 @@ static void give_reason(char *reasons, size_t size, const char *format, ...)
 	va_end(args);
 }
 
-static bool are_clusters_ready(struct control *control, char *reasons, size_t size)
+/* What workers route by, not what discovery has just read. */
+static bool are_clusters_ready(const struct control *control, char *reasons, size_t size)
 {
 	const struct config *config = control_config(control);
-	bool is_ready = true;
+	const struct route *route = control->newest != NULL ? control->newest->route : NULL;
 
-	for (uint32_t i = 0; i < config->cluster_count; i++) {
-		struct discovery_view view;
-
-		if (discovery_view(control->discovery, i, clock_now_ns(), &view) && view.is_loaded)
-			continue;
-		give_reason(reasons, size, "cluster %s: no broker list yet\n",
-			    config->clusters[i].name);
-		is_ready = false;
-	}
-	return is_ready;
+	for (uint32_t i = 0; i < config->cluster_count; i++)
+		if (route == NULL || i >= route->cluster_count || !route->clusters[i].is_loaded)
+			give_reason(reasons, size, "cluster %s: no broker list yet\n",
+				    config->clusters[i].name);
+	if (reasons[0] != '\0')
+		return false;
+	if (control->loaded_version != 0 &&
+	    control_publish_is_taken(control, control->loaded_version))
+		return true;
+	give_reason(reasons, size, "starting: a worker has no snapshot yet\n");
+	return false;
 }
 
 bool control_is_ready(struct control *control, char *ret_reasons, size_t size)
@@ -214,10 +216,6 @@ bool control_is_ready(struct control *control, char *ret_reasons, size_t size)
 	}
 	bool is_ready = are_clusters_ready(control, ret_reasons, size);
 
-	if (control->newest == NULL || !control_publish_is_taken(control, 1)) {
-		give_reason(ret_reasons, size, "starting: a worker has no snapshot yet\n");
-		is_ready = false;
-	}
 	/* The first answers only: later a name that does not resolve is that broker's affair. */
 	if (control->phase == CONTROL_STARTING && control->dns.pending_count > 0 &&
 	    clock_now_ns() < control->started_ns + CONTROL_START_DNS_NS) {

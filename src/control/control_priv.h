@@ -181,6 +181,7 @@ struct control {
 	struct control_snapshot *oldest, *newest;
 	uint32_t snapshot_count;
 	uint64_t version;
+	uint64_t loaded_version; /* since this one every cluster has its list; 0: not yet */
 	uint64_t published_ns;
 	bool is_changed;
 	struct timer publish_timer;

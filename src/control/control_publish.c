@@ -130,6 +130,14 @@ static void give(struct control *control, struct control_snapshot *snapshot)
 	}
 }
 
+static bool is_loaded(const struct route *route)
+{
+	for (uint32_t i = 0; i < route->cluster_count; i++)
+		if (!route->clusters[i].is_loaded)
+			return false;
+	return true;
+}
+
 static void on_timer(struct timer *timer)
 {
 	struct control *control = CONTAINER_OF(timer, struct control, publish_timer);
@@ -170,6 +178,10 @@ void control_publish_now(struct control *control)
 		.config = control->config,
 		.version = ++control->version,
 	};
+	if (!is_loaded(route))
+		control->loaded_version = 0;
+	else if (control->loaded_version == 0)
+		control->loaded_version = control->version;
 	control->config->refs++;
 	if (control->newest != NULL)
 		control->newest->next = snapshot;
