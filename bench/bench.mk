@@ -10,8 +10,8 @@ BENCH_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 	-Wundef -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wcast-align -Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wswitch-enum \
 	-Wimplicit-fallthrough -Wnull-dereference -Wdouble-promotion
-BENCH_LOAD_OBJS := $(patsubst %,$(BENCH_B)/bench/%.o,load load_net load_stream load_pingpong \
-	load_crr load_idle sink hist)
+BENCH_LOAD_SRCS := $(sort $(wildcard bench/generator/*.c))
+BENCH_LOAD_OBJS := $(BENCH_LOAD_SRCS:%.c=$(BENCH_B)/%.o)
 BENCH_BARE_OBJS := $(BENCH_B)/bench/bare.o
 BENCH_OBJS := $(BENCH_LOAD_OBJS) $(BENCH_BARE_OBJS)
 
@@ -27,7 +27,7 @@ $(BENCH_B)/penstock-bench: $(BENCH_LOAD_OBJS)
 	@$(CC) $(LDFLAGS) -o $@ $^
 
 # A static pattern rule, so that the main Makefile's rule for src/ never takes these objects.
-$(BENCH_OBJS): $(BENCH_B)/bench/%.o: bench/%.c bench/bench.mk
+$(BENCH_OBJS): $(BENCH_B)/%.o: %.c bench/bench.mk
 	@printf '  %-6s %s\n' CC $<
 	@mkdir -p $(@D)
 	@$(CC) $(BENCH_CFLAGS) $(WERROR) $(CFLAGS) -MMD -MP -c -o $@ $<
