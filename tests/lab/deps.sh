@@ -1,6 +1,7 @@
 #!/bin/sh
 # deps.sh GROUP...: installs what a fresh Debian 12 with only make and git lacks, and does nothing, quickly, when all is there.
 # Groups: build (compiler, libraries, linters)   lab (JDK, Pulsar jars, Python clients)   bench (HAProxy, nginx)
+#         peers-java (Pulsar with its Java proxy, Kafka, Kroxylicious: what `make bench` measures beside penstock)
 # Downloads are kept outside the tree, in $PENSTOCK_CACHE (default: ~/.cache/penstock), see also paths.sh.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,8 +13,9 @@ packages_of() {
         libc-ares-dev libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev zlib1g-dev \
         clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 universal-ctags gawk python3 ;;
     lab) echo python3 python3-venv openjdk-17-jdk-headless maven iproute2 openssl curl procps strace haproxy ca-certificates ;;
+    peers-java) echo python3 openjdk-17-jdk-headless maven procps ca-certificates ;;
     bench) echo haproxy nginx-light libnginx-mod-stream python3 procps util-linux ;;
-    *) echo "deps.sh: no group '$1'; there are: build lab bench" >&2; exit 2 ;;
+    *) echo "deps.sh: no group '$1'; there are: build lab bench peers-java" >&2; exit 2 ;;
     esac
 }
 
@@ -49,20 +51,39 @@ install_packages() {
     [ $status = 0 ] || { tail -20 "$log" >&2; echo "deps.sh: apt-get could not install: $*" >&2; exit 1; }
 }
 
-# The jars: Maven copies the class path of pom.xml into one folder. The stamp holds the pom it was made from.
-install_jars() {
-    cmp -s "$here/pom.xml" "$JARS/.stamp" && return 0
-    echo "deps.sh: fetching ZooKeeper, BookKeeper and Pulsar (about 230 MB, once) into $JARS"
-    mkdir -p "$JARS.new"
-    rm -rf "$JARS.new"/*
-    mvn -B -q -f "$here/pom.xml" -Dmaven.repo.local="$PENSTOCK_CACHE/m2" \
+# fetch_jars WHAT POM FOLDER: Maven copies the class path of a pom into one folder. The stamp is the pom it was made from.
+fetch_jars() {
+    cmp -s "$2" "$3/.stamp" && return 0
+    echo "deps.sh: fetching $1 into $3"
+    log=$PENSTOCK_CACHE/maven-$(basename "$3").log
+    rm -rf "$3.new"
+    if ! mvn -B -q -f "$2" -Dmaven.repo.local="$PENSTOCK_CACHE/m2" \
         org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-        -DincludeScope=runtime -DoutputDirectory="$JARS.new" >"$PENSTOCK_CACHE/maven.log" 2>&1 ||
-        { tail -20 "$PENSTOCK_CACHE/maven.log" >&2; echo "deps.sh: Maven failed, see $PENSTOCK_CACHE/maven.log" >&2; exit 1; }
-    rm -rf "$JARS"
-    mv "$JARS.new" "$JARS"
-    rm -rf "$PENSTOCK_CACHE/m2" # a second copy of the same jars
-    cp "$here/pom.xml" "$JARS/.stamp"
+        -DincludeScope=runtime -DoutputDirectory="$3.new" >"$log" 2>&1; then
+        rm -rf "$3.new"
+        tail -20 "$log" >&2
+        echo "deps.sh: Maven failed, see $log" >&2
+        return 1
+    fi
+    rm -rf "$3" "$PENSTOCK_CACHE/m2" # Maven's own copy of the same jars
+    mv "$3.new" "$3" && cp "$2" "$3/.stamp"
+}
+
+install_pulsar() { fetch_jars "ZooKeeper, BookKeeper and Pulsar (about 230 MB, once)" "$here/pom.xml" "$JARS"; }
+
+install_kroxylicious() {
+    starter=$here/../../bench/peers/Kroxylicious.java
+    fetch_jars "Kroxylicious (32 MB, once)" "$here/../../bench/peers/kroxylicious.pom.xml" "$KROXYLICIOUS_JARS" || return 1
+    cmp -s "$starter" "$KROXYLICIOUS_JARS/Kroxylicious.java" && return 0
+    javac -d "$KROXYLICIOUS_JARS" -cp "$KROXYLICIOUS_JARS/*" "$starter" && cp "$starter" "$KROXYLICIOUS_JARS"
+}
+
+# A peer that cannot be had is not an error: the bench says that it was not measured.
+install_peers_java() {
+    install_pulsar || echo "deps.sh: SKIPPED the Pulsar cells and the Java Pulsar proxy: Maven could not get them" >&2
+    fetch_jars "Kafka (43 MB, once)" "$here/../../bench/peers/kafka.pom.xml" "$KAFKA_JARS" ||
+        echo "deps.sh: SKIPPED the Kafka broker: Maven could not get it; its cells run against the bench's own sink" >&2
+    install_kroxylicious || echo "deps.sh: SKIPPED Kroxylicious: it could not be got or compiled" >&2
 }
 
 install_venv() {
@@ -74,7 +95,7 @@ install_venv() {
     cp "$here/requirements.txt" "$VENV/.stamp"
 }
 
-[ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench ..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench|peers-java ..." >&2; exit 2; }
 wanted=
 for group in "$@"; do wanted="$wanted $(packages_of "$group")"; done
 # shellcheck disable=SC2086 # words on purpose, here and below
@@ -82,5 +103,8 @@ missing=$(missing_of $wanted)
 mkdir -p "$PENSTOCK_CACHE"
 [ -z "$missing" ] || install_packages $missing
 for group in "$@"; do
-    if [ "$group" = lab ]; then install_jars; install_venv; fi
+    case $group in
+    lab) install_pulsar; install_venv ;;
+    peers-java) install_peers_java ;;
+    esac
 done

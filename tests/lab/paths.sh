@@ -1,5 +1,7 @@
 # Sourced by the shell scripts of the lab: where things live. settings.py says the same for Python.
 PENSTOCK_CACHE=${PENSTOCK_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/penstock} # downloads, kept
 JARS=$PENSTOCK_CACHE/jars-pulsar-4.0.8
+KAFKA_JARS=$PENSTOCK_CACHE/jars-kafka-4.4.0
+KROXYLICIOUS_JARS=$PENSTOCK_CACHE/jars-kroxylicious-0.12.0
 VENV=$PENSTOCK_CACHE/venv-lab
 export PENSTOCK_CACHE
