@@ -1,6 +1,7 @@
 """A private Pulsar cluster: ZooKeeper, one bookie, two brokers, all on the broker side and out of the clients' reach.
 
-    cluster.py up [--auth] [--extensible] [--zookeepers 3]    start what is not running (about 20 s)
+    cluster.py up [--auth] [--extensible] [--zookeepers 3] [--brokers 1]    start what is not running (about 20 s)
+    cluster.py hold [options of up]                           the same, until standard input ends; then wipe
     cluster.py broker-kill N | broker-start N                 kill -9 one broker, start it again
     cluster.py give TOPIC N                                   hand a topic's bundle to broker N, e.g. public/default/t 2
     cluster.py zk-stop | zk-start                             ZooKeeper, keeping its tree
@@ -17,6 +18,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 import urllib.parse
 
@@ -34,11 +36,11 @@ class Cluster:
         """With options: a new cluster, or the running one if its options are the same. Without: the one that runs."""
         self._file = settings.RUN / "cluster.json"
         kept = json.loads(self._file.read_text()) if self._file.exists() else None
-        defaults = {"auth": False, "extensible": False, "zookeepers": 1}
+        defaults = {"auth": False, "extensible": False, "zookeepers": 1, "brokers": 2}
         self.options = {**defaults, **options} if options else kept or defaults
         self.zookeeper = ZooKeeper("zookeeper", settings.ZOOKEEPER_ADDRESSES[: self.options["zookeepers"]])
         self.bookie = Process("bookie")
-        self.brokers = {n: Process(f"broker{n}") for n in settings.BROKER_ADDRESSES}
+        self.brokers = {n: Process(f"broker{n}") for n in settings.BROKER_ADDRESSES if n <= self.options["brokers"]}
         self.java_proxy = Process("java-proxy")
         if kept and kept != self.options and any(broker.alive() for broker in self.brokers.values()):
             raise LabError(f"a cluster with other options is running ({kept}); first: cluster.py wipe")
@@ -114,9 +116,10 @@ class Cluster:
     def bundles(self, namespace="public/default"):
         """Bundle name -> number of the broker that owns it (only owned ones)."""
         owned = {}
-        for number, address in settings.BROKER_ADDRESSES.items():
-            if not self.brokers[number].alive():
+        for number, broker in self.brokers.items():
+            if not broker.alive():
                 continue
+            address = settings.BROKER_ADDRESSES[number]
             answer = self.admin("GET", f"/admin/v2/brokers/c1/{address}:{settings.BROKER_WEB}/ownedNamespaces", broker=number)
             for name in answer:
                 if name.startswith(namespace + "/"):
@@ -167,7 +170,7 @@ class Cluster:
             return
         data = settings.RUN / "data" / "bookie"
         conf = self._write("bookie.conf", {
-            "bookiePort": 3181, "advertisedAddress": settings.BOOKIE_ADDRESS, "allowLoopback": "true",
+            "bookiePort": 3181, "advertisedAddress": settings.BOOKIE_ADDRESS, "listeningInterface": "lo", "allowLoopback": "true",
             "zkServers": self.zookeeper_servers, "zkLedgersRootPath": "/ledgers", "zkTimeout": 30000,
             "journalDirectories": data / "journal", "ledgerDirectories": data / "ledgers", "journalSyncData": "false",
             "journalPreAllocSizeMB": 16, "journalMaxSizeMB": 256, "skipListSizeLimit": 33554432,
@@ -249,6 +252,25 @@ class Cluster:
         return file
 
 
+def hold(cluster, say):
+    """A cluster for as long as somebody keeps our standard input open; whoever dies lets go of it too."""
+
+    def let_go():
+        sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is for the one who holds
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    threading.Thread(target=let_go, daemon=True).start()
+    try:
+        cluster.up(say)
+        say("held")
+        signal.pause()
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        cluster.wipe()
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("verb")
@@ -256,14 +278,16 @@ def main():
     arguments = parser.parse_args()
     verb, words = arguments.verb, arguments.words
 
-    if verb == "up":
+    if verb in ("up", "hold"):
         options = argparse.ArgumentParser()
         options.add_argument("--auth", action="store_true")
         options.add_argument("--extensible", action="store_true")
         options.add_argument("--zookeepers", type=int, choices=(1, 3), default=1)
+        options.add_argument("--brokers", type=int, choices=(1, 2), default=2)
         began = time.monotonic()
         cluster = Cluster(**vars(options.parse_args(words)))
-        cluster.up(say=lambda text: print(f"{time.monotonic() - began:5.1f} s  {text} ...", flush=True))
+        start = hold if verb == "hold" else Cluster.up
+        start(cluster, say=lambda text: print(f"{time.monotonic() - began:5.1f} s  {text} ...", flush=True))
         print(f"{time.monotonic() - began:5.1f} s  up: {settings.RUN}")
         return 0
     cluster = Cluster()

@@ -17,6 +17,9 @@ JARS = CACHE / "jars-pulsar-4.0.8"
 TREE = pathlib.Path(__file__).resolve().parents[2]
 PENSTOCK = pathlib.Path(os.environ.get("PENSTOCK", TREE / "build/release/penstock"))
 
+# With PENSTOCK_LAB_NETNS=off there is one side, the network of the caller: no root needed, nobody hidden. For the benchmarks.
+NETNS = os.environ.get("PENSTOCK_LAB_NETNS", "on") != "off"
+
 # The two sides of the one cable: clients here, penstock and the brokers there.
 CLIENT_SIDE, BROKER_SIDE = f"{NAME}-out", f"{NAME}-in"
 CLIENT_ADDRESS, GATE_ADDRESS = "10.77.0.1", "10.77.0.2"
