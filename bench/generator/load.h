@@ -1,36 +1,55 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What the parts of penstock-bench share: one load run (what was asked, what came of it), its
- * measuring window, and the few socket helpers. A run is one thread in one process; a mode is one
- * file load_<mode>.c with one function that fills in the result. The sink is another process.
+ * One load run: what was asked, how far it is, what came of it. A run is one thread in one
+ * process. A mode is one file load_<mode>.c that defines a struct load_mode; its run function
+ * fills in the result, load_report.c prints it. The sink (sink.h) is another process.
  */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
 #include "hist.h"
+#include "load_net.h"
+#include "options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/types.h>
 
-/* Why a connection or a run went wrong; the words are in load.c and are keys of the JSON line. */
+/* Why a connection or a run went wrong; the words are in load_report.c, keys of the JSON line. */
 enum load_error {
 	LOAD_ERROR_REFUSED,
 	LOAD_ERROR_RESET,
-	LOAD_ERROR_EOF,	    /* the peer closed before the work was done */
-	LOAD_ERROR_SHORT,   /* the sink counted other bytes than were sent */
-	LOAD_ERROR_STUCK,   /* not finished within the grace time */
-	LOAD_ERROR_NO_PORT, /* no local port or descriptor left */
+	LOAD_ERROR_EOF,	     /* the peer closed before the work was done */
+	LOAD_ERROR_SHORT,    /* the sink counted other bytes than were sent */
+	LOAD_ERROR_STUCK,    /* not finished within the grace time */
+	LOAD_ERROR_NO_PORT,  /* no local port or descriptor left */
+	LOAD_ERROR_PROTOCOL, /* an answer that the protocol does not allow, or that says no */
+	LOAD_ERROR_TLS,
 	LOAD_ERROR_OTHER,
 	LOAD_ERROR_COUNT
 };
 
-struct load_addr {
-	struct sockaddr_storage name;
-	socklen_t size;
+/* Units of work, all of them keys of "work" and "per_second". */
+enum load_work {
+	LOAD_BYTES,
+	LOAD_ROUND_TRIPS,
+	LOAD_CONNECTIONS,
+	LOAD_MESSAGES,
+	LOAD_LOOKUPS,
+	LOAD_REQUESTS,
+	LOAD_WORK_COUNT
 };
+
+/* The stages of a run, in this order. */
+enum load_stage {
+	LOAD_WARMING,
+	LOAD_MEASURING,
+	LOAD_DRAINING, /* no new work; what is on its way may still arrive */
+	LOAD_OVER,     /* the grace time has passed too */
+};
+
+/* Draining ends this long after the window, whatever happens. */
+#define LOAD_GRACE_NS UINT64_C(5000000000)
 
 /* Readings at one end of the measuring window. */
 struct load_clock {
@@ -41,61 +60,50 @@ struct load_clock {
 	uint64_t proxy_system_ms;
 };
 
-enum {
-	LOAD_STEPS_MAX = 8,
+struct load;
+
+struct load_mode {
+	const char *name;
+	const char *summary;  /* one line of the list of modes */
+	const char *about;    /* what it does, what it counts, what its latency is */
+	uint32_t takes;	      /* sum of enum option_bit */
+	size_t message_bytes; /* unless -b says otherwise */
+	void (*run)(struct load *l);
 };
 
 struct load {
-	/* asked */
-	const char *mode;
-	const char *to_text;
-	struct load_addr to;
-	uint32_t conn_count;
-	uint32_t step[LOAD_STEPS_MAX]; /* idle: connection counts to stop at */
-	uint32_t step_count;
-	size_t message_bytes;
-	uint64_t warm_ns;
-	uint64_t run_ns;
-	uint64_t grace_ns; /* the run ends this long after its time, whatever happens */
-	pid_t proxy_pid;   /* 0: none */
+	const struct load_mode *mode;
+	struct options ask;
 
-	/* came of it */
-	uint64_t bytes;
-	uint64_t round_trips;
-	uint64_t connections;
+	enum load_stage stage;
+	uint64_t stage_end_ns;
 	struct load_clock begin;
 	struct load_clock end;
+
+	uint64_t work[LOAD_WORK_COUNT];
 	uint64_t errors[LOAD_ERROR_COUNT];
 	struct hist latency;
 };
 
 /* load.c */
+_Noreturn void load_die(const char *what);    /* with errno, status 1 */
+_Noreturn void load_refuse(const char *what); /* status 2 */
+void *load_alloc(size_t count, size_t size);  /* zeroed; never NULL */
+void load_count_error(struct load *l, int error_number);
+
+/* load_window.c */
 uint64_t load_now_ns(void);
 void load_window_open(struct load *l);
 void load_window_close(struct load *l);
-void load_count_error(struct load *l, int error_number);
-_Noreturn void load_die(const char *what);    /* with errno, status 1 */
-_Noreturn void load_refuse(const char *what); /* status 2 */
+/* Starts the warm-up now. A mode then asks once per turn how far the run is, which opens and
+ * closes the window in passing, and calls finish at the end, which closes a window left open. */
+void load_window_start(struct load *l);
+enum load_stage load_window_stage(struct load *l, uint64_t now_ns);
+void load_window_finish(struct load *l);
 
-/* load_net.c */
-void load_net_parse(const char *text, struct load_addr *ret_addr);
-int load_net_listen(const struct load_addr *addr);
-int load_net_dial(struct load *l); /* non-blocking; -1 after counting the error */
-int load_net_epoll(void);
-void load_net_watch(int epoll_fd, int fd, uint32_t events, void *with);
-void load_net_rewatch(int epoll_fd, int fd, uint32_t events, void *with);
-/* Opens `count` connections, each established when it returns; the number that were opened. */
-uint32_t load_net_open_all(struct load *l, int *fds, uint32_t count);
-void load_net_raise_fd_limit(void);
+/* load_report.c: prints the JSON line; the exit status: 1 when anything went wrong. */
+int load_report(const struct load *l);
 
-/* One function per mode; each returns when its work or its time is over. */
-void load_stream_run(struct load *l);
-void load_pingpong_run(struct load *l);
-void load_crr_run(struct load *l);
-void load_idle_run(struct load *l);
-
-/* sink.c: serves until killed. */
-enum sink_mode { SINK_ECHO, SINK_DISCARD };
-_Noreturn void sink_run(enum sink_mode mode, const struct load_addr *addrs, uint32_t count);
+extern const struct load_mode load_stream, load_pingpong, load_crr, load_idle;
 
 #endif

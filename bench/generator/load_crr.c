@@ -30,8 +30,6 @@ struct slots {
 	struct slot *all;
 	int epoll_fd;
 	uint32_t open;
-	bool measuring;
-	bool stopping;
 	uint8_t message[MESSAGE_BYTES_MAX];
 	uint8_t read_into[MESSAGE_BYTES_MAX];
 };
@@ -40,8 +38,8 @@ static void slot_start(struct slots *s, struct slot *one)
 {
 	one->begin_ns = load_now_ns();
 	one->sent = false;
-	one->to_receive = s->load->message_bytes;
-	one->fd = load_net_dial(s->load);
+	one->to_receive = s->load->ask.message_bytes;
+	one->fd = load_net_dial(s->load, &s->load->ask.to);
 	if (one->fd < 0)
 		return;
 	s->open++;
@@ -57,12 +55,12 @@ static void slot_end(struct slots *s, struct slot *one, int error)
 		load_count_error(s->load, error);
 	else if (!whole)
 		s->load->errors[LOAD_ERROR_EOF]++;
-	else if (s->measuring)
-		s->load->connections++;
+	else if (s->load->stage == LOAD_MEASURING)
+		s->load->work[LOAD_CONNECTIONS]++;
 	close(one->fd);
 	one->fd = -1;
 	s->open--;
-	if (!s->stopping)
+	if (s->load->stage < LOAD_DRAINING)
 		slot_start(s, one);
 }
 
@@ -80,9 +78,9 @@ static void slot_receive(struct slots *s, struct slot *one)
 		one->to_receive -= (size_t)n < one->to_receive ? (size_t)n : one->to_receive;
 		if (one->to_receive > 0)
 			continue;
-		if (s->measuring) {
-			s->load->round_trips++;
-			s->load->bytes += 2 * s->load->message_bytes;
+		if (s->load->stage == LOAD_MEASURING) {
+			s->load->work[LOAD_ROUND_TRIPS]++;
+			s->load->work[LOAD_BYTES] += 2 * s->load->ask.message_bytes;
 			hist_add(&s->load->latency, load_now_ns() - one->begin_ns);
 		}
 		shutdown(one->fd, SHUT_WR);
@@ -93,9 +91,9 @@ static void slot_receive(struct slots *s, struct slot *one)
 static void slot_event(struct slots *s, struct slot *one, uint32_t events)
 {
 	if (!one->sent && (events & EPOLLOUT)) {
-		ssize_t n = send(one->fd, s->message, s->load->message_bytes, MSG_NOSIGNAL);
+		ssize_t n = send(one->fd, s->message, s->load->ask.message_bytes, MSG_NOSIGNAL);
 
-		if (n != (ssize_t)s->load->message_bytes) {
+		if (n != (ssize_t)s->load->ask.message_bytes) {
 			slot_end(s, one, n < 0 ? errno : EMSGSIZE);
 			return;
 		}
@@ -108,23 +106,13 @@ static void slot_event(struct slots *s, struct slot *one, uint32_t events)
 static void slots_loop(struct slots *s)
 {
 	struct load *l = s->load;
-	uint64_t open_ns = load_now_ns() + l->warm_ns;
-	uint64_t stop_ns = UINT64_MAX;
 
+	load_window_start(l);
 	while (s->open > 0) {
 		struct epoll_event events[EVENTS_MAX];
 		int ready = epoll_wait(s->epoll_fd, events, EVENTS_MAX, 100);
-		uint64_t now_ns = load_now_ns();
 
-		if (stop_ns == UINT64_MAX && now_ns >= open_ns) {
-			s->measuring = true;
-			load_window_open(l);
-			stop_ns = l->begin.wall_ns + l->run_ns;
-		} else if (s->measuring && now_ns >= stop_ns) {
-			s->measuring = false;
-			s->stopping = true;
-			load_window_close(l);
-		} else if (s->stopping && now_ns >= stop_ns + l->grace_ns) {
+		if (load_window_stage(l, load_now_ns()) == LOAD_OVER) {
 			l->errors[LOAD_ERROR_STUCK] += s->open;
 			return;
 		}
@@ -133,26 +121,32 @@ static void slots_loop(struct slots *s)
 	}
 }
 
-void load_crr_run(struct load *l)
+static void load_crr_run(struct load *l)
 {
-	struct slots *s = calloc(1, sizeof(*s));
+	struct slots *s = load_alloc(1, sizeof(*s));
 
-	if (l->message_bytes > MESSAGE_BYTES_MAX)
+	if (l->ask.message_bytes > MESSAGE_BYTES_MAX)
 		load_refuse("crr takes messages of up to 16384 bytes");
-	if (s == NULL)
-		load_die("out of memory");
 	s->load = l;
 	s->epoll_fd = load_net_epoll();
-	s->all = calloc(l->conn_count, sizeof(*s->all));
-	if (s->all == NULL)
-		load_die("out of memory");
+	s->all = load_alloc(l->ask.conn_count, sizeof(*s->all));
 	memset(s->message, 'p', sizeof(s->message));
-	for (uint32_t i = 0; i < l->conn_count; i++)
+	for (uint32_t i = 0; i < l->ask.conn_count; i++)
 		slot_start(s, &s->all[i]);
 	slots_loop(s);
-	if (l->end.wall_ns == 0)
-		load_window_close(l);
+	load_window_finish(l);
 	close(s->epoll_fd);
 	free(s->all);
 	free(s);
 }
+
+const struct load_mode load_crr = {
+	.name = "crr",
+	.summary = "connect, one echo, close, again and again (sink: echo)",
+	.about =
+		"N connections at once, each over after one message and its echo. Work: connections "
+		"that ended with\nboth FINs. Latency: from connect(2) to the complete echo.",
+	.takes = OPTION_COMMON,
+	.message_bytes = 128,
+	.run = load_crr_run,
+};

@@ -43,14 +43,14 @@ static void touch_all(struct load *l, const int *fds, uint32_t count)
 	static uint8_t message[MESSAGE_BYTES_MAX];
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (fds[i] >= 0 && send(fds[i], message, l->message_bytes, MSG_NOSIGNAL) < 0)
+		if (fds[i] >= 0 && send(fds[i], message, l->ask.message_bytes, MSG_NOSIGNAL) < 0)
 			load_count_error(l, errno);
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (fds[i] < 0)
 			continue;
-		if (touch_receive(fds[i], l->message_bytes))
-			l->round_trips++;
+		if (touch_receive(fds[i], l->ask.message_bytes))
+			l->work[LOAD_ROUND_TRIPS]++;
 		else
 			l->errors[LOAD_ERROR_EOF]++;
 	}
@@ -66,33 +66,44 @@ static bool wait_for_line(uint64_t ms_max)
 	return read(STDIN_FILENO, line, sizeof(line)) > 0;
 }
 
-void load_idle_run(struct load *l)
+static void load_idle_run(struct load *l)
 {
-	uint32_t most = l->step[l->step_count - 1];
-	int *fds = calloc(most, sizeof(*fds));
+	uint32_t most = l->ask.step[l->ask.step_count - 1];
+	int *fds = load_alloc(most, sizeof(*fds));
 	uint32_t have = 0;
 
-	if (fds == NULL)
-		load_die("out of memory");
-	if (l->message_bytes > MESSAGE_BYTES_MAX)
+	if (l->ask.message_bytes > MESSAGE_BYTES_MAX)
 		load_refuse("idle takes messages of up to 16384 bytes");
 	load_window_open(l);
-	for (uint32_t i = 0; i < l->step_count; i++) {
-		uint32_t more = l->step[i] > have ? l->step[i] - have : 0;
+	for (uint32_t i = 0; i < l->ask.step_count; i++) {
+		uint32_t more = l->ask.step[i] > have ? l->ask.step[i] - have : 0;
 
-		l->connections += load_net_open_all(l, fds + have, more);
+		l->work[LOAD_CONNECTIONS] += load_net_open_all(l, &l->ask.to, fds + have, more);
 		touch_all(l, fds + have, more);
 		have += more;
 		printf("{\"mode\":\"idle\",\"open\":%llu,\"touched\":%llu}\n",
-		       (unsigned long long)l->connections, (unsigned long long)l->round_trips);
+		       (unsigned long long)l->work[LOAD_CONNECTIONS],
+		       (unsigned long long)l->work[LOAD_ROUND_TRIPS]);
 		fflush(stdout);
-		if (!wait_for_line(l->run_ns / 1000000))
+		if (!wait_for_line(l->ask.run_ns / 1000000))
 			break;
 	}
-	load_window_close(l);
+	load_window_finish(l);
 	for (uint32_t i = 0; i < have; i++) {
 		if (fds[i] >= 0)
 			close(fds[i]);
 	}
 	free(fds);
 }
+
+const struct load_mode load_idle = {
+	.name = "idle",
+	.summary = "many connections that do nothing (sink: echo)",
+	.about =
+		"Opens connections up to each of the counts of -c, sends one message through every "
+		"new one and waits for\nits echo, prints a JSON line, and holds still until a line "
+		"arrives on standard input, -t seconds at\nthe most. End of input ends the run.",
+	.takes = OPTION_COMMON & ~(uint32_t)OPTION_WARM_UP & ~(uint32_t)OPTION_HGRM,
+	.message_bytes = 128,
+	.run = load_idle_run,
+};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Socket helpers of penstock-bench: addresses, listening, dialling and opening many connections
- * at once. Every socket is non-blocking with TCP_NODELAY, as the proxies' own sockets are.
+ * Socket helpers of penstock-bench; load_net.h says what they promise.
  */
+#include "load_net.h"
+
 #include "load.h"
 
 #include <errno.h>
@@ -28,8 +29,10 @@ void load_net_parse(const char *text, struct load_addr *ret_addr)
 	struct addrinfo *found;
 	char host[256];
 
-	if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
-		load_refuse("an address is HOST:PORT");
+	if (colon == NULL || (size_t)(colon - text) >= sizeof(host)) {
+		fprintf(stderr, "penstock-bench: an address is HOST:PORT, not '%s'\n", text);
+		exit(2);
+	}
 	memcpy(host, text, (size_t)(colon - text));
 	host[colon - text] = '\0';
 
@@ -66,16 +69,16 @@ int load_net_listen(const struct load_addr *addr)
 	return fd;
 }
 
-int load_net_dial(struct load *l)
+int load_net_dial(struct load *l, const struct load_addr *to)
 {
-	int fd = socket(l->to.name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(to->name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0) {
 		load_count_error(l, errno);
 		return -1;
 	}
 	set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
-	if (connect(fd, (const struct sockaddr *)&l->to.name, l->to.size) != 0 &&
+	if (connect(fd, (const struct sockaddr *)&to->name, to->size) != 0 &&
 	    errno != EINPROGRESS) {
 		load_count_error(l, errno);
 		close(fd);
@@ -109,14 +112,14 @@ void load_net_rewatch(int epoll_fd, int fd, uint32_t events, void *with)
 		load_die("epoll_ctl mod");
 }
 
-uint32_t load_net_open_all(struct load *l, int *fds, uint32_t count)
+uint32_t load_net_open_all(struct load *l, const struct load_addr *to, int *fds, uint32_t count)
 {
 	int epoll_fd = load_net_epoll();
 	uint32_t dialled = 0, pending = 0, opened = 0;
 
 	while (dialled < count || pending > 0) {
 		for (; dialled < count && pending < DIALS_MAX; dialled++) {
-			fds[dialled] = load_net_dial(l);
+			fds[dialled] = load_net_dial(l, to);
 			if (fds[dialled] < 0)
 				continue;
 			load_net_watch(epoll_fd, fds[dialled], EPOLLOUT, &fds[dialled]);

@@ -32,8 +32,6 @@ struct game {
 	uint8_t read_into[READ_BYTES];
 	int epoll_fd;
 	uint32_t open;
-	bool measuring;
-	bool stopping;
 };
 
 static void ball_drop(struct game *g, struct ball *b)
@@ -54,7 +52,7 @@ static void ball_fail(struct game *g, struct ball *b, int error)
 
 static bool ball_send(struct game *g, struct ball *b)
 {
-	size_t at = g->load->message_bytes - b->to_send;
+	size_t at = g->load->ask.message_bytes - b->to_send;
 	ssize_t n = send(b->fd, g->message + at, b->to_send, MSG_NOSIGNAL);
 
 	if (n < 0 && errno != EAGAIN) {
@@ -68,7 +66,7 @@ static bool ball_send(struct game *g, struct ball *b)
 
 static bool ball_serve(struct game *g, struct ball *b)
 {
-	b->to_send = b->to_receive = g->load->message_bytes;
+	b->to_send = b->to_receive = g->load->ask.message_bytes;
 	b->sent_ns = load_now_ns();
 	return ball_send(g, b);
 }
@@ -88,12 +86,12 @@ static void ball_return(struct game *g, struct ball *b)
 		}
 		b->to_receive -= (size_t)n;
 	}
-	if (g->measuring) {
-		g->load->round_trips++;
-		g->load->bytes += 2 * g->load->message_bytes;
+	if (g->load->stage == LOAD_MEASURING) {
+		g->load->work[LOAD_ROUND_TRIPS]++;
+		g->load->work[LOAD_BYTES] += 2 * g->load->ask.message_bytes;
 		hist_add(&g->load->latency, load_now_ns() - b->sent_ns);
 	}
-	if (g->stopping)
+	if (g->load->stage == LOAD_DRAINING)
 		ball_drop(g, b);
 	else
 		ball_serve(g, b);
@@ -110,23 +108,13 @@ static void game_event(struct game *g, struct ball *b)
 static void game_loop(struct game *g)
 {
 	struct load *l = g->load;
-	uint64_t open_ns = load_now_ns() + l->warm_ns;
-	uint64_t stop_ns = UINT64_MAX;
 
+	load_window_start(l);
 	while (g->open > 0) {
 		struct epoll_event events[EVENTS_MAX];
 		int ready = epoll_wait(g->epoll_fd, events, EVENTS_MAX, 100);
-		uint64_t now_ns = load_now_ns();
 
-		if (stop_ns == UINT64_MAX && now_ns >= open_ns) {
-			g->measuring = true;
-			load_window_open(l);
-			stop_ns = l->begin.wall_ns + l->run_ns;
-		} else if (g->measuring && now_ns >= stop_ns) {
-			g->measuring = false;
-			g->stopping = true;
-			load_window_close(l);
-		} else if (g->stopping && now_ns >= stop_ns + l->grace_ns) {
+		if (load_window_stage(l, load_now_ns()) == LOAD_OVER) {
 			l->errors[LOAD_ERROR_STUCK] += g->open;
 			return;
 		}
@@ -135,24 +123,20 @@ static void game_loop(struct game *g)
 	}
 }
 
-void load_pingpong_run(struct load *l)
+static void load_pingpong_run(struct load *l)
 {
-	struct game *g = calloc(1, sizeof(*g));
-	int *fds = calloc(l->conn_count, sizeof(*fds));
+	struct game *g = load_alloc(1, sizeof(*g));
+	int *fds = load_alloc(l->ask.conn_count, sizeof(*fds));
 
-	if (g == NULL || fds == NULL)
-		load_die("out of memory");
 	g->load = l;
 	g->epoll_fd = load_net_epoll();
-	g->all = calloc(l->conn_count, sizeof(*g->all));
-	g->message = malloc(l->message_bytes);
-	if (g->all == NULL || g->message == NULL)
-		load_die("out of memory");
-	memset(g->message, 'p', l->message_bytes);
+	g->all = load_alloc(l->ask.conn_count, sizeof(*g->all));
+	g->message = load_alloc(1, l->ask.message_bytes);
+	memset(g->message, 'p', l->ask.message_bytes);
 
-	g->open = load_net_open_all(l, fds, l->conn_count);
-	l->connections = g->open;
-	for (uint32_t i = 0; i < l->conn_count; i++) {
+	g->open = load_net_open_all(l, &l->ask.to, fds, l->ask.conn_count);
+	l->work[LOAD_CONNECTIONS] = g->open;
+	for (uint32_t i = 0; i < l->ask.conn_count; i++) {
 		struct ball *b = &g->all[i];
 
 		b->fd = fds[i];
@@ -162,11 +146,20 @@ void load_pingpong_run(struct load *l)
 		ball_serve(g, b);
 	}
 	game_loop(g);
-	if (l->end.wall_ns == 0) /* every connection failed before the end of the window */
-		load_window_close(l);
+	load_window_finish(l);
 	close(g->epoll_fd);
 	free(g->message);
 	free(g->all);
 	free(g);
 	free(fds);
 }
+
+const struct load_mode load_pingpong = {
+	.name = "pingpong",
+	.summary = "closed loop of one message per connection (sink: echo)",
+	.about = "N connections each send a message of -b bytes, wait for its echo and send again. "
+		 "Work: round trips.\nLatency: of a round trip, only true for this closed loop.",
+	.takes = OPTION_COMMON,
+	.message_bytes = 128,
+	.run = load_pingpong_run,
+};

@@ -44,7 +44,7 @@ static void stream_end(struct streams *s, struct stream *one)
 
 static void stream_send(struct streams *s, struct stream *one)
 {
-	size_t left = s->load->message_bytes - one->chunk_at;
+	size_t left = s->load->ask.message_bytes - one->chunk_at;
 	ssize_t n = send(one->fd, s->chunk + one->chunk_at, left, MSG_NOSIGNAL);
 
 	if (n < 0) {
@@ -77,15 +77,15 @@ static void stream_finish(struct streams *s, struct stream *one)
 	} else if (one->told != one->sent) {
 		s->load->errors[LOAD_ERROR_SHORT]++;
 	} else {
-		s->load->bytes += one->sent;
-		s->load->connections++;
+		s->load->work[LOAD_BYTES] += one->sent;
+		s->load->work[LOAD_CONNECTIONS]++;
 	}
 	stream_end(s, one);
 }
 
 static void stream_half_close(struct streams *s)
 {
-	for (uint32_t i = 0; i < s->load->conn_count; i++) {
+	for (uint32_t i = 0; i < s->load->ask.conn_count; i++) {
 		struct stream *one = &s->all[i];
 
 		if (one->fd < 0)
@@ -98,8 +98,8 @@ static void stream_half_close(struct streams *s)
 static void stream_loop(struct streams *s)
 {
 	struct load *l = s->load;
-	uint64_t stop_ns = l->begin.wall_ns + l->run_ns;
-	uint64_t last_ns = stop_ns + l->grace_ns;
+	uint64_t stop_ns = l->begin.wall_ns + l->ask.run_ns;
+	uint64_t last_ns = stop_ns + LOAD_GRACE_NS;
 	bool sending = true;
 
 	while (s->open > 0) {
@@ -125,29 +125,38 @@ static void stream_loop(struct streams *s)
 	}
 }
 
-void load_stream_run(struct load *l)
+static void load_stream_run(struct load *l)
 {
 	struct streams s = { .load = l, .epoll_fd = load_net_epoll() };
-	int *fds = calloc(l->conn_count, sizeof(*fds));
+	int *fds = load_alloc(l->ask.conn_count, sizeof(*fds));
 
-	s.all = calloc(l->conn_count, sizeof(*s.all));
-	s.chunk = malloc(l->message_bytes);
-	if (fds == NULL || s.all == NULL || s.chunk == NULL)
-		load_die("out of memory");
-	memset(s.chunk, 'p', l->message_bytes);
+	s.all = load_alloc(l->ask.conn_count, sizeof(*s.all));
+	s.chunk = load_alloc(1, l->ask.message_bytes);
+	memset(s.chunk, 'p', l->ask.message_bytes);
 
-	s.open = load_net_open_all(l, fds, l->conn_count);
+	s.open = load_net_open_all(l, &l->ask.to, fds, l->ask.conn_count);
 	nanosleep(&(struct timespec){ .tv_nsec = SETTLE_MS * 1000000L }, NULL);
-	for (uint32_t i = 0; i < l->conn_count; i++) {
+	for (uint32_t i = 0; i < l->ask.conn_count; i++) {
 		s.all[i].fd = fds[i];
 		if (fds[i] >= 0)
 			load_net_watch(s.epoll_fd, fds[i], EPOLLOUT, &s.all[i]);
 	}
 	load_window_open(l);
 	stream_loop(&s);
-	load_window_close(l);
+	load_window_finish(l);
 	close(s.epoll_fd);
 	free(s.chunk);
 	free(s.all);
 	free(fds);
 }
+
+const struct load_mode load_stream = {
+	.name = "stream",
+	.summary = "bytes one way, as many as go (sink: discard)",
+	.about =
+		"N connections send chunks of -b bytes as fast as they are taken. The window is from "
+		"the first byte until\nthe sink has confirmed the last. Work: bytes.",
+	.takes = OPTION_COMMON,
+	.message_bytes = 65536,
+	.run = load_stream_run,
+};

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The far end of every run: a server that echoes, or one that discards and, once the sender has
- * half-closed, answers with the number of bytes it got (eight bytes, this machine's order) and
- * closes. One thread, one epoll set. Discarding asks the kernel to drop the data unread
- * (MSG_TRUNC), so that the sink, which shares its core with the generator, costs little.
+ * What every sink shares: the list of kinds, listening and accepting, answers that wait (for the
+ * socket, or because a delay was asked), and the loop.
  */
 #define _GNU_SOURCE 1
+#include "sink.h"
+
 #include "load.h"
 
 #include <errno.h>
@@ -14,143 +14,207 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
 	EVENTS_MAX = 256,
-	ECHO_BYTES = 64 * 1024,
-	DISCARD_BYTES = 4 * 1024 * 1024,
 	ACCEPTS_PER_TURN = 64,
+	NS_PER_S = 1000000000,
 };
 
-/* A listener is a guest with `listening` set: one type behind every epoll pointer. */
-struct guest {
-	int fd;
-	bool listening;
-	uint64_t received;
-	size_t kept_at;
-	size_t kept_bytes;
-	uint8_t *kept; /* echo that did not fit into the socket; reading waits until it is out */
+const struct sink_kind *const sink_kinds[] = {
+	&sink_echo,
+	&sink_discard,
+	NULL,
 };
 
-struct sink {
-	enum sink_mode mode;
-	int epoll_fd;
+/* An answer that is not due yet. */
+struct sink_delayed {
+	struct sink_delayed *next;
+	struct guest *guest;
+	uint64_t due_ns;
+	size_t size;
+	uint8_t bytes[];
 };
 
-static uint8_t hot[DISCARD_BYTES]; /* one buffer for all: only a blocked echo keeps its own */
-
-static void guest_close(struct guest *g)
+static void guest_free(struct guest *g)
 {
-	close(g->fd);
 	free(g->kept);
 	free(g);
 }
 
+static void guest_close(struct sink *s, struct guest *g)
+{
+	if (s->kind->closed != NULL)
+		s->kind->closed(g);
+	close(g->fd);
+	g->closed = true;
+	if (g->delayed_count == 0)
+		guest_free(g);
+}
+
+static bool guest_keep(struct guest *g, const uint8_t *bytes, size_t size)
+{
+	if (g->kept_end + size > g->kept_room) {
+		size_t room = 2 * (g->kept_end + size);
+		uint8_t *larger = realloc(g->kept, room);
+
+		if (larger == NULL)
+			load_die("memory");
+		g->kept = larger;
+		g->kept_room = room;
+	}
+	memcpy(g->kept + g->kept_end, bytes, size);
+	g->kept_end += size;
+	return true;
+}
+
+static bool guest_send(struct guest *g, const uint8_t *bytes, size_t size)
+{
+	ssize_t sent = 0;
+
+	if (g->kept_end == 0) {
+		sent = send(g->fd, bytes, size, MSG_NOSIGNAL);
+		if (sent < 0 && errno != EAGAIN)
+			return false;
+		if (sent < 0)
+			sent = 0;
+	}
+	return (size_t)sent == size || guest_keep(g, bytes + sent, size - (size_t)sent);
+}
+
+static bool guest_flush(struct guest *g)
+{
+	ssize_t n = send(g->fd, g->kept + g->kept_at, g->kept_end - g->kept_at, MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN;
+	g->kept_at += (size_t)n;
+	if (g->kept_at == g->kept_end)
+		g->kept_at = g->kept_end = 0;
+	return true;
+}
+
+static void guest_watch(struct sink *s, struct guest *g)
+{
+	uint32_t events = g->kept_end > 0 ? EPOLLOUT : EPOLLIN | (g->pushing ? EPOLLOUT : 0);
+
+	if (events != g->watched)
+		load_net_rewatch(s->epoll_fd, g->fd, events, g);
+	g->watched = events;
+}
+
+static bool guest_turn(struct sink *s, struct guest *g, uint32_t events)
+{
+	if (g->kept_end > 0)
+		return guest_flush(g);
+	if ((events & ~(uint32_t)EPOLLOUT) != 0 && !s->kind->readable(s, g))
+		return false;
+	if ((events & EPOLLOUT) != 0 && g->pushing && g->kept_end == 0)
+		return s->kind->writable(s, g);
+	return true;
+}
+
+bool sink_answer(struct sink *s, struct guest *g, const void *bytes, size_t size)
+{
+	if (s->ask->delay_us == 0)
+		return guest_send(g, bytes, size);
+
+	struct sink_delayed *one = load_alloc(1, sizeof(*one) + size);
+	one->guest = g;
+	one->due_ns = load_now_ns() + s->ask->delay_us * 1000;
+	one->size = size;
+	memcpy(one->bytes, bytes, size);
+	if (s->delayed_first == NULL)
+		s->delayed_first = one;
+	else
+		s->delayed_last->next = one;
+	s->delayed_last = one;
+	g->delayed_count++;
+	return true;
+}
+
+/* Sends what is due; returns how long to wait for the next, and NULL when there is none. */
+static const struct timespec *sink_delayed_turn(struct sink *s, struct timespec *wait)
+{
+	while (s->delayed_first != NULL) {
+		struct sink_delayed *one = s->delayed_first;
+		struct guest *g = one->guest;
+		uint64_t now_ns = load_now_ns();
+
+		if (one->due_ns > now_ns) {
+			wait->tv_sec = (time_t)((one->due_ns - now_ns) / NS_PER_S);
+			wait->tv_nsec = (long)((one->due_ns - now_ns) % NS_PER_S);
+			return wait;
+		}
+		s->delayed_first = one->next;
+		g->delayed_count--;
+		if (!g->closed) {
+			if (guest_send(g, one->bytes, one->size))
+				guest_watch(s, g);
+			else
+				guest_close(s, g);
+		} else if (g->delayed_count == 0) {
+			guest_free(g);
+		}
+		free(one);
+	}
+	return NULL;
+}
+
 static void sink_accept(struct sink *s, int listen_fd)
 {
+	size_t size = s->kind->guest_bytes != 0 ? s->kind->guest_bytes : sizeof(struct guest);
+
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		struct guest *g;
 
 		if (fd < 0)
 			return;
-		g = calloc(1, sizeof(*g));
-		if (g == NULL)
-			load_die("out of memory");
+		g = load_alloc(1, size);
 		g->fd = fd;
+		g->watched = EPOLLIN;
 		load_net_watch(s->epoll_fd, fd, EPOLLIN, g);
 	}
 }
 
-/* False when the guest is gone. */
-static bool echo_flush(struct sink *s, struct guest *g)
+static void sink_turn(struct sink *s)
 {
-	ssize_t n = send(g->fd, g->kept + g->kept_at, g->kept_bytes, MSG_NOSIGNAL);
+	struct epoll_event events[EVENTS_MAX];
+	struct timespec wait;
+	const struct timespec *until = sink_delayed_turn(s, &wait);
+	int ready = epoll_pwait2(s->epoll_fd, events, EVENTS_MAX, until, NULL);
 
-	if (n < 0)
-		return errno == EAGAIN;
-	g->kept_at += (size_t)n;
-	g->kept_bytes -= (size_t)n;
-	if (g->kept_bytes == 0) {
-		g->kept_at = 0;
-		load_net_rewatch(s->epoll_fd, g->fd, EPOLLIN, g);
+	for (int i = 0; i < ready; i++) {
+		struct guest *g = events[i].data.ptr;
+
+		if (g->listening)
+			sink_accept(s, g->fd);
+		else if (guest_turn(s, g, events[i].events))
+			guest_watch(s, g);
+		else
+			guest_close(s, g);
 	}
-	return true;
 }
 
-static bool echo_turn(struct sink *s, struct guest *g)
+_Noreturn void sink_serve(const struct sink_kind *kind, const struct options *ask)
 {
-	if (g->kept_bytes > 0)
-		return echo_flush(s, g);
-
-	ssize_t n = recv(g->fd, hot, ECHO_BYTES, 0);
-	if (n < 0)
-		return errno == EAGAIN;
-	if (n == 0)
-		return false;
-
-	ssize_t sent = send(g->fd, hot, (size_t)n, MSG_NOSIGNAL);
-	if (sent < 0) {
-		if (errno != EAGAIN)
-			return false;
-		sent = 0;
-	}
-	if (sent == n)
-		return true;
-	if (g->kept == NULL)
-		g->kept = malloc(ECHO_BYTES);
-	if (g->kept == NULL)
-		return false;
-	g->kept_bytes = (size_t)(n - sent);
-	memcpy(g->kept, hot + sent, g->kept_bytes);
-	load_net_rewatch(s->epoll_fd, g->fd, EPOLLOUT, g);
-	return true;
-}
-
-static bool discard_turn(struct guest *g)
-{
-	ssize_t n = recv(g->fd, hot, DISCARD_BYTES, MSG_TRUNC);
-
-	if (n < 0)
-		return errno == EAGAIN;
-	if (n > 0) {
-		g->received += (uint64_t)n;
-		return true;
-	}
-	if (send(g->fd, &g->received, sizeof(g->received), MSG_NOSIGNAL) < 0)
-		perror("penstock-bench: sink answer");
-	return false;
-}
-
-_Noreturn void sink_run(enum sink_mode mode, const struct load_addr *addrs, uint32_t count)
-{
-	struct sink s = { .mode = mode, .epoll_fd = load_net_epoll() };
+	struct sink s = { .kind = kind, .ask = ask, .epoll_fd = load_net_epoll() };
 
 	signal(SIGPIPE, SIG_IGN);
-	for (uint32_t i = 0; i < count; i++) {
-		struct guest *listener = calloc(1, sizeof(*listener));
+	prctl(PR_SET_TIMERSLACK, 1); /* else every delay is up to 50 us longer */
+	for (uint32_t i = 0; i < ask->listen_count; i++) {
+		struct guest *listener = load_alloc(1, sizeof(*listener));
 
-		if (listener == NULL)
-			load_die("out of memory");
 		listener->listening = true;
-		listener->fd = load_net_listen(&addrs[i]);
+		listener->fd = load_net_listen(&ask->listen[i]);
 		load_net_watch(s.epoll_fd, listener->fd, EPOLLIN, listener);
 	}
-	printf("{\"mode\":\"sink\",\"listening\":%u}\n", count);
+	printf("{\"mode\":\"sink\",\"listening\":%u}\n", ask->listen_count);
 	fflush(stdout);
-
-	for (;;) {
-		struct epoll_event events[EVENTS_MAX];
-		int ready = epoll_wait(s.epoll_fd, events, EVENTS_MAX, -1);
-
-		for (int i = 0; i < ready; i++) {
-			struct guest *g = events[i].data.ptr;
-
-			if (g->listening)
-				sink_accept(&s, g->fd);
-			else if (!(mode == SINK_ECHO ? echo_turn(&s, g) : discard_turn(g)))
-				guest_close(g);
-		}
-	}
+	for (;;)
+		sink_turn(&s);
 }

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The result of a run: one JSON line.
+ */
+#include "load.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *const error_words[LOAD_ERROR_COUNT] = {
+	[LOAD_ERROR_REFUSED] = "refused",   [LOAD_ERROR_RESET] = "reset",
+	[LOAD_ERROR_EOF] = "eof",	    [LOAD_ERROR_SHORT] = "short",
+	[LOAD_ERROR_STUCK] = "stuck",	    [LOAD_ERROR_NO_PORT] = "no_port",
+	[LOAD_ERROR_PROTOCOL] = "protocol", [LOAD_ERROR_TLS] = "tls",
+	[LOAD_ERROR_OTHER] = "other",
+};
+
+static const char *const work_words[LOAD_WORK_COUNT] = {
+	[LOAD_BYTES] = "bytes",
+	[LOAD_ROUND_TRIPS] = "round_trips",
+	[LOAD_CONNECTIONS] = "connections",
+	[LOAD_MESSAGES] = "messages",
+	[LOAD_LOOKUPS] = "lookups",
+	[LOAD_REQUESTS] = "requests",
+};
+
+static void print_work(const struct load *l, const char *key, double times)
+{
+	printf(",\"%s\":{", key);
+	for (int i = 0; i < LOAD_WORK_COUNT; i++)
+		printf("%s\"%s\":%.0f", i == 0 ? "" : ",", work_words[i],
+		       (double)l->work[i] * times);
+	printf("}");
+}
+
+static uint64_t print_errors(const struct load *l)
+{
+	uint64_t total = 0;
+
+	printf(",\"errors\":{");
+	for (int i = 0; i < LOAD_ERROR_COUNT; i++) {
+		if (l->errors[i] == 0)
+			continue;
+		printf("%s\"%s\":%" PRIu64, total == 0 ? "" : ",", error_words[i], l->errors[i]);
+		total += l->errors[i];
+	}
+	printf("}");
+	return total;
+}
+
+static void print_latency(const struct hist *h)
+{
+	static const struct {
+		const char *name;
+		double share;
+	} points[] = { { "p50", .5 }, { "p90", .9 }, { "p99", .99 }, { "p999", .999 } };
+
+	printf(",\"latency_us\":{\"count\":%" PRIu64, h->count);
+	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
+		printf(",\"%s\":%.2f", points[i].name,
+		       (double)hist_ns_at(h, points[i].share) / 1e3);
+	printf(",\"max\":%.2f}", (double)h->ns_max / 1e3);
+}
+
+static void print_proxy(const struct load_clock *begin, const struct load_clock *end)
+{
+	printf(",\"proxy_cpu_ns\":%" PRIu64 ",\"proxy_user_ms\":%" PRIu64
+	       ",\"proxy_system_ms\":%" PRIu64,
+	       end->proxy_ns - begin->proxy_ns, end->proxy_user_ms - begin->proxy_user_ms,
+	       end->proxy_system_ms - begin->proxy_system_ms);
+}
+
+int load_report(const struct load *l)
+{
+	double seconds = (double)(l->end.wall_ns - l->begin.wall_ns) / 1e9;
+
+	printf("{\"mode\":\"%s\",\"to\":\"%s\",\"connection_count\":%u,\"message_bytes\":%" PRIu64
+	       ",\"seconds\":%.6f",
+	       l->mode->name, l->ask.to_text, l->ask.conn_count, l->ask.message_bytes, seconds);
+	print_work(l, "work", 1);
+	print_work(l, "per_second", seconds > 0 ? 1 / seconds : 0);
+	printf(",\"own_cpu_ns\":%" PRIu64, l->end.own_ns - l->begin.own_ns);
+	if (l->ask.proxy_pid != 0)
+		print_proxy(&l->begin, &l->end);
+	print_latency(&l->latency);
+
+	uint64_t errors = print_errors(l);
+	printf("}\n");
+	return errors != 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The command line of penstock-bench. One table (options.c) holds every option: its name, how its
+ * value is read, where it goes and its line of help. A mode or a sink names the options it takes;
+ * any other is refused, so that no option is ever silently without effect.
+ */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include "load_net.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What a mode takes is a sum of these. */
+enum option_bit {
+	OPTION_TO = 1 << 0,
+	OPTION_LISTEN = 1 << 1,
+	OPTION_CONNECTIONS = 1 << 2,
+	OPTION_BYTES = 1 << 3,
+	OPTION_SECONDS = 1 << 4,
+	OPTION_WARM_UP = 1 << 5,
+	OPTION_CPU_OF = 1 << 6,
+	OPTION_HGRM = 1 << 7,
+	OPTION_RATE = 1 << 8,
+	OPTION_SCHEDULE = 1 << 9,
+	OPTION_DOWN = 1 << 10,
+	OPTION_SNI = 1 << 11,
+	OPTION_ALPN = 1 << 12,
+	OPTION_RESUME = 1 << 13,
+	OPTION_TOPIC = 1 << 14,
+	OPTION_TOPICS = 1 << 15,
+	OPTION_NAMESPACE = 1 << 16,
+	OPTION_PARTITIONS = 1 << 17,
+	OPTION_PAYLOAD = 1 << 18,
+	OPTION_DELAY = 1 << 19,
+
+	/* what nearly every mode takes */
+	OPTION_COMMON = OPTION_TO | OPTION_CONNECTIONS | OPTION_BYTES | OPTION_SECONDS |
+			OPTION_WARM_UP | OPTION_CPU_OF | OPTION_HGRM,
+};
+
+enum options_schedule { SCHEDULE_UNIFORM, SCHEDULE_POISSON };
+
+enum {
+	OPTIONS_STEPS_MAX = 8,
+	OPTIONS_LISTEN_MAX = 64,
+};
+
+struct options {
+	const char *to_text;
+	struct load_addr to;
+	struct load_addr listen[OPTIONS_LISTEN_MAX];
+	uint32_t listen_count;
+	uint32_t conn_count;
+	uint32_t step[OPTIONS_STEPS_MAX]; /* idle: connection counts to stop at */
+	uint32_t step_count;
+	uint64_t message_bytes; /* never 0: a mode has its own default */
+	uint64_t run_ns;
+	uint64_t warm_ns;
+	uint64_t proxy_pid; /* 0: none */
+	const char *hgrm_path;
+
+	uint64_t rate; /* messages per second over all connections; 0: not given */
+	enum options_schedule schedule;
+	bool down;
+
+	const char *sni;
+	const char *alpn;
+	bool resume;
+
+	const char *topic; /* NULL: not given; so are the texts above */
+	uint64_t topics;   /* 0: not given; so are the numbers below */
+	const char *name_space;
+	uint64_t partitions;
+	uint64_t payload_bytes;
+	uint64_t delay_us;
+};
+
+/* Exits with a sentence and status 2 when something is wrong. `who` is for the sentence. */
+void options_parse(int argc, char **argv, const char *who, uint32_t takes, struct options *ret_o);
+
+/* The lines of help of the options in `takes`. */
+void options_print(uint32_t takes);
+
+#endif
