@@ -8,6 +8,7 @@
 #define BENCH_HIST_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 enum {
 	HIST_STEP_BITS = 7,
@@ -25,5 +26,8 @@ void hist_add(struct hist *h, uint64_t ns);
 
 /* The smallest duration that at least `share` (0..1) of the values do not exceed; 0 when empty. */
 uint64_t hist_ns_at(const struct hist *h, double share);
+
+/* The percentile distribution as HdrHistogram's tools print and read it, in microseconds. */
+void hist_write_hgrm(const struct hist *h, FILE *into);
 
 #endif

@@ -15,10 +15,7 @@
 #define NS_PER_S UINT64_C(1000000000)
 
 static const struct load_mode *const modes[] = {
-	&load_stream,
-	&load_pingpong,
-	&load_crr,
-	&load_idle,
+	&load_stream, &load_pingpong, &load_open, &load_crr, &load_idle,
 };
 
 enum { MODE_COUNT = sizeof(modes) / sizeof(modes[0]) };
@@ -104,7 +101,8 @@ static int main_load(const struct load_mode *mode, int argc, char **argv)
 					  .step = { 1 },
 					  .step_count = 1,
 					  .run_ns = NS_PER_S,
-					  .warm_ns = NS_PER_S / 20 } };
+					  .warm_ns = NS_PER_S / 20,
+					  .spin_us = 50 } };
 	char who[64];
 
 	if (is_help(argc, argv)) {

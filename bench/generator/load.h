@@ -58,6 +58,8 @@ struct load_clock {
 	uint64_t proxy_ns;	/* CPU time of the whole proxy process, every thread, exact */
 	uint64_t proxy_user_ms; /* the same split, in clock ticks */
 	uint64_t proxy_system_ms;
+	int64_t proxy_voluntary; /* context switches, all threads that live now */
+	int64_t proxy_involuntary;
 };
 
 struct load;
@@ -83,6 +85,8 @@ struct load {
 	uint64_t work[LOAD_WORK_COUNT];
 	uint64_t errors[LOAD_ERROR_COUNT];
 	struct hist latency;
+	uint64_t offered; /* open loop: messages that should have been sent inside the window */
+	struct hist late; /* and how much later than intended each was */
 };
 
 /* load.c */
@@ -100,10 +104,11 @@ void load_window_close(struct load *l);
 void load_window_start(struct load *l);
 enum load_stage load_window_stage(struct load *l, uint64_t now_ns);
 void load_window_finish(struct load *l);
+bool load_window_holds(const struct load *l, uint64_t when_ns);
 
 /* load_report.c: prints the JSON line; the exit status: 1 when anything went wrong. */
 int load_report(const struct load *l);
 
-extern const struct load_mode load_stream, load_pingpong, load_crr, load_idle;
+extern const struct load_mode load_stream, load_pingpong, load_open, load_crr, load_idle;
 
 #endif

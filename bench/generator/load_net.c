@@ -154,6 +154,13 @@ uint32_t load_net_open_all(struct load *l, const struct load_addr *to, int *fds,
 	return opened;
 }
 
+void load_net_handle(const struct epoll_event *event)
+{
+	struct load_handler *h = event->data.ptr;
+
+	h->on_events(h, event->events);
+}
+
 void load_net_raise_fd_limit(void)
 {
 	struct rlimit limit;

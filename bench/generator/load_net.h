@@ -9,11 +9,17 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct epoll_event;
 struct load;
 
 struct load_addr {
 	struct sockaddr_storage name;
 	socklen_t size;
+};
+
+/* A mode with connections of several kinds puts this first in each and watches with it. */
+struct load_handler {
+	void (*on_events)(struct load_handler *h, uint32_t events);
 };
 
 void load_net_parse(const char *text, struct load_addr *ret_addr); /* exits when it cannot */
@@ -26,6 +32,7 @@ uint32_t load_net_open_all(struct load *l, const struct load_addr *to, int *fds,
 int load_net_epoll(void);
 void load_net_watch(int epoll_fd, int fd, uint32_t events, void *with);
 void load_net_rewatch(int epoll_fd, int fd, uint32_t events, void *with);
+void load_net_handle(const struct epoll_event *event); /* of something watched with a handler */
 void load_net_raise_fd_limit(void);
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "load.h"
 
+#include "load_pace.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,14 +51,14 @@ static uint64_t print_errors(const struct load *l)
 	return total;
 }
 
-static void print_latency(const struct hist *h)
+static void print_durations(const char *key, const struct hist *h)
 {
 	static const struct {
 		const char *name;
 		double share;
 	} points[] = { { "p50", .5 }, { "p90", .9 }, { "p99", .99 }, { "p999", .999 } };
 
-	printf(",\"latency_us\":{\"count\":%" PRIu64, h->count);
+	printf(",\"%s\":{\"count\":%" PRIu64, key, h->count);
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
 		printf(",\"%s\":%.2f", points[i].name,
 		       (double)hist_ns_at(h, points[i].share) / 1e3);
@@ -69,10 +71,38 @@ static void print_proxy(const struct load_clock *begin, const struct load_clock 
 	       ",\"proxy_system_ms\":%" PRIu64,
 	       end->proxy_ns - begin->proxy_ns, end->proxy_user_ms - begin->proxy_user_ms,
 	       end->proxy_system_ms - begin->proxy_system_ms);
+	printf(",\"proxy_switches\":{\"voluntary\":%" PRId64 ",\"involuntary\":%" PRId64 "}",
+	       end->proxy_voluntary - begin->proxy_voluntary,
+	       end->proxy_involuntary - begin->proxy_involuntary);
+}
+
+/* NULL: the run is worth its figures, as far as the generator can tell. */
+static const char *invalid_why(const struct load *l, char *into, size_t size)
+{
+	uint64_t done = 0;
+
+	for (int i = 0; i < LOAD_WORK_COUNT; i++)
+		done += i == LOAD_CONNECTIONS ? 0 : l->work[i];
+	if (done == 0)
+		return "nothing was done";
+	return l->offered > 0 ? load_pace_fault(l, into, size) : NULL;
+}
+
+static void write_hgrm(const struct load *l)
+{
+	FILE *f = fopen(l->ask.hgrm_path, "we");
+
+	if (f == NULL)
+		load_die(l->ask.hgrm_path);
+	hist_write_hgrm(&l->latency, f);
+	if (fclose(f) != 0)
+		load_die(l->ask.hgrm_path);
 }
 
 int load_report(const struct load *l)
 {
+	char text[128];
+	const char *why;
 	double seconds = (double)(l->end.wall_ns - l->begin.wall_ns) / 1e9;
 
 	printf("{\"mode\":\"%s\",\"to\":\"%s\",\"connection_count\":%u,\"message_bytes\":%" PRIu64
@@ -83,9 +113,19 @@ int load_report(const struct load *l)
 	printf(",\"own_cpu_ns\":%" PRIu64, l->end.own_ns - l->begin.own_ns);
 	if (l->ask.proxy_pid != 0)
 		print_proxy(&l->begin, &l->end);
-	print_latency(&l->latency);
+	print_durations("latency_us", &l->latency);
+	if (l->offered > 0) {
+		printf(",\"offered_per_second\":%.0f", (double)l->offered / seconds);
+		print_durations("late_us", &l->late);
+	}
+	why = invalid_why(l, text, sizeof(text));
+	printf(",\"valid\":%s", why == NULL ? "true" : "false");
+	if (why != NULL)
+		printf(",\"invalid_why\":\"%s\"", why);
 
 	uint64_t errors = print_errors(l);
 	printf("}\n");
-	return errors != 0;
+	if (l->ask.hgrm_path != NULL)
+		write_hgrm(l);
+	return errors != 0 || why != NULL;
 }

@@ -6,6 +6,7 @@
  */
 #include "load.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -55,6 +56,35 @@ static void read_split(uint64_t pid, struct load_clock *ret_clock)
 	ret_clock->proxy_system_ms = system * tick_ms;
 }
 
+/* Summed over the threads, since only the main thread's stand in /proc/PID/status. */
+static void read_switches(uint64_t pid, struct load_clock *ret_clock)
+{
+	char path[320], line[256];
+	struct dirent *task;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/task", pid);
+	tasks = opendir(path);
+	if (tasks == NULL)
+		load_die(path);
+	while ((task = readdir(tasks)) != NULL) {
+		int64_t count;
+
+		snprintf(path, sizeof(path), "/proc/%" PRIu64 "/task/%s/status", pid, task->d_name);
+		FILE *f = task->d_name[0] == '.' ? NULL : fopen(path, "re");
+		if (f == NULL) /* a thread that has just ended */
+			continue;
+		while (fgets(line, sizeof(line), f) != NULL) {
+			if (sscanf(line, "voluntary_ctxt_switches: %" SCNd64, &count) == 1)
+				ret_clock->proxy_voluntary += count;
+			if (sscanf(line, "nonvoluntary_ctxt_switches: %" SCNd64, &count) == 1)
+				ret_clock->proxy_involuntary += count;
+		}
+		fclose(f);
+	}
+	closedir(tasks);
+}
+
 static void read_clocks(const struct load *l, struct load_clock *ret_clock)
 {
 	clockid_t proxy_clock;
@@ -72,7 +102,9 @@ static void read_clocks(const struct load *l, struct load_clock *ret_clock)
 
 void load_window_open(struct load *l)
 {
-	read_clocks(l, &l->begin);
+	if (l->ask.proxy_pid != 0)
+		read_switches(l->ask.proxy_pid, &l->begin);
+	read_clocks(l, &l->begin); /* last, so that the slow reading above is outside */
 	l->stage = LOAD_MEASURING;
 	l->stage_end_ns = l->begin.wall_ns + l->ask.run_ns;
 }
@@ -80,6 +112,8 @@ void load_window_open(struct load *l)
 void load_window_close(struct load *l)
 {
 	read_clocks(l, &l->end);
+	if (l->ask.proxy_pid != 0)
+		read_switches(l->ask.proxy_pid, &l->end);
 	if (l->stage == LOAD_WARMING) /* nothing worked long enough */
 		l->begin = l->end;
 	l->stage = LOAD_DRAINING;
@@ -109,4 +143,11 @@ void load_window_finish(struct load *l)
 {
 	if (l->stage <= LOAD_MEASURING)
 		load_window_close(l);
+}
+
+bool load_window_holds(const struct load *l, uint64_t when_ns)
+{
+	if (l->stage == LOAD_WARMING || when_ns < l->begin.wall_ns)
+		return false;
+	return l->stage == LOAD_MEASURING || when_ns < l->end.wall_ns;
 }

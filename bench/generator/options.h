@@ -35,10 +35,13 @@ enum option_bit {
 	OPTION_PARTITIONS = 1 << 17,
 	OPTION_PAYLOAD = 1 << 18,
 	OPTION_DELAY = 1 << 19,
+	OPTION_SPIN = 1 << 20,
 
 	/* what nearly every mode takes */
 	OPTION_COMMON = OPTION_TO | OPTION_CONNECTIONS | OPTION_BYTES | OPTION_SECONDS |
 			OPTION_WARM_UP | OPTION_CPU_OF | OPTION_HGRM,
+	/* and every open loop beside it */
+	OPTION_PACE = OPTION_RATE | OPTION_SCHEDULE | OPTION_SPIN,
 };
 
 enum options_schedule { SCHEDULE_UNIFORM, SCHEDULE_POISSON };
@@ -64,6 +67,7 @@ struct options {
 
 	uint64_t rate; /* messages per second over all connections; 0: not given */
 	enum options_schedule schedule;
+	uint64_t spin_us;
 	bool down;
 
 	const char *sni;
