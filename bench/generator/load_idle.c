@@ -103,7 +103,7 @@ const struct load_mode load_idle = {
 		"Opens connections up to each of the counts of -c, sends one message through every "
 		"new one and waits for\nits echo, prints a JSON line, and holds still until a line "
 		"arrives on standard input, -t seconds at\nthe most. End of input ends the run.",
-	.takes = OPTION_COMMON & ~(uint32_t)OPTION_WARM_UP & ~(uint32_t)OPTION_HGRM,
+	.takes = OPTION_COMMON & ~(uint32_t)(OPTION_WARM_UP | OPTION_HGRM),
 	.message_bytes = 128,
 	.run = load_idle_run,
 };

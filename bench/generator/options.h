@@ -2,7 +2,7 @@
  *
  * The command line of penstock-bench. One table (options.c) holds every option: its name, how its
  * value is read, where it goes and its line of help. A mode or a sink names the options it takes;
- * any other is refused, so that no option is ever silently without effect.
+ * any other is refused, so that a misplaced one is never silently without effect.
  */
 #ifndef BENCH_OPTIONS_H
 #define BENCH_OPTIONS_H

@@ -27,6 +27,7 @@ enum {
 const struct sink_kind *const sink_kinds[] = {
 	&sink_echo,
 	&sink_discard,
+	&sink_source,
 	NULL,
 };
 
