@@ -60,14 +60,13 @@ small { display: block; color: var(--soft); font-size: 12px; font-weight: 400; }
 .met { color: var(--good); }
 .lost { color: var(--bad); font-weight: 700; }
 .open { color: var(--soft); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 520px), 1fr));
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr));
   gap: 20px; margin: 1.2em 0; }
 figure { margin: 0; min-width: 0; overflow-x: auto; }
 figcaption { font-weight: 600; }
-svg { display: block; width: 100%; min-width: 460px; height: auto; }
-figure:not(.wide) svg { max-width: 640px; }
+svg { display: block; width: 100%; max-width: 560px; min-width: 340px; height: auto; }
 figure.wide { grid-column: 1 / -1; }
-figure.wide svg { min-width: 820px; }
+figure.wide svg { max-width: 940px; min-width: 640px; }
 svg text { fill: var(--text); font-size: 12px; }
 svg .axis, svg .tick { fill: var(--soft); }
 svg .head { font-weight: 700; }

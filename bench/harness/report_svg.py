@@ -115,8 +115,8 @@ def mean(block):
 class LineChart:
     """Lines over two logarithmic axes, each with its name at its end; later ones lie on top."""
 
-    WIDTH, HEIGHT = 560, 350
-    LEFT, TOP, BOTTOM = 58, 26, 48
+    WIDTH, HEIGHT = 480, 330
+    LEFT, TOP, BOTTOM = 52, 26, 44
 
     def __init__(self, title, x_axis, y_axis, dots):
         self.title = title
@@ -176,7 +176,7 @@ class LineChart:
 class DotChart:
     """A row for each ratio: its interval, its limit with the slack, and the figure as a word."""
 
-    WIDTH, ROW, TOP, BOTTOM = 960, 21, 24, 20
+    WIDTH, ROW, TOP, BOTTOM = 760, 21, 24, 20
     HEAD = 24               # of a group
 
     def __init__(self, title, dots):

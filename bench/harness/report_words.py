@@ -20,7 +20,8 @@ def spread(least, most):
 
 
 def ratio(value):
-    return three(value) if value < 0.1 else f"{value:.2f}"
+    """Two decimals: a verdict may hang on the second."""
+    return f"{value:.2f}" if 0.1 <= value < 10 else three(value)
 
 
 def interval(low, high):
