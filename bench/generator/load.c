@@ -15,7 +15,7 @@
 #define NS_PER_S UINT64_C(1000000000)
 
 static const struct load_mode *const modes[] = {
-	&load_stream, &load_pingpong, &load_open, &load_crr, &load_idle,
+	&load_stream, &load_pingpong, &load_open, &load_crr, &load_hello, &load_idle,
 };
 
 enum { MODE_COUNT = sizeof(modes) / sizeof(modes[0]) };

@@ -25,10 +25,7 @@ enum {
 };
 
 const struct sink_kind *const sink_kinds[] = {
-	&sink_echo,
-	&sink_discard,
-	&sink_source,
-	NULL,
+	&sink_echo, &sink_discard, &sink_source, &sink_hello, NULL,
 };
 
 /* An answer that is not due yet. */

@@ -54,6 +54,10 @@ bool sink_answer(struct sink *s, struct guest *g, const void *bytes, size_t size
 extern const struct sink_kind *const sink_kinds[]; /* ends with NULL */
 _Noreturn void sink_serve(const struct sink_kind *kind, const struct options *ask);
 
-extern const struct sink_kind sink_echo, sink_discard, sink_source;
+extern const struct sink_kind sink_echo, sink_discard, sink_source, sink_hello;
+
+enum { SINK_HELLO_ANSWER_BYTES = 7 };
+
+extern const uint8_t sink_hello_answer[SINK_HELLO_ANSWER_BYTES];
 
 #endif
