@@ -29,8 +29,8 @@ class Goal:
 
 
 def of_cell(results, cell):
-    verdicts = {(v.metric, v.against): v
-                for v in verdict.judge(cell, results.of_cell(cell))}
+    verdicts = {(v.metric, v.against): v for v in verdict.judge(
+        cell, results.of_cell(cell), cell.get("subject", "penstock"))}
     metrics = {metric["key"]: metric for metric in cell["metrics"]}
     return [Goal(cell, metrics[goal["metric"]], goal["against"], goal["limit"],
                  verdicts.get((goal["metric"], goal["against"])))

@@ -123,5 +123,5 @@ def details(results, cells):
     yield paragraph("Medians of the rounds; the maximum is the worst of all rounds. Context "
                     "switches are voluntary + involuntary. Errors are the sum over all rounds.")
     for cell in cells:
-        yield Heading(3, cell["title"])
+        yield Heading(3, f"{cell['name']}: {cell['title']}")
         yield report_tables.details_table(results, cell)

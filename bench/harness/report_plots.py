@@ -3,8 +3,8 @@
 
 import collections
 
+from . import report_tables, stats
 from . import report_words as words
-from . import stats
 from .report_blocks import Figure, Figures
 from .report_svg import Axis, Dot, DotChart, Line, LineChart, Log, log_around
 from .verdict import ABSOLUTE, SLACK
@@ -50,12 +50,12 @@ def by_chunk(results, cells):
         cost = row.metric("cost")
         size = row.median("load", "message_bytes")
         count = row.median("load", "connection_count")
-        if cost and size and count:
+        if cost and cost[0] > 0 and size and count:
             charts[count][row.contender].append((size, cost[0]))
-    unit = cells[0]["metrics"][0]["unit"]
+    label = report_tables.label_of(cells[0]["metrics"][0])
     return [chart_of("CPU against size of a write, "
                      + words.plural(int(count), "connection", "connections"),
-                     "size of a write", words.size, f"CPU, {unit}", words.brief, lines)
+                     "size of a write", words.size, label, words.brief, lines)
             for count, lines in sorted(charts.items())]
 
 

@@ -26,7 +26,7 @@ class Log:
         self.high = high if high > low else 2 * low
 
     def at(self, value):
-        return math.log(value / self.low) / math.log(self.high / self.low)
+        return math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
 
     def ticks(self):
         """Round numbers, as many as there is room for."""
@@ -40,7 +40,8 @@ class Log:
 
 
 def log_around(values):
-    """A scale with some air around the values."""
+    """A scale with some air around the values; those that have no logarithm are left out."""
+    values = [value for value in values if value > 0]
     return Log(min(values) / 1.15, max(values) * 1.15)
 
 
@@ -182,7 +183,7 @@ class DotChart:
     def __init__(self, title, dots):
         self.title = title
         self.dots = dots
-        values = [value for dot in dots for value in (dot.low, dot.high, 1.0)]
+        values = [value for dot in dots for value in (dot.low, dot.middle, dot.high, 1.0)]
         values += [dot.limit + dot.slack for dot in dots if dot.limit is not None]
         self.scale = log_around(values)
         self.left = 16 + CHARACTER * max(len(dot.label) for dot in dots)

@@ -41,8 +41,8 @@ def goals_table(goals):
 
 def middle_of(goal):
     """The ratio, or the value with its unit where that is what has a limit."""
-    unit = f" {goal.metric['unit']}" if goal.against == ABSOLUTE else ""
-    return Strong(words.ratio(goal.verdict.ratio) + unit)
+    unit = words.unit(goal.metric["unit"]) if goal.against == ABSOLUTE else ""
+    return Strong(f"{words.ratio(goal.verdict.ratio)} {unit}".rstrip())
 
 
 def best_of(goal):
@@ -51,7 +51,8 @@ def best_of(goal):
 
 
 def label_of(metric):
-    return f"{metric['label']}, {metric['unit']}" if metric["unit"] else metric["label"]
+    unit = words.unit(metric["unit"])
+    return f"{metric['label']}, {unit}" if unit else metric["label"]
 
 
 def costs_table(results, cells, goals):
@@ -66,7 +67,7 @@ def costs_table(results, cells, goals):
         for metric in cell["metrics"]:
             found = {goal.against: goal for goal in goals
                      if goal.cell is cell and goal.metric is metric}
-            rows.append((entry(cell["title"], small=label_of(metric)),
+            rows.append((entry(Code(cell["name"]), small=label_of(metric)),
                          *(cost_entry(results.row(cell, name), metric) for name in ours),
                          *(ratio_entry(found.get(kind)) for kind in kinds),
                          *(cost_entry(results.row(cell, name), metric) for name in others)))

@@ -69,6 +69,11 @@ def percent(share):
     return NONE if share is None else f"{100 * share:.0f} %"
 
 
+def unit(name):
+    """As it is printed: cells have plain letters, and x where there is no unit."""
+    return {"us": "µs", "x": ""}.get(name, name)
+
+
 def reasons(counter):
     """"refused (3), reset (1)": the commonest first."""
     return ", ".join(f"{why} ({number})" for why, number

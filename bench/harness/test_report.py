@@ -198,6 +198,10 @@ class Drawing(unittest.TestCase):
         self.assertEqual(report_svg.Log(0.9, 2.1).ticks(), [1, 1.5, 2])
         self.assertEqual(report_svg.Log(1, 1e5).ticks(), [1, 10, 100, 1e3, 1e4, 1e5])
 
+    def test_what_has_no_logarithm_is_drawn_at_the_edge(self):
+        dot = report_svg.Dot("a group", "a cell", "0.50", 0.5, 0.0, 2.0, None, 0.05, True)
+        self.assertIn(">0.5</text>", report_svg.DotChart("ratios", [dot]).svg())
+
     def test_rounds_become_one_curve(self):
         rounds = [[(1, 10.0), (10, 20.0), (100, 30.0)], [(1, 10.0), (10, 40.0)],
                   [(1, 10.0), (10, 60.0), (50, 70.0)]]
