@@ -1,7 +1,7 @@
 """A private Pulsar cluster: ZooKeeper, one bookie, two brokers, all on the broker side and out of the clients' reach.
 
     cluster.py up [--auth] [--extensible] [--zookeepers 3] [--brokers 1]    start what is not running (about 20 s)
-    cluster.py hold [options of up]                           the same, until standard input ends; then wipe
+    cluster.py hold [options of up]                           anew; says where it is; at the end of standard input: wipe
     cluster.py broker-kill N | broker-start N                 kill -9 one broker, start it again
     cluster.py give TOPIC N                                   hand a topic's bundle to broker N, e.g. public/default/t 2
     cluster.py zk-stop | zk-start                             ZooKeeper, keeping its tree
@@ -253,7 +253,8 @@ class Cluster:
 
 
 def hold(cluster, say):
-    """A cluster for as long as somebody keeps our standard input open; whoever dies lets go of it too."""
+    """A new cluster for as long as somebody keeps our standard input open; whoever dies lets go of it too. When it is up,
+    one line of JSON says where."""
 
     def let_go():
         sys.stdin.read()
@@ -263,8 +264,14 @@ def hold(cluster, say):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=let_go, daemon=True).start()
     try:
+        cluster.wipe()
         cluster.up(say)
-        say("held")
+        brokers = [settings.BROKER_ADDRESSES[number] for number in cluster.brokers]
+        print(json.dumps({
+            "zookeeper": cluster.zookeeper_servers,
+            "brokers": [f"{address}:{settings.BROKER_PORT}" for address in brokers],
+            "web": [f"{address}:{settings.BROKER_WEB}" for address in brokers],
+        }), flush=True)  # fmt: skip
         signal.pause()
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
