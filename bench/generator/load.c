@@ -7,6 +7,7 @@
 
 #include "sink.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #define NS_PER_S UINT64_C(1000000000)
 
 static const struct load_mode *const modes[] = {
-	&load_stream, &load_pingpong, &load_open, &load_crr, &load_hello, &load_idle,
+	&load_stream, &load_pingpong, &load_open, &load_crr, &load_hello, &load_idle, &load_mice,
 };
 
 enum { MODE_COUNT = sizeof(modes) / sizeof(modes[0]) };
@@ -54,6 +55,35 @@ void load_count_error(struct load *l, int error_number)
 	else if (error_number == EADDRNOTAVAIL || error_number == EMFILE)
 		error = LOAD_ERROR_NO_PORT;
 	l->errors[error]++;
+}
+
+void load_note(struct load *l, const char *name, uint64_t value)
+{
+	assert(l->note_count < LOAD_NOTES_MAX);
+	l->notes[l->note_count++] = (struct load_note){ name, value };
+}
+
+void load_count_end(struct load *l, int error_number)
+{
+	if (error_number == 0)
+		l->errors[LOAD_ERROR_EOF]++;
+	else
+		load_count_error(l, error_number);
+}
+
+void load_count_refusal(struct load *l, const char *protocol, uint64_t code)
+{
+	for (int i = 0; i < LOAD_REFUSALS_MAX; i++) {
+		struct load_refusal *r = &l->refusals[i];
+
+		if (r->count > 0 && (r->code != code || strcmp(r->protocol, protocol) != 0))
+			continue;
+		r->protocol = protocol;
+		r->code = code;
+		r->count++;
+		return;
+	}
+	l->errors[LOAD_ERROR_PROTOCOL]++; /* more codes than there are */
 }
 
 static void print_summary(const char *name, const char *summary)
@@ -102,7 +132,10 @@ static int main_load(const struct load_mode *mode, int argc, char **argv)
 					  .step_count = 1,
 					  .run_ns = NS_PER_S,
 					  .warm_ns = NS_PER_S / 20,
-					  .spin_us = 50 } };
+					  .spin_us = 50,
+					  .window = 1,
+					  .fill_mib = 16,
+					  .max_bytes = 1 << 20 } };
 	char who[64];
 
 	if (is_help(argc, argv)) {

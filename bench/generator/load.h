@@ -37,8 +37,18 @@ enum load_work {
 	LOAD_MESSAGES,
 	LOAD_LOOKUPS,
 	LOAD_REQUESTS,
+	LOAD_REDIRECTS,
 	LOAD_WORK_COUNT
 };
+
+/* Answers that say no, by protocol and its error code: "pulsar_6" among the errors. */
+struct load_refusal {
+	const char *protocol;
+	uint64_t code;
+	uint64_t count;
+};
+
+enum { LOAD_REFUSALS_MAX = 32 };
 
 /* The stages of a run, in this order. */
 enum load_stage {
@@ -62,6 +72,14 @@ struct load_clock {
 	int64_t proxy_involuntary;
 };
 
+/* What only one mode has to say: a key of "beside". */
+struct load_note {
+	const char *name;
+	uint64_t value;
+};
+
+enum { LOAD_NOTES_MAX = 4 };
+
 struct load;
 
 struct load_mode {
@@ -84,9 +102,14 @@ struct load {
 
 	uint64_t work[LOAD_WORK_COUNT];
 	uint64_t errors[LOAD_ERROR_COUNT];
+	struct load_refusal refusals[LOAD_REFUSALS_MAX]; /* up to the first without a count */
 	struct hist latency;
 	uint64_t offered; /* open loop: messages that should have been sent inside the window */
+	uint64_t in_time; /* of these, answered before 0.1 s after the window */
 	struct hist late; /* and how much later than intended each was */
+	const char *invalid_why;
+	struct load_note notes[LOAD_NOTES_MAX];
+	uint32_t note_count;
 };
 
 /* load.c */
@@ -94,6 +117,9 @@ _Noreturn void load_die(const char *what);    /* with errno, status 1 */
 _Noreturn void load_refuse(const char *what); /* status 2 */
 void *load_alloc(size_t count, size_t size);  /* zeroed; never NULL */
 void load_count_error(struct load *l, int error_number);
+void load_count_end(struct load *l, int error_number); /* 0: the peer closed */
+void load_count_refusal(struct load *l, const char *protocol, uint64_t code);
+void load_note(struct load *l, const char *name, uint64_t value);
 
 /* load_window.c */
 uint64_t load_now_ns(void);
@@ -110,6 +136,6 @@ bool load_window_holds(const struct load *l, uint64_t when_ns);
 int load_report(const struct load *l);
 
 extern const struct load_mode load_stream, load_pingpong, load_open, load_crr, load_hello,
-	load_idle;
+	load_idle, load_mice;
 
 #endif

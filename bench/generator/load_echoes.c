@@ -112,6 +112,8 @@ static void echo_receive(struct load_echo *c)
 		while (c->received >= l->ask.message_bytes && c->times_count > 0) {
 			c->received -= l->ask.message_bytes;
 			load_pace_answered(l, echo_pop(c));
+			if (l->stage == LOAD_MEASURING)
+				l->work[LOAD_ROUND_TRIPS]++;
 		}
 		if ((size_t)n < sizeof(unused))
 			return;
@@ -128,7 +130,7 @@ static void echo_on_events(struct load_handler *h, uint32_t events)
 		echo_receive(c);
 }
 
-void load_echoes_open(struct load_echoes *e, struct load *l, int epoll_fd)
+void load_echoes_open(struct load_echoes *e, struct load *l, int epoll_fd, char role)
 {
 	int *fds = load_alloc(l->ask.conn_count, sizeof(*fds));
 
@@ -144,8 +146,11 @@ void load_echoes_open(struct load_echoes *e, struct load *l, int epoll_fd)
 		c->handler.on_events = echo_on_events;
 		c->owner = e;
 		c->fd = fds[i];
-		if (c->fd >= 0)
-			load_net_watch(epoll_fd, c->fd, EPOLLIN | EPOLLOUT | EPOLLET, c);
+		if (c->fd < 0)
+			continue;
+		load_net_watch(epoll_fd, c->fd, EPOLLIN | EPOLLOUT | EPOLLET, c);
+		if (role != 0 && send(c->fd, &role, sizeof(role), MSG_NOSIGNAL) < 0)
+			echo_fail(c, errno);
 	}
 	free(fds);
 }

@@ -19,8 +19,9 @@ struct load_echoes {
 	uint8_t *message;
 };
 
-/* Opens -c connections to --to and has epoll call load_handler of each. */
-void load_echoes_open(struct load_echoes *e, struct load *l, int epoll_fd);
+/* Opens -c connections to --to, each watched with its load_handler. `role` is one byte that goes
+ * first and is not echoed (sink mice wants it); 0: none. */
+void load_echoes_open(struct load_echoes *e, struct load *l, int epoll_fd, char role);
 void load_echoes_start(struct load_echoes *e); /* the schedule begins now */
 void load_echoes_send(struct load_echoes *e);  /* what is due, a bounded number */
 /* Whether there is nothing left to wait for: the time is over and all answered, or all failed. */

@@ -14,7 +14,7 @@ static void load_open_run(struct load *l)
 	struct load_echoes e = { 0 };
 	int epoll_fd = load_net_epoll();
 
-	load_echoes_open(&e, l, epoll_fd);
+	load_echoes_open(&e, l, epoll_fd, 0);
 	load_window_start(l);
 	load_echoes_start(&e);
 	while (!load_echoes_done(&e)) {

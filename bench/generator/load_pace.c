@@ -13,12 +13,11 @@
 
 enum {
 	NS_PER_S = 1000000000,
-	BEHIND_NS_MAX = NS_PER_S / 10,
+	AFTER_NS_MAX = NS_PER_S / 10,
 	WAIT_NS_MAX = NS_PER_S / 10, /* the stage of the run is looked at this often at least */
 };
 
 static const double ACHIEVED_LEAST = .99;
-static const double LATE_SHARE_MOST = .2;
 
 /* Splitmix64: every run has the same arrivals, so that two contenders meet the same load. */
 static uint64_t pace_random(struct load_pace *p)
@@ -61,7 +60,7 @@ bool load_pace_due(struct load_pace *p, struct load *l)
 
 	if (l->stage < LOAD_DRAINING)
 		return p->next_ns <= now_ns;
-	if (now_ns < l->end.wall_ns + BEHIND_NS_MAX)
+	if (now_ns < l->end.wall_ns + AFTER_NS_MAX)
 		return p->next_ns < l->end.wall_ns;
 	for (; p->next_ns < l->end.wall_ns; pace_step(p))
 		l->offered++;
@@ -91,27 +90,35 @@ void load_pace_answered(struct load *l, uint64_t intended_ns)
 {
 	if (l->stage == LOAD_MEASURING)
 		l->work[LOAD_MESSAGES]++;
-	if (load_window_holds(l, intended_ns))
-		hist_add(&l->latency, load_now_ns() - intended_ns);
+	if (!load_window_holds(l, intended_ns))
+		return;
+
+	uint64_t now_ns = load_now_ns();
+	hist_add(&l->latency, now_ns - intended_ns);
+	if (l->stage == LOAD_MEASURING || now_ns < l->end.wall_ns + AFTER_NS_MAX)
+		l->in_time++;
 }
 
 const char *load_pace_fault(const struct load *l, char *into, size_t size)
 {
-	static const double points[] = { .5, .99 };
-	double achieved = (double)l->work[LOAD_MESSAGES] / (double)l->offered;
+	static const struct {
+		double share;
+		double late_most; /* of the latency there */
+	} points[] = { { .5, .2 }, { .99, .5 } };
+	double achieved = (double)l->in_time / (double)l->offered;
 
 	if (achieved < ACHIEVED_LEAST) {
 		snprintf(into, size, "achieved %.1f %% of the offered rate", 100 * achieved);
 		return into;
 	}
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
-		uint64_t late_ns = hist_ns_at(&l->late, points[i]);
-		uint64_t latency_ns = hist_ns_at(&l->latency, points[i]);
+		uint64_t late_ns = hist_ns_at(&l->late, points[i].share);
+		uint64_t latency_ns = hist_ns_at(&l->latency, points[i].share);
 
-		if ((double)late_ns <= LATE_SHARE_MOST * (double)latency_ns)
+		if ((double)late_ns <= points[i].late_most * (double)latency_ns)
 			continue;
 		snprintf(into, size, "late at p%.0f: %.1f us of a latency of %.1f us",
-			 100 * points[i], (double)late_ns / 1e3, (double)latency_ns / 1e3);
+			 100 * points[i].share, (double)late_ns / 1e3, (double)latency_ns / 1e3);
 		return into;
 	}
 	return NULL;

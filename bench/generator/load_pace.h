@@ -49,9 +49,10 @@ uint32_t load_pace_pick(struct load_pace *p, uint32_t count);
 void load_pace_answered(struct load *l, uint64_t intended_ns);
 
 /* Why this run is not worth its figures, written to `into`; NULL when it is. Latency is counted
- * from the intended time, so the generator's own lateness is part of it: at the median and at the
- * 99th percentile it may be a fifth of the latency there. And 99 % of the offered messages must
- * have been answered inside the window: else the load was not the one that was asked. */
+ * from the intended time, so the generator's own lateness is part of it: at the median, by
+ * which proxies are judged, it may be a fifth of the latency there, at the 99th percentile half.
+ * And 99 % of the offered messages must have been answered before 0.1 s after the window: else
+ * the load was not the one asked for. */
 const char *load_pace_fault(const struct load *l, char *into, size_t size);
 
 /* epoll_wait until the next message is due, to the microsecond. A timer would wake an idle

@@ -25,6 +25,7 @@ static const char *const work_words[LOAD_WORK_COUNT] = {
 	[LOAD_MESSAGES] = "messages",
 	[LOAD_LOOKUPS] = "lookups",
 	[LOAD_REQUESTS] = "requests",
+	[LOAD_REDIRECTS] = "redirects",
 };
 
 static void print_work(const struct load *l, const char *key, double times)
@@ -46,6 +47,13 @@ static uint64_t print_errors(const struct load *l)
 			continue;
 		printf("%s\"%s\":%" PRIu64, total == 0 ? "" : ",", error_words[i], l->errors[i]);
 		total += l->errors[i];
+	}
+	for (int i = 0; i < LOAD_REFUSALS_MAX && l->refusals[i].count > 0; i++) {
+		const struct load_refusal *r = &l->refusals[i];
+
+		printf("%s\"%s_%" PRIu64 "\":%" PRIu64, total == 0 ? "" : ",", r->protocol, r->code,
+		       r->count);
+		total += r->count;
 	}
 	printf("}");
 	return total;
@@ -76,6 +84,15 @@ static void print_proxy(const struct load_clock *begin, const struct load_clock 
 	       end->proxy_involuntary - begin->proxy_involuntary);
 }
 
+static void print_notes(const struct load *l)
+{
+	for (uint32_t i = 0; i < l->note_count; i++)
+		printf("%s\"%s\":%" PRIu64, i == 0 ? ",\"beside\":{" : ",", l->notes[i].name,
+		       l->notes[i].value);
+	if (l->note_count > 0)
+		printf("}");
+}
+
 /* NULL: the run is worth its figures, as far as the generator can tell. */
 static const char *invalid_why(const struct load *l, char *into, size_t size)
 {
@@ -85,6 +102,8 @@ static const char *invalid_why(const struct load *l, char *into, size_t size)
 		done += i == LOAD_CONNECTIONS ? 0 : l->work[i];
 	if (done == 0)
 		return "nothing was done";
+	if (l->invalid_why != NULL)
+		return l->invalid_why;
 	return l->offered > 0 ? load_pace_fault(l, into, size) : NULL;
 }
 
@@ -118,6 +137,7 @@ int load_report(const struct load *l)
 		printf(",\"offered_per_second\":%.0f", (double)l->offered / seconds);
 		print_durations("late_us", &l->late);
 	}
+	print_notes(l);
 	why = invalid_why(l, text, sizeof(text));
 	printf(",\"valid\":%s", why == NULL ? "true" : "false");
 	if (why != NULL)

@@ -102,6 +102,13 @@ static void set_to(const struct row *row, const char *text, struct options *o)
 	load_net_parse(text, &o->to);
 }
 
+static void set_publish_to(const struct row *row, const char *text, struct options *o)
+{
+	(void)row;
+	o->publish_to_text = text;
+	load_net_parse(text, &o->publish_to);
+}
+
 static void set_listen(const struct row *row, const char *text, struct options *o)
 {
 	if (o->listen_count == OPTIONS_LISTEN_MAX)
@@ -178,6 +185,24 @@ static const struct row rows[] = {
 	  AT(payload_bytes), 1, 1 << 30 },
 	{ OPTION_DELAY, 0, "delay-us", "N", "wait this long before every answer (default 0)",
 	  set_number, AT(delay_us), 0, 10000000 },
+	{ OPTION_WINDOW, 0, "window", "N",
+	  "unanswered requests on each connection when there is no --rate (default 1)", set_number,
+	  AT(window), 1, 100000 },
+	{ OPTION_STAY, 0, "stay", NULL,
+	  "connect to --to, wherever an answer points: for relays that change no addresses",
+	  set_flag, AT(stay), 0, 0 },
+	{ OPTION_FILL, 0, "fill", "MIB", "what a topic is filled with (default 16)", set_number,
+	  AT(fill_mib), 1, 1 << 20 },
+	{ OPTION_PUBLISH_TO, 0, "publish-to", "HOST:PORT", "where publishers connect (default: --to)",
+	  set_publish_to, 0, 0, 0 },
+	{ OPTION_MAX_BYTES, 0, "max-bytes", "N", "largest answer to a fetch (default 1048576)",
+	  set_number, AT(max_bytes), 1, 64 << 20 },
+	{ OPTION_ADVERTISE, 0, "advertise", "HOST:PORT",
+	  "address in the answers (default: where the client came in)", set_text, AT(advertise), 0,
+	  0 },
+	{ OPTION_THROUGH, 0, "through-service", NULL,
+	  "lookups say: through the service address, as a proxy's answers do", set_flag,
+	  AT(through_service), 0, 0 },
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };

@@ -36,6 +36,13 @@ enum option_bit {
 	OPTION_PAYLOAD = 1 << 18,
 	OPTION_DELAY = 1 << 19,
 	OPTION_SPIN = 1 << 20,
+	OPTION_WINDOW = 1 << 24,
+	OPTION_STAY = 1 << 25,
+	OPTION_FILL = 1 << 26,
+	OPTION_PUBLISH_TO = 1 << 27,
+	OPTION_MAX_BYTES = 1 << 28,
+	OPTION_ADVERTISE = 1 << 29,
+	OPTION_THROUGH = 1 << 30,
 
 	/* what nearly every mode takes */
 	OPTION_COMMON = OPTION_TO | OPTION_CONNECTIONS | OPTION_BYTES | OPTION_SECONDS |
@@ -80,6 +87,15 @@ struct options {
 	uint64_t partitions;
 	uint64_t payload_bytes;
 	uint64_t delay_us;
+
+	uint64_t window;
+	bool stay;
+	uint64_t fill_mib;
+	const char *publish_to_text; /* NULL: not given */
+	struct load_addr publish_to;
+	uint64_t max_bytes;
+	const char *advertise; /* "HOST:PORT"; NULL: not given */
+	bool through_service;
 };
 
 /* Exits with a sentence and status 2 when something is wrong. `who` is for the sentence. */

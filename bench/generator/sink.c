@@ -25,7 +25,7 @@ enum {
 };
 
 const struct sink_kind *const sink_kinds[] = {
-	&sink_echo, &sink_discard, &sink_source, &sink_hello, NULL,
+	&sink_echo, &sink_discard, &sink_source, &sink_hello, &sink_mice, NULL,
 };
 
 /* An answer that is not due yet. */
@@ -43,10 +43,10 @@ static void guest_free(struct guest *g)
 	free(g);
 }
 
-static void guest_close(struct sink *s, struct guest *g)
+static void guest_close(struct guest *g)
 {
-	if (s->kind->closed != NULL)
-		s->kind->closed(g);
+	if (g->kind->closed != NULL)
+		g->kind->closed(g);
 	close(g->fd);
 	g->closed = true;
 	if (g->delayed_count == 0)
@@ -108,10 +108,10 @@ static bool guest_turn(struct sink *s, struct guest *g, uint32_t events)
 {
 	if (g->kept_end > 0)
 		return guest_flush(g);
-	if ((events & ~(uint32_t)EPOLLOUT) != 0 && !s->kind->readable(s, g))
+	if ((events & ~(uint32_t)EPOLLOUT) != 0 && !g->kind->readable(s, g))
 		return false;
 	if ((events & EPOLLOUT) != 0 && g->pushing && g->kept_end == 0)
-		return s->kind->writable(s, g);
+		return g->kind->writable(s, g);
 	return true;
 }
 
@@ -153,7 +153,7 @@ static const struct timespec *sink_delayed_turn(struct sink *s, struct timespec 
 			if (guest_send(g, one->bytes, one->size))
 				guest_watch(s, g);
 			else
-				guest_close(s, g);
+				guest_close(g);
 		} else if (g->delayed_count == 0) {
 			guest_free(g);
 		}
@@ -174,6 +174,7 @@ static void sink_accept(struct sink *s, int listen_fd)
 			return;
 		g = load_alloc(1, size);
 		g->fd = fd;
+		g->kind = s->kind;
 		g->watched = EPOLLIN;
 		load_net_watch(s->epoll_fd, fd, EPOLLIN, g);
 	}
@@ -194,7 +195,7 @@ static void sink_turn(struct sink *s)
 		else if (guest_turn(s, g, events[i].events))
 			guest_watch(s, g);
 		else
-			guest_close(s, g);
+			guest_close(g);
 	}
 }
 

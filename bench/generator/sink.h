@@ -15,6 +15,7 @@
 /* One accepted connection. A kind with state of its own puts this first in a larger struct. */
 struct guest {
 	int fd;
+	const struct sink_kind *kind;
 	bool pushing;	/* set by the kind: call `writable` whenever the socket takes bytes */
 	bool listening; /* a listener: one type behind every epoll pointer */
 	bool closed;	/* waits for its delayed answers to be thrown away */
@@ -54,9 +55,15 @@ bool sink_answer(struct sink *s, struct guest *g, const void *bytes, size_t size
 extern const struct sink_kind *const sink_kinds[]; /* ends with NULL */
 _Noreturn void sink_serve(const struct sink_kind *kind, const struct options *ask);
 
-extern const struct sink_kind sink_echo, sink_discard, sink_source, sink_hello;
+extern const struct sink_kind sink_echo, sink_discard, sink_source, sink_hello, sink_mice;
 
-enum { SINK_HELLO_ANSWER_BYTES = 7 };
+enum {
+	SINK_HELLO_ANSWER_BYTES = 7,
+	SINK_GUEST_BYTES_MAX = 256, /* room for the guest of any sink that mice can turn into */
+};
+
+/* First byte of a connection to sink mice. */
+enum sink_role { SINK_ROLE_ECHO = 'e', SINK_ROLE_DISCARD = 'd', SINK_ROLE_SOURCE = 's' };
 
 extern const uint8_t sink_hello_answer[SINK_HELLO_ANSWER_BYTES];
 

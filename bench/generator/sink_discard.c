@@ -18,6 +18,8 @@ struct discard {
 	uint64_t received;
 };
 
+_Static_assert(sizeof(struct discard) <= SINK_GUEST_BYTES_MAX, "sink mice makes them");
+
 static bool discard_readable(struct sink *s, struct guest *g)
 {
 	static uint8_t unused[DISCARD_BYTES];

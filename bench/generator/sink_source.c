@@ -21,6 +21,8 @@ struct source {
 	bool stopping;
 };
 
+_Static_assert(sizeof(struct source) <= SINK_GUEST_BYTES_MAX, "sink mice makes them");
+
 static bool source_readable(struct sink *s, struct guest *g)
 {
 	struct source *o = (struct source *)g;
