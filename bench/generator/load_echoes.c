@@ -112,8 +112,10 @@ static void echo_receive(struct load_echo *c)
 		while (c->received >= l->ask.message_bytes && c->times_count > 0) {
 			c->received -= l->ask.message_bytes;
 			load_pace_answered(l, echo_pop(c));
-			if (l->stage == LOAD_MEASURING)
+			if (l->stage == LOAD_MEASURING) {
+				l->work[LOAD_MESSAGES]++;
 				l->work[LOAD_ROUND_TRIPS]++;
+			}
 		}
 		if ((size_t)n < sizeof(unused))
 			return;

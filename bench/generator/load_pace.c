@@ -88,8 +88,6 @@ uint32_t load_pace_pick(struct load_pace *p, uint32_t count)
 
 void load_pace_answered(struct load *l, uint64_t intended_ns)
 {
-	if (l->stage == LOAD_MEASURING)
-		l->work[LOAD_MESSAGES]++;
 	if (!load_window_holds(l, intended_ns))
 		return;
 

@@ -45,7 +45,7 @@ uint64_t load_pace_take(struct load_pace *p, struct load *l);
  * each connection alone has the same kind of schedule as all together. */
 uint32_t load_pace_pick(struct load_pace *p, uint32_t count);
 
-/* Counts a message that was answered in the window, and the latency of one intended in it. */
+/* Counts the latency of a message, if it was intended in the window. */
 void load_pace_answered(struct load *l, uint64_t intended_ns);
 
 /* Why this run is not worth its figures, written to `into`; NULL when it is. Latency is counted

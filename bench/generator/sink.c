@@ -9,6 +9,7 @@
 #include "load.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ enum {
 };
 
 const struct sink_kind *const sink_kinds[] = {
-	&sink_echo, &sink_discard, &sink_source, &sink_hello, &sink_mice, NULL,
+	&sink_echo, &sink_discard, &sink_source, &sink_hello, &sink_mice, &sink_pulsar, NULL,
 };
 
 /* An answer that is not due yet. */
@@ -69,7 +70,7 @@ static bool guest_keep(struct guest *g, const uint8_t *bytes, size_t size)
 	return true;
 }
 
-static bool guest_send(struct guest *g, const uint8_t *bytes, size_t size)
+bool sink_send(struct guest *g, const uint8_t *bytes, size_t size)
 {
 	ssize_t sent = 0;
 
@@ -117,8 +118,12 @@ static bool guest_turn(struct sink *s, struct guest *g, uint32_t events)
 
 bool sink_answer(struct sink *s, struct guest *g, const void *bytes, size_t size)
 {
-	if (s->ask->delay_us == 0)
-		return guest_send(g, bytes, size);
+	if (s->ask->delay_us == 0) {
+		bool open = sink_send(g, bytes, size);
+
+		guest_watch(s, g); /* it may not be this guest's turn */
+		return open;
+	}
 
 	struct sink_delayed *one = load_alloc(1, sizeof(*one) + size);
 	one->guest = g;
@@ -132,6 +137,23 @@ bool sink_answer(struct sink *s, struct guest *g, const void *bytes, size_t size
 	s->delayed_last = one;
 	g->delayed_count++;
 	return true;
+}
+
+void sink_address(const struct sink *s, const struct guest *g, char *into, size_t room)
+{
+	struct sockaddr_storage here;
+	socklen_t size = sizeof(here);
+	char host[64], port[8];
+
+	if (s->ask->advertise != NULL) {
+		snprintf(into, room, "%s", s->ask->advertise);
+		return;
+	}
+	if (getsockname(g->fd, (struct sockaddr *)&here, &size) != 0 ||
+	    getnameinfo((struct sockaddr *)&here, size, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		load_die("the address of a connection");
+	snprintf(into, room, "%s:%s", host, port);
 }
 
 /* Sends what is due; returns how long to wait for the next, and NULL when there is none. */
@@ -150,7 +172,7 @@ static const struct timespec *sink_delayed_turn(struct sink *s, struct timespec 
 		s->delayed_first = one->next;
 		g->delayed_count--;
 		if (!g->closed) {
-			if (guest_send(g, one->bytes, one->size))
+			if (sink_send(g, one->bytes, one->size))
 				guest_watch(s, g);
 			else
 				guest_close(g);

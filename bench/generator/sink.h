@@ -50,12 +50,17 @@ struct sink_kind {
 /* Sends the bytes, after --delay-us if that was asked; keeps what does not fit (and then reads
  * nothing more from this guest until it is out). The bytes are copied when they must wait. */
 bool sink_answer(struct sink *s, struct guest *g, const void *bytes, size_t size);
+/* The same without the delay, and only in the guest's own turn. */
+bool sink_send(struct guest *g, const uint8_t *bytes, size_t size);
+/* "HOST:PORT" that a broker gives as its own. */
+void sink_address(const struct sink *s, const struct guest *g, char *into, size_t room);
 
 /* sink.c */
 extern const struct sink_kind *const sink_kinds[]; /* ends with NULL */
 _Noreturn void sink_serve(const struct sink_kind *kind, const struct options *ask);
 
-extern const struct sink_kind sink_echo, sink_discard, sink_source, sink_hello, sink_mice;
+extern const struct sink_kind sink_echo, sink_discard, sink_source, sink_hello, sink_mice,
+	sink_pulsar;
 
 enum {
 	SINK_HELLO_ANSWER_BYTES = 7,
