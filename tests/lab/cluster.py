@@ -1,7 +1,7 @@
 """A private Pulsar cluster: ZooKeeper, one bookie, two brokers, all on the broker side and out of the clients' reach.
 
     cluster.py up [--auth] [--extensible] [--zookeepers 3] [--brokers 1]    start what is not running (about 20 s)
-    cluster.py hold [options of up]                           anew; says where it is; at the end of standard input: wipe
+    cluster.py hold [options of up]                           a new one that ends with this command; says where it is
     cluster.py broker-kill N | broker-start N                 kill -9 one broker, start it again
     cluster.py give TOPIC N                                   hand a topic's bundle to broker N, e.g. public/default/t 2
     cluster.py zk-stop | zk-start                             ZooKeeper, keeping its tree
@@ -18,7 +18,6 @@ import os
 import shutil
 import signal
 import sys
-import threading
 import time
 import urllib.parse
 
@@ -253,16 +252,10 @@ class Cluster:
 
 
 def hold(cluster, say):
-    """A new cluster for as long as somebody keeps our standard input open; whoever dies lets go of it too. When it is up,
-    one line of JSON says where."""
-
-    def let_go():
-        sys.stdin.read()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is for the one who holds
+    """A new cluster until this process ends: SIGTERM wipes it, and however else it ends, the servers end with it.
+    When it is up, one line of JSON says where."""
+    Process.dies_with_us = True
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    threading.Thread(target=let_go, daemon=True).start()
     try:
         cluster.wipe()
         cluster.up(say)

@@ -1,5 +1,6 @@
 """Processes the lab started: known by a pid file that also holds the start time, so that never a stranger is killed."""
 import contextlib
+import ctypes
 import os
 import pathlib
 import signal
@@ -8,6 +9,9 @@ import time
 
 import netns
 import settings
+
+_libc = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 class LabError(Exception):
@@ -38,6 +42,8 @@ def wait_until(what, seconds, condition, step=0.1):
 class Process:
     """One program on the broker side (or on a named side), found again by a later command through its pid file."""
 
+    dies_with_us = False  # otherwise what was started outlives the command that did so
+
     def __init__(self, name):
         self.name = name
         self.pid_file = settings.RUN / "pid" / name
@@ -62,9 +68,16 @@ class Process:
             raise LabError(f"{self.name} is running already")
         for file in (self.pid_file, self.log):
             file.parent.mkdir(parents=True, exist_ok=True)
+
+        def prepare():
+            if self.dies_with_us:
+                _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if preexec:
+                preexec()
+
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
-                netns.exec_in(side, argv), stdin=stdin, stdout=log, stderr=log, env=env, start_new_session=True, preexec_fn=preexec
+                netns.exec_in(side, argv), stdin=stdin, stdout=log, stderr=log, env=env, start_new_session=True, preexec_fn=prepare
             )
         self.pid_file.write_text(f"{self.child.pid} {start_time(self.child.pid)}\n")
 
