@@ -24,7 +24,7 @@ $(BENCH_B)/bare: $(BENCH_BARE_OBJS)
 
 $(BENCH_B)/penstock-bench: $(BENCH_LOAD_OBJS)
 	@printf '  %-6s %s\n' LINK $@
-	@$(CC) $(LDFLAGS) -o $@ $^ -lm
+	@$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lm
 
 # A static pattern rule, so that the main Makefile's rule for src/ never takes these objects.
 $(BENCH_OBJS): $(BENCH_B)/%.o: %.c bench/bench.mk

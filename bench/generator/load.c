@@ -16,7 +16,12 @@
 #define NS_PER_S UINT64_C(1000000000)
 
 static const struct load_mode *const modes[] = {
-	&load_stream, &load_pingpong, &load_open, &load_crr, &load_hello, &load_idle, &load_mice,
+	&load_stream,	      &load_pingpong,
+	&load_open,	      &load_crr,
+	&load_hello,	      &load_tls,
+	&load_idle,	      &load_mice,
+	&load_pulsar_lookup,  &load_pulsar_produce,
+	&load_pulsar_consume, &load_pulsar_reconnect,
 };
 
 enum { MODE_COUNT = sizeof(modes) / sizeof(modes[0]) };
@@ -60,7 +65,13 @@ void load_count_error(struct load *l, int error_number)
 void load_note(struct load *l, const char *name, uint64_t value)
 {
 	assert(l->note_count < LOAD_NOTES_MAX);
-	l->notes[l->note_count++] = (struct load_note){ name, value };
+	l->notes[l->note_count++] = (struct load_note){ name, value, NULL };
+}
+
+void load_note_text(struct load *l, const char *name, const char *text)
+{
+	load_note(l, name, 0);
+	l->notes[l->note_count - 1].text = text;
 }
 
 void load_count_end(struct load *l, int error_number)

@@ -76,6 +76,7 @@ struct load_clock {
 struct load_note {
 	const char *name;
 	uint64_t value;
+	const char *text; /* NULL: the value counts */
 };
 
 enum { LOAD_NOTES_MAX = 4 };
@@ -120,6 +121,7 @@ void load_count_error(struct load *l, int error_number);
 void load_count_end(struct load *l, int error_number); /* 0: the peer closed */
 void load_count_refusal(struct load *l, const char *protocol, uint64_t code);
 void load_note(struct load *l, const char *name, uint64_t value);
+void load_note_text(struct load *l, const char *name, const char *text);
 
 /* load_window.c */
 uint64_t load_now_ns(void);
@@ -136,6 +138,9 @@ bool load_window_holds(const struct load *l, uint64_t when_ns);
 int load_report(const struct load *l);
 
 extern const struct load_mode load_stream, load_pingpong, load_open, load_crr, load_hello,
-	load_idle, load_mice;
+	load_idle, load_mice, load_tls;
+
+extern const struct load_mode load_pulsar_lookup, load_pulsar_produce, load_pulsar_consume,
+	load_pulsar_reconnect;
 
 #endif

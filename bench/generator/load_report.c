@@ -86,9 +86,15 @@ static void print_proxy(const struct load_clock *begin, const struct load_clock 
 
 static void print_notes(const struct load *l)
 {
-	for (uint32_t i = 0; i < l->note_count; i++)
-		printf("%s\"%s\":%" PRIu64, i == 0 ? ",\"beside\":{" : ",", l->notes[i].name,
-		       l->notes[i].value);
+	for (uint32_t i = 0; i < l->note_count; i++) {
+		const struct load_note *note = &l->notes[i];
+
+		printf("%s\"%s\":", i == 0 ? ",\"beside\":{" : ",", note->name);
+		if (note->text != NULL)
+			printf("\"%s\"", note->text);
+		else
+			printf("%" PRIu64, note->value);
+	}
 	if (l->note_count > 0)
 		printf("}");
 }

@@ -36,6 +36,8 @@ enum option_bit {
 	OPTION_PAYLOAD = 1 << 18,
 	OPTION_DELAY = 1 << 19,
 	OPTION_SPIN = 1 << 20,
+	OPTION_CAFILE = 1 << 21,
+	OPTION_INSECURE = 1 << 22,
 	OPTION_WINDOW = 1 << 24,
 	OPTION_STAY = 1 << 25,
 	OPTION_FILL = 1 << 26,
@@ -80,6 +82,8 @@ struct options {
 	const char *sni;
 	const char *alpn;
 	bool resume;
+	const char *ca_path;
+	bool insecure;
 
 	const char *topic; /* NULL: not given; so are the texts above */
 	uint64_t topics;   /* 0: not given; so are the numbers below */
