@@ -123,45 +123,40 @@ static enum wire next_record(struct hello_reader *reader, struct span bytes, str
 	return WIRE_OK;
 }
 
-/* The size of the message with its header; 0 while that is not there. */
-static enum hello_fault see_message(const struct hello_reader *reader, struct span bytes,
-				    uint32_t *ret_size)
+/* The head of the message, as far as it is there. */
+static enum hello_fault see_message(struct hello_reader *reader, struct span bytes)
 {
 	uint8_t head[MESSAGE_HEAD];
 	struct sink sink = sink_of(head, sizeof(head));
-	struct span rest;
 	uint32_t size;
-	*ret_size = 0;
+	if (reader->size != 0)
+		return HELLO_FINE;
 	gather(span_of(bytes.at, least(bytes.len, reader->end)), &sink);
 	if (sink.len > 0 && head[0] != CLIENT_HELLO)
 		return HELLO_MESSAGE_TYPE;
-	rest = sink_written(&sink);
+	struct span rest = sink_written(&sink);
 	if (!span_u32(&rest, &size))
 		return HELLO_FINE;
 	size = MESSAGE_HEAD + (size & 0xffffff);
 	if (size > reader->most - RECORD_HEAD)
 		return HELLO_MESSAGE_LONG;
-	*ret_size = size;
+	reader->size = size;
 	return HELLO_FINE;
 }
 
 /* Goes on from record to record until they hold the message and all of them is there. */
-static enum wire follow(struct hello_reader *reader, struct span bytes, struct hello *hello,
-			uint32_t *ret_size)
+static enum wire follow(struct hello_reader *reader, struct span bytes, struct hello *hello)
 {
 	for (;;) {
-		uint32_t size;
-		enum hello_fault fault = see_message(reader, bytes, &size);
+		enum hello_fault fault = see_message(reader, bytes);
 		if (fault != HELLO_FINE)
 			return refuse(hello, fault);
-		if (size == 0 && reader->promised >= MESSAGE_HEAD) /* up to its fourth byte */
+		if (reader->size == 0 && reader->promised >= MESSAGE_HEAD) /* its fourth byte */
 			return want(hello, reader->end - (reader->promised - MESSAGE_HEAD));
-		if (size != 0 && reader->promised > size)
+		if (reader->size != 0 && reader->promised > reader->size)
 			return refuse(hello, HELLO_MESSAGE_TAIL);
-		if (size != 0 && reader->promised == size) {
-			*ret_size = size;
+		if (reader->size != 0 && reader->promised == reader->size)
 			return bytes.len < reader->end ? want(hello, reader->end) : WIRE_OK;
-		}
 		enum wire res = next_record(reader, bytes, hello);
 		if (res != WIRE_OK)
 			return res;
@@ -195,18 +190,17 @@ void hello_begin(struct hello_reader *reader, uint32_t most)
 enum wire hello_read(struct hello_reader *reader, struct span bytes, uint8_t *scratch,
 		     struct hello *ret_hello)
 {
-	uint32_t size;
 	*ret_hello = (struct hello){ .fault = HELLO_FINE };
 	if (bytes.len > 0 && !may_be_tls(bytes.at[0])) {
 		if (bytes.len < TELL_BYTES)
 			return want(ret_hello, TELL_BYTES);
 		return refuse(ret_hello, what_else(span_of(bytes.at, TELL_BYTES)));
 	}
-	enum wire res = follow(reader, bytes, ret_hello, &size);
+	enum wire res = follow(reader, bytes, ret_hello);
 	if (res != WIRE_OK)
 		return res;
 	ret_hello->size = reader->end;
-	struct span fields = join(span_of(bytes.at, reader->end), size, scratch);
+	struct span fields = join(span_of(bytes.at, reader->end), reader->size, scratch);
 	enum hello_fault fault = wire_hello_body(fields, ret_hello);
 	return fault == HELLO_FINE ? WIRE_OK : refuse(ret_hello, fault);
 }

@@ -336,6 +336,16 @@ static void test_need(void **state)
 	}
 }
 
+/* A wrong length shows in the first four bytes, however long the record says it is. */
+static void test_need_of_head(void **state)
+{
+	(void)state;
+	static const struct bytes one = BYTES("\x16\x03\x01\x40\0\x01");
+	static const struct bytes two = BYTES("\x16\x03\x01\0\x01\x01\x16\x03\x01\x40\0");
+	assert_int_equal(read_new(span_bytes(one)).need, 9);
+	assert_int_equal(read_new(span_bytes(two)).need, 14);
+}
+
 /* Nobody may care about a record's minor version (RFC 8446 5.1). */
 static void test_record_versions(void **state)
 {
@@ -488,6 +498,8 @@ static const struct row others[] = {
 			     "a\x02"
 			     "b\0") },
 	{ HELLO_KAFKA, BYTES("\0\0\0\x12\0\x03\0\x07\0\0\0\x01\0\x04test\0\0\0\0") },
+	{ HELLO_KAFKA,
+	  BYTES("\0\0\0\x15\0\x12\0\x03\0\0\0\x01\x7f\xff") }, /* by its first ten bytes */
 	{ HELLO_PULSAR, BYTES("\0\0\0\x0c\0\0\0\x08\x08\x02\x12\x04\x0a\x02"
 			      "4."
 			      "") },
@@ -495,6 +507,7 @@ static const struct row others[] = {
 	{ HELLO_SSLV2, BYTES("\x80\x2e\x01\0\x02\0\x15\0\0\0\x10\0\0\x0a") },
 	{ HELLO_OTHER, BYTES("\x80\x2e\x02\0\x02\0\x15\0\0\0\x10\0\0\x0a") },
 	{ HELLO_OTHER, BYTES("\0\0\0\0\0\0\0\0\0\0\0") },
+	{ HELLO_OTHER, BYTES("\x7f\x2e\x01\x03\x01\0\x15\0\0\0\x10\0\0\x0a") },
 	{ HELLO_OTHER, BYTES("EHLO example.com\r\n") },
 	{ HELLO_OTHER, BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff") },
 };
@@ -716,8 +729,18 @@ static void test_small_limit(void **state)
 	assert_int_equal(read_on(&reader, stream).res, WIRE_OK);
 	hello_begin(&reader, (uint32_t)stream.len - 1);
 	assert_int_equal(read_on(&reader, span_of(stream.at, 5)).fault, HELLO_MESSAGE_LONG);
-	/* The limit is on what is held, records and all. */
+	/* No more is ever asked for. */
+	struct said said;
 	stream = load("split1");
+	for (uint32_t most = 16; most < 64; most++) {
+		hello_begin(&reader, most);
+		for (size_t len = 0; len <= most; len++) {
+			said = read_on(&reader, span_of(stream.at, len));
+			assert_true(said.res == WIRE_BAD || said.need <= most);
+		}
+		assert_int_equal(said.fault, HELLO_MESSAGE_LONG);
+	}
+	/* The limit is on what is held, records and all. */
 	hello_begin(&reader, (uint32_t)stream.len);
 	assert_int_equal(read_on(&reader, stream).res, WIRE_OK);
 	hello_begin(&reader, (uint32_t)stream.len - 1);
@@ -779,6 +802,7 @@ int main(void)
 		cmocka_unit_test(test_vectors_in_records),
 		cmocka_unit_test(test_split_and_in_records),
 		cmocka_unit_test(test_need),
+		cmocka_unit_test(test_need_of_head),
 		cmocka_unit_test(test_record_versions),
 		cmocka_unit_test(test_behind),
 		cmocka_unit_test(test_streams),

@@ -67,11 +67,12 @@ struct hello_fault_row {
 extern const struct hello_fault_row hello_faults[HELLO_FAULTS];
 
 /* How far the records have been followed, so that each is looked at once however many pieces they
- * come in. Kept between calls, 12 bytes. */
+ * come in. Kept between calls, 16 bytes. */
 struct hello_reader {
 	uint32_t most;	   /* bytes, records and all, that a hello may take */
 	uint32_t end;	   /* where the last record whose header was seen ends */
 	uint32_t promised; /* bytes of the message in the records up to there */
+	uint32_t size;	   /* of the message with its head; 0: not known yet */
 };
 
 /* What a hello says. Spans are into the bytes read or into the scratch. */
