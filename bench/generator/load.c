@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * penstock-bench: the load generator and its sink, in one binary. Here are the list of modes, the
- * help, and the few things that every part uses.
+ * penstock-bench: the load generator and its sink, in one binary. Here are the list of modes
+ * and the few things that every part uses.
  */
 #include "load.h"
 
+#include "load_help.h"
 #include "sink.h"
 
 #include <assert.h>
@@ -15,16 +16,21 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-static const struct load_mode *const modes[] = {
-	&load_stream,	      &load_pingpong,
-	&load_open,	      &load_crr,
-	&load_hello,	      &load_tls,
-	&load_idle,	      &load_mice,
-	&load_pulsar_lookup,  &load_pulsar_produce,
-	&load_pulsar_consume, &load_pulsar_reconnect,
+const struct load_mode *const load_modes[] = {
+	&load_stream,
+	&load_pingpong,
+	&load_open,
+	&load_crr,
+	&load_hello,
+	&load_tls,
+	&load_idle,
+	&load_mice,
+	&load_pulsar_lookup,
+	&load_pulsar_produce,
+	&load_pulsar_consume,
+	&load_pulsar_reconnect,
+	NULL,
 };
-
-enum { MODE_COUNT = sizeof(modes) / sizeof(modes[0]) };
 
 _Noreturn void load_die(const char *what)
 {
@@ -97,31 +103,6 @@ void load_count_refusal(struct load *l, const char *protocol, uint64_t code)
 	l->errors[LOAD_ERROR_PROTOCOL]++; /* more codes than there are */
 }
 
-static void print_summary(const char *name, const char *summary)
-{
-	printf("  %-16s %s\n", name, summary);
-}
-
-static void help(void)
-{
-	printf("penstock-bench: load for a TCP proxy, and servers to put behind it\n\n"
-	       "  penstock-bench load MODE --to HOST:PORT [options]\n"
-	       "  penstock-bench sink KIND --listen HOST:PORT... [options]\n"
-	       "  penstock-bench load MODE --help\n"
-	       "  penstock-bench sink KIND --help\n\nmodes of load:\n");
-	for (int i = 0; i < MODE_COUNT; i++)
-		print_summary(modes[i]->name, modes[i]->summary);
-	printf("\nkinds of sink:\n");
-	for (uint32_t i = 0; sink_kinds[i] != NULL; i++)
-		print_summary(sink_kinds[i]->name, sink_kinds[i]->summary);
-}
-
-static void help_topic(const char *what, const char *name, const char *about, uint32_t takes)
-{
-	printf("penstock-bench %s %s [options]\n\n%s\n\noptions:\n", what, name, about);
-	options_print(takes);
-}
-
 static _Noreturn void usage(void)
 {
 	fputs("usage: penstock-bench load MODE --to HOST:PORT [options]\n"
@@ -150,13 +131,15 @@ static int main_load(const struct load_mode *mode, int argc, char **argv)
 	char who[64];
 
 	if (is_help(argc, argv)) {
-		help_topic("load", mode->name, mode->about, mode->takes);
+		load_help_mode(mode);
 		return 0;
 	}
 	l.mode = mode;
 	l.ask.message_bytes = mode->message_bytes;
 	snprintf(who, sizeof(who), "load %s", mode->name);
 	options_parse(argc, argv, who, mode->takes, &l.ask);
+	if (l.ask.step_count > 1 && mode != &load_idle)
+		load_refuse("only load idle takes several connection counts");
 	load_net_raise_fd_limit();
 	mode->run(&l);
 	return load_report(&l);
@@ -168,7 +151,7 @@ static int main_sink(const struct sink_kind *kind, int argc, char **argv)
 	char who[64];
 
 	if (is_help(argc, argv)) {
-		help_topic("sink", kind->name, kind->about, kind->takes);
+		load_help_sink(kind);
 		return 0;
 	}
 	snprintf(who, sizeof(who), "sink %s", kind->name);
@@ -180,19 +163,20 @@ static int main_sink(const struct sink_kind *kind, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	if (is_help(argc, argv)) {
-		help();
+		load_help();
 		return 0;
 	}
 	if (argc < 3)
 		usage();
 	/* getopt takes its first argument for the program's name: the mode stands there. */
-	for (int i = 0; strcmp(argv[1], "load") == 0 && i < MODE_COUNT; i++) {
-		if (strcmp(argv[2], modes[i]->name) == 0)
-			return main_load(modes[i], argc - 2, argv + 2);
+	for (int i = 0; strcmp(argv[1], "load") == 0 && load_modes[i] != NULL; i++) {
+		if (strcmp(argv[2], load_modes[i]->name) == 0)
+			return main_load(load_modes[i], argc - 2, argv + 2);
 	}
-	for (uint32_t i = 0; strcmp(argv[1], "sink") == 0 && sink_kinds[i] != NULL; i++) {
+	for (int i = 0; strcmp(argv[1], "sink") == 0 && sink_kinds[i] != NULL; i++) {
 		if (strcmp(argv[2], sink_kinds[i]->name) == 0)
 			return main_sink(sink_kinds[i], argc - 2, argv + 2);
 	}
+	fprintf(stderr, "penstock-bench: there is no '%s %s'\n", argv[1], argv[2]);
 	usage();
 }

@@ -137,6 +137,8 @@ bool load_window_holds(const struct load *l, uint64_t when_ns);
 /* load_report.c: prints the JSON line; the exit status: 1 when anything went wrong. */
 int load_report(const struct load *l);
 
+extern const struct load_mode *const load_modes[]; /* ends with NULL */
+
 extern const struct load_mode load_stream, load_pingpong, load_open, load_crr, load_hello,
 	load_idle, load_mice, load_tls;
 

@@ -23,9 +23,8 @@ const struct load_mode load_crr = {
 	.name = "crr",
 	.summary = "connect, one echo, close, again and again (sink: echo)",
 	.about =
-		"N connections at once, each over after one message of -b bytes and its echo. Work: "
-		"connections that\nended with both FINs. Latency: from connect(2) to the complete "
-		"echo.",
+		"Keeps N connections going, each over after one message of -b bytes and its echo."
+		"\n\nWork: connections that ended with both FINs. Latency: from connect(2) to the complete echo.",
 	.takes = OPTION_COMMON,
 	.message_bytes = 128,
 	.run = load_crr_run,

@@ -59,10 +59,7 @@ static uint64_t echo_pop(struct load_echo *c)
 /* Its unanswered messages are lost with it; the error is counted once. */
 static void echo_fail(struct load_echo *c, int error)
 {
-	if (error == 0)
-		c->owner->load->errors[LOAD_ERROR_EOF]++;
-	else
-		load_count_error(c->owner->load, error);
+	load_count_end(c->owner->load, error);
 	close(c->fd);
 	c->fd = -1;
 	c->owner->open--;

@@ -216,11 +216,10 @@ const struct load_mode load_hello = {
 	.summary = "connect, a TLS ClientHello with a server name, close (sink: hello)",
 	.about =
 		"Like crr, with a ClientHello of TLS 1.3 as the message: for layer-4 proxies that "
-		"route by its server\nname. -b pads it (default 517 bytes, as browsers send); it is "
-		"one record always. The sink answers it\nwith a warning alert of seven bytes, so "
-		"that the cost of TLS itself is in nobody's figures. An answer\nthat is not the "
-		"sink's is an error `protocol`. Work: connections. Latency: from connect(2) to the "
-		"answer.",
+		"route by its server name. -b pads it; it is one record always. The sink answers it "
+		"with a warning alert of seven bytes, so that the cost of TLS itself is in nobody's "
+		"figures. An answer that is not the sink's is an error, protocol."
+		"\n\nWork: connections that ended with both FINs. Latency: from connect(2) to the answer.",
 	.takes = OPTION_COMMON | OPTION_SNI | OPTION_ALPN,
 	.message_bytes = 517,
 	.run = load_hello_run,

@@ -100,9 +100,10 @@ const struct load_mode load_idle = {
 	.name = "idle",
 	.summary = "many connections that do nothing (sink: echo)",
 	.about =
-		"Opens connections up to each of the counts of -c, sends one message through every "
-		"new one and waits for\nits echo, prints a JSON line, and holds still until a line "
-		"arrives on standard input, -t seconds at\nthe most. End of input ends the run.",
+		"Opens connections up to each of the counts of -c N,N,... in turn, sends one message through every "
+		"new one and waits for its echo, prints a line of JSON, and holds still until a line "
+		"arrives on standard input, -t seconds at the most. End of input ends the run."
+		"\n\nWork: connections. Whoever runs it measures the proxy's memory between the lines.",
 	.takes = OPTION_COMMON & ~(uint32_t)(OPTION_WARM_UP | OPTION_HGRM),
 	.message_bytes = 128,
 	.run = load_idle_run,

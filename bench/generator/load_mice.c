@@ -37,10 +37,7 @@ static void beast_moved(struct beast *b, ssize_t n)
 		b->bytes += (uint64_t)n;
 	if (n > 0 || (n < 0 && errno == EAGAIN))
 		return;
-	if (n == 0)
-		b->load->errors[LOAD_ERROR_EOF]++;
-	else
-		load_count_error(b->load, errno);
+	load_count_end(b->load, n == 0 ? 0 : errno);
 	close(b->fd);
 	b->fd = -1;
 }
@@ -153,11 +150,12 @@ const struct load_mode load_mice = {
 	.name = "mice",
 	.summary = "small messages beside an elephant and a slow reader (sink: mice)",
 	.about =
-		"-c mice are an open loop like mode open: --rate messages (default 1000) of -b bytes "
-		"per second over\nall mice. Beside them one elephant sends 64 KiB writes as fast as "
-		"they are taken, and one slow reader\nreads 64 KiB ten times a second of what the "
-		"sink pushes at it. Work: the mice's messages. Latency:\nthe mice's, from the "
-		"intended time. `beside` has what the other two moved inside the window.",
+		"-c mice are an open loop as in mode open: --rate messages (1000 unless given) of -b bytes "
+		"per second over all of them. Beside them one elephant sends 64 KiB writes as fast as "
+		"they are taken, and one slow reader reads 64 KiB ten times a second of what the sink "
+		"pushes at it."
+		"\n\nWork: the mice's messages. Latency: the mice's, from the intended time. beside: what "
+		"the other two moved inside the window.",
 	.takes = OPTION_COMMON | OPTION_PACE,
 	.message_bytes = 128,
 	.run = load_mice_run,

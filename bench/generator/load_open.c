@@ -35,10 +35,12 @@ static void load_open_run(struct load *l)
 const struct load_mode load_open = {
 	.name = "open",
 	.summary = "open loop: messages at a given rate, whatever the answers do (sink: echo)",
-	.about = "Sends --rate messages of -b bytes per second over -c connections, each at its "
-		 "intended time, also\nwhile earlier ones are unanswered. Work: messages answered "
-		 "inside the window. Latency: from the\nintended time to the complete echo, of the "
-		 "messages intended inside the window.",
+	.about =
+		"Sends --rate messages of -b bytes per second over -c connections, each at its "
+		"intended time, also while earlier ones are unanswered. Connections take turns when "
+		"the schedule is uniform; with poisson each message takes any of them."
+		"\n\nWork: messages (as many round trips) answered inside the window. Latency: from the "
+		"intended time to the complete echo, of the messages intended inside the window.",
 	.takes = OPTION_COMMON | OPTION_PACE,
 	.message_bytes = 128,
 	.run = load_open_run,

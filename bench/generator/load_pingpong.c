@@ -43,10 +43,7 @@ static void ball_drop(struct game *g, struct ball *b)
 
 static void ball_fail(struct game *g, struct ball *b, int error)
 {
-	if (error == 0)
-		g->load->errors[LOAD_ERROR_EOF]++;
-	else
-		load_count_error(g->load, error);
+	load_count_end(g->load, error);
 	ball_drop(g, b);
 }
 
@@ -157,8 +154,10 @@ static void load_pingpong_run(struct load *l)
 const struct load_mode load_pingpong = {
 	.name = "pingpong",
 	.summary = "closed loop of one message per connection (sink: echo)",
-	.about = "N connections each send a message of -b bytes, wait for its echo and send again. "
-		 "Work: round trips.\nLatency: of a round trip, only true for this closed loop.",
+	.about =
+		"N connections each send a message of -b bytes, wait for its echo and send again."
+		"\n\nWork: round trips. Latency: of a round trip, and true for this closed loop only: a "
+		"slow answer delays the messages after it, which mode open would count.",
 	.takes = OPTION_COMMON,
 	.message_bytes = 128,
 	.run = load_pingpong_run,

@@ -123,7 +123,7 @@ struct plain_slot {
 
 static enum slot_verdict plain_failed(struct load_slots *s, int error)
 {
-	load_count_error(s->load, error);
+	load_count_end(s->load, error);
 	return SLOT_FAILED;
 }
 
@@ -138,10 +138,8 @@ static enum slot_verdict plain_receive(struct load_slots *s, struct plain_slot *
 
 		if (n < 0)
 			return errno == EAGAIN ? SLOT_MORE : plain_failed(s, errno);
-		if (n == 0) {
-			s->load->errors[LOAD_ERROR_EOF]++;
-			return SLOT_FAILED;
-		}
+		if (n == 0)
+			return plain_failed(s, 0);
 		if (plain->answer != NULL &&
 		    memcmp(into, plain->answer + one->received, (size_t)n) != 0) {
 			s->load->errors[LOAD_ERROR_PROTOCOL]++;

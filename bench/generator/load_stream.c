@@ -23,6 +23,7 @@ enum {
 	COUNT_BYTES = sizeof(uint64_t),
 	LAST_BYTES = 256 * 1024,
 	DROP_BYTES = 4 * 1024 * 1024,
+	ENDED = -1,
 };
 
 struct stream {
@@ -42,7 +43,7 @@ struct streams {
 	uint32_t open;
 };
 
-/* The functions return 0, or an errno, or -1 at the end of the input. */
+/* The functions return 0, or an errno, or ENDED. */
 struct stream_way {
 	uint32_t events; /* to wait for until the stop */
 	int (*start)(struct streams *s, struct stream *one);
@@ -97,7 +98,7 @@ static int down_move(struct streams *s, struct stream *one)
 	if (n < 0)
 		return errno == EAGAIN ? 0 : errno;
 	one->moved += (uint64_t)n;
-	return n == 0 ? -1 : 0;
+	return n == 0 ? ENDED : 0;
 }
 
 static int down_stop(struct stream *one)
@@ -122,10 +123,7 @@ static void stream_close(struct streams *s, struct stream *one)
 
 static void stream_fail(struct streams *s, struct stream *one, int error)
 {
-	if (error < 0)
-		s->load->errors[LOAD_ERROR_EOF]++;
-	else
-		load_count_error(s->load, error);
+	load_count_end(s->load, error == ENDED ? 0 : error);
 	stream_close(s, one);
 }
 
@@ -135,7 +133,7 @@ static void stream_end(struct streams *s, struct stream *one)
 
 	memcpy(&count, one->last, sizeof(count));
 	if (one->answered < COUNT_BYTES) {
-		s->load->errors[LOAD_ERROR_EOF]++;
+		load_count_end(s->load, 0);
 	} else if (count != s->way->bytes(one)) {
 		s->load->errors[LOAD_ERROR_SHORT]++;
 	} else {
@@ -243,10 +241,9 @@ const struct load_mode load_stream = {
 	.summary = "bytes one way, as many as go (sink: discard; with --down: source)",
 	.about =
 		"N connections send chunks of -b bytes as fast as they are taken; with --down the "
-		"sink sends and the\ngenerator receives. The window is from the first byte until "
-		"the last has been confirmed. Work: bytes\nwhose number the sink's own count "
-		"confirms. There are no latencies, and no warm-up: -w and --hgrm are taken for the "
-		"sake of scripts only.",
+		"sink sends and the generator receives. The window is from the first byte until the last one has "
+		"been confirmed; -w and --hgrm mean nothing here and are taken for the sake of scripts."
+		"\n\nWork: bytes, confirmed by the sink's own count. No latency.",
 	.takes = OPTION_COMMON | OPTION_DOWN,
 	.message_bytes = 65536,
 	.run = load_stream_run,

@@ -230,12 +230,13 @@ static void load_tls_run(struct load *l)
 const struct load_mode load_tls = {
 	.name = "tls",
 	.summary = "TLS handshake, one echo, close, again and again (behind the proxy: echo)",
-	.about = "Like crr, inside TLS 1.3 or 1.2, towards a proxy that ends TLS. Full handshakes, "
-		 "or with --resume each\nwith a session of an earlier connection; the run is "
-		 "invalid when fewer than 99 % were resumed. The\ncertificate is checked against "
-		 "--cafile or the system's authorities, and its name against --sni;\n--insecure "
-		 "leaves that out. `beside` has the number of handshakes of either kind, version "
-		 "and cipher.\nWork: connections. Latency: from connect(2) to the complete echo.",
+	.about =
+		"Like crr, inside TLS 1.3 or 1.2, towards a proxy that ends TLS: full handshakes, "
+		"or with --resume each with a session of an earlier connection; the run is invalid "
+		"when fewer than 99 % were resumed. The certificate is checked against --cafile or "
+		"the system's authorities, and its name against --sni; --insecure leaves that out."
+		"\n\nWork: connections that ended with both FINs. Latency: from connect(2) to the complete echo. "
+		"beside: handshakes of either kind, version and cipher.",
 	.takes = OPTION_COMMON | OPTION_SNI | OPTION_ALPN | OPTION_RESUME | OPTION_CAFILE |
 		 OPTION_INSECURE,
 	.message_bytes = 128,

@@ -146,8 +146,7 @@ static const struct row rows[] = {
 	{ OPTION_TO, 'T', "to", "HOST:PORT", "where to connect", set_to, 0, 0, 0 },
 	{ OPTION_LISTEN, 'l', "listen", "HOST:PORT", "where to listen; can be repeated", set_listen,
 	  0, 0, 0 },
-	{ OPTION_CONNECTIONS, 'c', "connections", "N[,N...]",
-	  "connections at once (default 1; only idle takes a list: the counts to stop at)",
+	{ OPTION_CONNECTIONS, 'c', "connections", "N", "connections at once (default 1)",
 	  set_connections, 0, 1, 1000000 },
 	{ OPTION_BYTES, 'b', "bytes", "N", "size of one message, or of one write of a stream",
 	  set_number, AT(message_bytes), 1, 1 << 30 },
@@ -155,24 +154,22 @@ static const struct row rows[] = {
 	  0, 3600 },
 	{ OPTION_WARM_UP, 'w', "warm-up", "S", "time before it (default 0.05)", set_seconds,
 	  AT(warm_ns), 0, 3600 },
-	{ OPTION_CPU_OF, 'p', "cpu-of", "PID",
-	  "report CPU time and context switches of this process inside the window", set_number,
-	  AT(proxy_pid), 1, 1 << 22 },
-	{ OPTION_HGRM, 0, "hgrm", "FILE", "write the latencies there in HdrHistogram's text format",
+	{ OPTION_CPU_OF, 'p', "cpu-of", "PID", "report what this process uses inside the window",
+	  set_number, AT(proxy_pid), 1, 1 << 22 },
+	{ OPTION_HGRM, 0, "hgrm", "FILE", "write the latencies there, as HdrHistogram prints them",
 	  set_text, AT(hgrm_path), 0, 0 },
 	{ OPTION_RATE, 'r', "rate", "N", "messages per second over all connections", set_number,
 	  AT(rate), 1, 10000000 },
 	{ OPTION_SCHEDULE, 0, "schedule", "HOW",
 	  "uniform (default): equal gaps; poisson: independent arrivals", set_schedule, 0, 0, 0 },
-	{ OPTION_SPIN, 0, "spin-us", "N",
-	  "wait awake for the last N us before a message is due (default 50; 0: never)", set_number,
-	  AT(spin_us), 0, 1000 },
+	{ OPTION_SPIN, 0, "spin-us", "N", "poll for the last N us before a message (default 50)",
+	  set_number, AT(spin_us), 0, 1000 },
 	{ OPTION_DOWN, 0, "down", NULL, "the sink sends, the generator receives", set_flag,
 	  AT(down), 0, 0 },
 	{ OPTION_SNI, 0, "sni", "NAME", "server name in the ClientHello", set_text, AT(sni), 0, 0 },
 	{ OPTION_ALPN, 0, "alpn", "NAME", "application protocol in the ClientHello", set_text,
 	  AT(alpn), 0, 0 },
-	{ OPTION_RESUME, 0, "resume", NULL, "resume the session of the connection before", set_flag,
+	{ OPTION_RESUME, 0, "resume", NULL, "resume the session of an earlier connection", set_flag,
 	  AT(resume), 0, 0 },
 	{ OPTION_CAFILE, 0, "cafile", "FILE", "the authorities to trust (default: the system's)",
 	  set_text, AT(ca_path), 0, 0 },
@@ -190,11 +187,10 @@ static const struct row rows[] = {
 	{ OPTION_DELAY, 0, "delay-us", "N", "wait this long before every answer (default 0)",
 	  set_number, AT(delay_us), 0, 10000000 },
 	{ OPTION_WINDOW, 0, "window", "N",
-	  "unanswered requests on each connection when there is no --rate (default 1)", set_number,
-	  AT(window), 1, 100000 },
-	{ OPTION_STAY, 0, "stay", NULL,
-	  "connect to --to, wherever an answer points: for relays that change no addresses",
-	  set_flag, AT(stay), 0, 0 },
+	  "requests unanswered per connection, without --rate (default 1)", set_number, AT(window),
+	  1, 100000 },
+	{ OPTION_STAY, 0, "stay", NULL, "connect to --to, wherever an answer points", set_flag,
+	  AT(stay), 0, 0 },
 	{ OPTION_FILL, 0, "fill", "MIB", "what a topic is filled with (default 16)", set_number,
 	  AT(fill_mib), 1, 1 << 20 },
 	{ OPTION_PUBLISH_TO, 0, "publish-to", "HOST:PORT",
@@ -288,8 +284,8 @@ void options_print(uint32_t takes)
 		snprintf(words, sizeof(words), "--%s%s%s", row->name, row->argument ? " " : "",
 			 row->argument ? row->argument : "");
 		if (row->letter != 0)
-			printf("  -%c, %-26s %s\n", row->letter, words, row->help);
+			printf("  -%c, %-28s %s\n", row->letter, words, row->help);
 		else
-			printf("      %-26s %s\n", words, row->help);
+			printf("      %-28s %s\n", words, row->help);
 	}
 }

@@ -42,7 +42,7 @@ const struct sink_kind sink_discard = {
 	.name = "discard",
 	.summary = "throws away what it gets, and says at the end how much it was",
 	.about = "For stream. Once the sender has half-closed, it answers with the number of bytes "
-		 "received\n(eight bytes, the machine's own order) and closes.",
+		 "received (eight bytes, the machine's own order) and closes.",
 	.takes = OPTION_LISTEN,
 	.guest_bytes = sizeof(struct discard),
 	.readable = discard_readable,

@@ -22,9 +22,8 @@ static bool echo_readable(struct sink *s, struct guest *g)
 const struct sink_kind sink_echo = {
 	.name = "echo",
 	.summary = "sends back what it gets",
-	.about =
-		"For pingpong, open, crr, tls, idle and the mice of mice. A client that half-closes "
-		"is closed.",
+	.about = "For pingpong, open, crr and idle, and behind a proxy for tls. A client that "
+		 "half-closes is closed.",
 	.takes = OPTION_LISTEN | OPTION_DELAY,
 	.readable = echo_readable,
 };

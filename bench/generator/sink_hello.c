@@ -48,7 +48,7 @@ const struct sink_kind sink_hello = {
 	.name = "hello",
 	.summary = "answers one TLS record with an alert",
 	.about = "For hello. It does not look into the record; the answer is a warning alert of "
-		 "seven bytes. A client that\nhalf-closes is closed.",
+		 "seven bytes. A client that half-closes is closed.",
 	.takes = OPTION_LISTEN | OPTION_DELAY,
 	.guest_bytes = sizeof(struct hello_guest),
 	.readable = hello_readable,

@@ -84,9 +84,9 @@ const struct sink_kind sink_source = {
 	.name = "source",
 	.summary = "sends as much as is taken",
 	.about =
-		"For stream --down and the slow reader of mice. The client says first how large the "
-		"writes shall be (eight\nbytes, the machine's own order). After one more byte from "
-		"it, the number of bytes sent follows in\neight bytes, and FIN.",
+		"For stream --down. The client says first how large the writes shall be (eight "
+		"bytes, the machine's own order). After one more byte from it, the number of bytes sent "
+		"follows in eight bytes, and FIN.",
 	.takes = OPTION_LISTEN,
 	.guest_bytes = sizeof(struct source),
 	.readable = source_readable,

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What --help says.
+ */
+#ifndef BENCH_LOAD_HELP_H
+#define BENCH_LOAD_HELP_H
+
+struct load_mode;
+struct sink_kind;
+
+void load_help(void);
+void load_help_mode(const struct load_mode *mode);
+void load_help_sink(const struct sink_kind *kind);
+
+#endif
