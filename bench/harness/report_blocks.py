@@ -8,6 +8,9 @@ anything; the two renderers (report_markdown, report_html) do, each in its own w
 from dataclasses import dataclass
 
 
+LOST, OPEN, MET = "lost", "not judged", "met"
+
+
 @dataclass(frozen=True)
 class Code:
     text: str
@@ -26,7 +29,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Verdict:
-    """met, lost or open, which HTML also colours; the word is always there."""
+    """LOST, OPEN or MET, which HTML also colours; the word is always there."""
     word: str
 
 

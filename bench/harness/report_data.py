@@ -12,7 +12,8 @@ from . import TOP, BenchError, stats
 # Which of the generator's counts is the work: the first of these that is not zero, but connections
 # in the modes that are about them.
 WORK = ("lookups", "requests", "messages", "round_trips", "bytes", "connections")
-CONNECTION_MODES = ("crr", "hello", "tls", "idle", "pulsar-reconnect")
+CONNECTION_MODES = ("crr", "hello", "tls", "pulsar-reconnect")
+IDLE_MODE = "idle"          # does no work
 PERCENTILES = ("p50", "p90", "p99", "p999", "max")
 
 
@@ -49,8 +50,16 @@ class Results:
         return Row(cell, contender, self.by_row.get((cell["name"], contender), []))
 
     def count_of(self, why):
-        """How often each reason of this kind ("discarded" or "failed") was given."""
-        return collections.Counter(run[why] for run in self.runs if run.get(why))
+        """How often each reason of this kind ("discarded" or "failed") was given, whatever the
+        figures in it were."""
+        return collections.Counter(re.sub(r"(?<![\w.])\d[\d.]*", "N", run[why])
+                                   for run in self.runs if run.get(why))
+
+    def foreign_share(self):
+        """How much of the two cores others used, in the median round that was kept."""
+        shares = {(run["cell"], run["round"]): run["foreign_share"] for run in self.runs
+                  if run.get("foreign_share") is not None and not run.get("discarded")}
+        return stats.median(shares.values()) if shares else None
 
     def percentiles(self, row):
         """The percentile curves of a row's counting rounds that left a histogram."""
@@ -89,6 +98,8 @@ class Row:
         """The name of the count that is this row's work, or None."""
         for run in self.counting:
             load = run.get("load") or {}
+            if load.get("mode") == IDLE_MODE:
+                return None
             names = ("connections",) if load.get("mode") in CONNECTION_MODES else WORK
             for name in names:
                 if look_up(load, ("work", name)):

@@ -4,8 +4,7 @@
 from dataclasses import dataclass
 
 from . import verdict
-
-LOST, OPEN, MET = "lost", "open", "met"
+from .report_blocks import LOST, MET, OPEN
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,7 @@ class Goal:
 
 
 def of_cell(results, cell):
-    verdicts = {(v.metric, v.against): v for v in verdict.judge(
-        cell, results.of_cell(cell), cell.get("subject", "penstock"))}
+    verdicts = {(v.metric, v.against): v for v in verdict.judge(cell, results.of_cell(cell))}
     metrics = {metric["key"]: metric for metric in cell["metrics"]}
     return [Goal(cell, metrics[goal["metric"]], goal["against"], goal["limit"],
                  verdicts.get((goal["metric"], goal["against"])))
@@ -42,7 +40,7 @@ def of_all(results):
 
 
 def words_of_cells(goals):
-    """{cell name: lost, open or met}: a cell is as good as its worst goal."""
+    """{cell name: LOST, OPEN or MET}: a cell is as good as its worst goal."""
     found = {}
     for goal in sorted(goals, key=Goal.urgency):
         found.setdefault(goal.cell["name"], goal.word)

@@ -83,5 +83,5 @@ def span_html(span):
         case blocks.Strong(text):
             return f"<strong>{escape(text)}</strong>"
         case blocks.Verdict(word):
-            return f'<span class="{word}">{word}</span>'
+            return f'<span class="{word.replace(" ", "-")}">{word}</span>'
     raise TypeError(f"no such span: {span!r}")

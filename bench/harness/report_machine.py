@@ -23,15 +23,17 @@ def sections(results):
 
 def run_items(results):
     meta = results.meta
-    yield (Code(meta["name"]), f", {meta.get('started', 'start unknown')} to "
-           f"{meta.get('finished') or 'not finished'}, penstock at commit ",
-           Code(str(meta.get("commit", "unknown"))))
+    end = f"ended {meta['finished']}" if meta.get("finished") else "not finished"
+    yield (Code(meta["name"]), f", begun {meta.get('started', 'some time')}, {end}; penstock at "
+           "commit ", Code(str(meta.get("commit", "unknown"))))
     discarded, failed = results.count_of("discarded"), results.count_of("failed")
     rounds = {(run["cell"], run["round"]) for run in results.runs}
     yield (f"{words.plural(len(results.runs), 'run', 'runs')} in {len(rounds)} rounds of "
            f"{words.plural(len(results.cells), 'cell', 'cells')}",)
     yield (f"{discarded.total()} runs thrown away" + as_reasons(discarded),)
     yield (f"{failed.total()} runs failed" + as_reasons(failed),)
+    yield (f"Other programs used {words.percent(results.foreign_share())} of the two cores "
+           "(median of the rounds)",)
 
 
 def as_reasons(counter):

@@ -27,7 +27,7 @@ class Markdown:
             case blocks.Paragraph(spans):
                 return fill(self.inline(spans))
             case blocks.Notice(spans):
-                return "> " + fill("**Note.** " + self.inline(spans)).replace("\n", "\n> ")
+                return "> " + fill(self.inline(spans)).replace("\n", "\n> ")
             case blocks.Bullets(items):
                 return "\n".join(fill("- " + self.inline(item), "  ") for item in items)
             case blocks.Table():
@@ -68,7 +68,7 @@ class Markdown:
                     return escape(text)
                 return f"[{escape(text)}]({os.path.relpath(self.top / path, self.folder)})"
             case blocks.Verdict(word):
-                return f"**{word}**" if word == "lost" else word
+                return f"**{word}**" if word == blocks.LOST else word
         raise TypeError(f"no such span: {span!r}")
 
 

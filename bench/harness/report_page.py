@@ -5,7 +5,8 @@ import collections
 
 from . import report_goals, report_machine, report_plots, report_tables
 from . import report_words as words
-from .report_blocks import Code, Fold, Heading, Link, Notice, Strong, paragraph
+from .report_blocks import (LOST, MET, OPEN, Code, Fold, Heading, Link, Notice, Strong,
+                            paragraph)
 from .verdict import SLACK
 
 GROUPS = {
@@ -22,6 +23,7 @@ GROUPS = {
     "tls": "TLS",
     "fairness": "Fairness between workers",
 }
+FOREIGN_MAX = 0.03      # of the two cores, by others; then the figures are of no use
 
 
 def title_of(group):
@@ -30,29 +32,34 @@ def title_of(group):
 
 def build(results):
     goals = report_goals.of_all(results)
-    return (Heading(1, "Benchmarks"), *partial(results, goals), method(results),
+    return (Heading(1, "Benchmarks"), *warnings(results, goals), method(results),
             *verdicts(goals), *groups(results, goals), *report_machine.sections(results))
 
 
-def partial(results, goals):
+def warnings(results, goals):
     """What is missing, before anything else is said."""
     why = []
     if results.meta.get("partial") or not results.meta.get("finished"):
-        why.append("the run was not finished")
+        why.append(results.meta.get("why_partial") or "the run was not finished")
     if results.torn:
         why.append("its last line was cut off")
     empty = [cell["name"] for cell in results.cells
              if not any(row.counting for row in results.rows(cell))]
     if empty:
         why.append(f"{len(empty)} of {len(results.cells)} cells have no figures")
-    unjudged = sum(goal.word == report_goals.OPEN for goal in goals)
+    unjudged = sum(goal.word == OPEN for goal in goals)
     if unjudged:
         why.append(f"{unjudged} of {len(goals)} goals could not be judged")
     if results.strangers:
         why.append(words.plural(results.strangers, "run belongs", "runs belong")
                    + " to no cell of the list and " + ("is" if results.strangers == 1 else "are")
                    + " not shown")
-    return (Notice((Strong("Partial results: "), "; ".join(why) + ".")),) if why else ()
+    if why:
+        yield Notice((Strong("Partial results:"), " " + "; ".join(why) + "."))
+    foreign = results.foreign_share()
+    if foreign and foreign > FOREIGN_MAX:
+        yield Notice((Strong("A smoke test, no measurement:"), " other programs used "
+                      f"{words.percent(foreign)} of the two cores."))
 
 
 def method(results):
@@ -72,12 +79,10 @@ def method(results):
 
 def verdicts(goals):
     of_cells = collections.Counter(report_goals.words_of_cells(goals).values())
-    counts = [f"{of_cells[word]} {words_after}" for word, words_after in (
-        (report_goals.MET, "met"), (report_goals.LOST, "lost"),
-        (report_goals.OPEN, "not judged")) if of_cells[word]]
+    counts = [f"{of_cells[word]} {word}" for word in (MET, LOST, OPEN) if of_cells[word]]
     ordered = sorted(goals, key=report_goals.Goal.urgency)
-    missed = [goal for goal in ordered if goal.word != report_goals.MET]
-    kept = [goal for goal in goals if goal.word == report_goals.MET]
+    missed = [goal for goal in ordered if goal.word != MET]
+    kept = [goal for goal in goals if goal.word == MET]
     yield Heading(2, "Verdicts")
     yield paragraph("Cells: ", Strong(", ".join(counts) or "none"), ". A cell is met when all of "
                     f"its goals are; of {len(goals)} goals {len(kept)} are met. With fewer than "
@@ -124,4 +129,7 @@ def details(results, cells):
                     "switches are voluntary + involuntary. Errors are the sum over all rounds.")
     for cell in cells:
         yield Heading(3, f"{cell['name']}: {cell['title']}")
-        yield report_tables.details_table(results, cell)
+        if results.of_cell(cell):
+            yield report_tables.details_table(results, cell)
+        else:
+            yield paragraph("Not measured.")

@@ -2,6 +2,7 @@
 """Which figures a report has, and what is in them."""
 
 import collections
+import statistics
 
 from . import report_tables, stats
 from . import report_words as words
@@ -10,6 +11,7 @@ from .report_svg import Axis, Dot, DotChart, Line, LineChart, Log, log_around
 from .verdict import ABSOLUTE, SLACK
 
 POINTS_PER_DECADE = 12
+COMMONEST = 10 / 9          # curves begin at the 10th percentile
 PERCENTILE_TICKS = ((2, "50 %"), (10, "90 %"), (100, "99 %"), (1e3, "99.9 %"), (1e4, "99.99 %"),
                     (1e5, "99.999 %"))
 
@@ -66,12 +68,11 @@ def by_connections(results, cells):
         rss = row.median("rss_kib")
         count = row.median("load", "connection_count")
         if rss and count:
-            lines[row.contender].append((count, rss))
+            lines[row.contender].append((count, rss / 1024))
     if not lines:
         return []
     return [chart_of("Resident memory against idle connections", "idle connections",
-                     lambda x: words.count(x, words.brief), "RSS",
-                     lambda y: words.memory(y, words.brief), lines)]
+                     lambda x: words.count(x, words.brief), "RSS, MiB", words.brief, lines)]
 
 
 def rows(results, cells):
@@ -102,13 +103,14 @@ def percentile_curves(results, cell):
             lines[row.contender] = curve
     if not lines:
         return None
-    points = [point for line in lines.values() for point in line]
-    scale = log_around([y for _, y in points])
-    rarest = max(x for x, _ in points)
+    # Fast contenders have rarer events to tell of; the axis ends where half of all still go on.
+    rarest = statistics.median_low(line[-1][0] for line in lines.values())
+    lines = {name: [(x, y) for x, y in line if x <= rarest] for name, line in lines.items()}
+    scale = log_around([y for line in lines.values() for _, y in line])
     ticks = [(x, word) for x, word in PERCENTILE_TICKS if x <= rarest]
     latencies = [(y, words.micros(y, words.brief)) for y in scale.ticks()]
     chart = LineChart(f"{cell['title']}: latency by percentile",
-                      Axis("percentile", Log(1, rarest), ticks),
+                      Axis("percentile", Log(COMMONEST, rarest), ticks),
                       Axis("latency", scale, latencies), dots=False)
     for name, line in lines.items():
         chart.add(Line(name, line))
@@ -122,7 +124,7 @@ def median_curve(rounds):
     rarest = min(points[-1][0] for points in rounds)
     curve = []
     step = 0
-    while (x := 10 ** (step / POINTS_PER_DECADE)) <= rarest:
+    while (x := COMMONEST * 10 ** (step / POINTS_PER_DECADE)) <= rarest:
         values = [value_at(points, x) for points in rounds]
         if min(values) > 0:
             curve.append((x, stats.median(values)))

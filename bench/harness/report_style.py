@@ -59,7 +59,7 @@ th:first-child { position: sticky; left: 0; text-align: left; background: var(--
 small { display: block; color: var(--soft); font-size: 12px; font-weight: 400; }
 .met { color: var(--good); }
 .lost { color: var(--bad); font-weight: 700; }
-.open { color: var(--soft); }
+.not-judged { color: var(--soft); }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr));
   gap: 20px; margin: 1.2em 0; }
 figure { margin: 0; min-width: 0; overflow-x: auto; }

@@ -29,7 +29,7 @@ def goals_table(goals):
         v = goal.verdict
         figures = [entry(words.NONE)] * 2
         if v:
-            figures = [entry(middle_of(goal)), entry(words.interval(v.low, v.high))]
+            figures = [entry(middle_of(goal)), entry(interval_of(v))]
         rows.append((entry(Code(goal.cell["name"]), small=label_of(goal.metric)), *figures,
                      entry(f"≤ {goal.limit:g}"), entry(Verdict(goal.word)),
                      entry(against_words(goal.against),
@@ -43,6 +43,10 @@ def middle_of(goal):
     """The ratio, or the value with its unit where that is what has a limit."""
     unit = words.unit(goal.metric["unit"]) if goal.against == ABSOLUTE else ""
     return Strong(f"{words.ratio(goal.verdict.ratio)} {unit}".rstrip())
+
+
+def interval_of(v):
+    return words.interval(v.low, v.high) if v.pairs > 1 else "one pair"
 
 
 def best_of(goal):
@@ -60,7 +64,7 @@ def costs_table(results, cells, goals):
     names = results.contenders(cells)
     kinds = kinds_of(goals)
     ours = [name for name in names if name.startswith("penstock")]
-    others = names[len(ours):]
+    others = [name for name in names[len(ours):] if has_figures(results, cells, name)]
     head = ["Cell", *ours, *(f"vs {against_words(kind)}" for kind in kinds), *others]
     rows = []
     for cell in cells:
@@ -72,6 +76,13 @@ def costs_table(results, cells, goals):
                          *(ratio_entry(found.get(kind)) for kind in kinds),
                          *(cost_entry(results.row(cell, name), metric) for name in others)))
     return Table(tuple(head), tuple(rows))
+
+
+def has_figures(results, cells, contender):
+    """Or has failed to get some; the direct way has no CPU time to show, for one."""
+    rows = [results.row(cell, contender) for cell in cells]
+    return any(row.failures or row.metric(metric["key"])
+               for row in rows for metric in row.cell["metrics"])
 
 
 def kinds_of(goals):
@@ -97,7 +108,7 @@ def ratio_entry(goal):
         return entry(Verdict(goal.word), small=limit)
     of_best = f" of {best_of(goal)}" if best_of(goal) else ""
     return Entry((middle_of(goal), " ", Verdict(goal.word)),
-                 f"{words.interval(v.low, v.high)}{of_best}, {limit}")
+                 f"{interval_of(v)}{of_best}, {limit}")
 
 
 def latency_column(name):

@@ -16,7 +16,8 @@ def three(value):
 
 
 def spread(least, most):
-    return f"{three(least)}–{three(most)}"
+    """Nothing where there is only one value."""
+    return "" if least == most else f"{three(least)}–{three(most)}"
 
 
 def ratio(value):
@@ -57,8 +58,8 @@ def micros(value, digits=three):
     return scaled(value, ((1e6, "s"), (1e3, "ms"), (1, "µs")), digits)
 
 
-def memory(kib, digits=three):
-    return scaled(kib, ((1 << 20, "GiB"), (1 << 10, "MiB"), (1, "KiB")), digits)
+def memory(kib):
+    return scaled(kib, ((1 << 20, "GiB"), (1 << 10, "MiB"), (1, "KiB")), three)
 
 
 def size(count_bytes):
