@@ -24,7 +24,9 @@ import sys
 import threading
 import time
 
-import harness
+from harness import PENSTOCK, BenchError
+from harness.contenders import Penstock
+from harness.processes import Processes, free_port, http_get, metric_sum, wait_ready
 
 LIMIT_SHARE = 0.95
 LIMIT_OFF = 0.01
@@ -80,7 +82,7 @@ def read_exactly(connection, size):
     while size > 0:
         n = connection.recv_into(view, size)
         if n == 0:
-            raise harness.BenchError("the connection ended in the middle of a frame")
+            raise BenchError("the connection ended in the middle of a frame")
         view = view[n:]
         size -= n
     return whole
@@ -105,7 +107,7 @@ class Broker(threading.Thread):
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.listener = socket.create_server(("127.0.0.1", harness.free_port()))
+        self.listener = socket.create_server(("127.0.0.1", free_port()))
         self.port = self.listener.getsockname()[1]
         self.wrong = 0
         self.saw_target = False
@@ -120,7 +122,7 @@ class Broker(threading.Thread):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     self.serve(connection)
-                except (OSError, harness.BenchError):
+                except (OSError, BenchError):
                     self.wrong += 1
 
     def serve(self, connection):
@@ -151,7 +153,7 @@ def open_client(port, broker_port):
     client.sendall(frame(CONNECT, text(1, b"bench") + number(4, 21) + text(6, target)))
     got = read_frame(client)
     if got is None or got[0] != CONNECTED:
-        raise harness.BenchError(f"no CONNECTED but {got and bytes(got[1][:200])}")
+        raise BenchError(f"no CONNECTED but {got and bytes(got[1][:200])}")
     client.settimeout(60)
     return client
 
@@ -165,7 +167,7 @@ def produce(client, size, total):
         if i >= WINDOW:
             got = read_frame(client)
             if got is None or got[0] != SEND_RECEIPT:
-                raise harness.BenchError("a message was not acknowledged")
+                raise BenchError("a message was not acknowledged")
     return count * len(whole)
 
 
@@ -177,7 +179,7 @@ def consume(client, size, total):
     for _ in range(count):
         got = read_frame(client)
         if got is None or got[0] != MESSAGE or not ends_with(got[1], PAYLOADS[size]):
-            raise harness.BenchError("a message came damaged or not at all")
+            raise BenchError("a message came damaged or not at all")
         moved += 4 + 4 + len(got[1])
     return moved
 
@@ -189,8 +191,8 @@ class Counters:
         self.host, self.port = host, port
 
     def read(self):
-        metrics = harness.http_get(self.host, self.port, "/metrics")[1]
-        return {(way, path): harness.metric_sum(metrics, "penstock_bytes_total", dir=way, path=path)
+        metrics = http_get(self.host, self.port, "/metrics")[1]
+        return {(way, path): metric_sum(metrics, "penstock_bytes_total", dir=way, path=path)
                 or 0.0 for way in DIRECTIONS for path in ("splice", "copy")}
 
     def since(self, before):
@@ -245,7 +247,7 @@ class Strace:
         while not all_traced(pid):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.process.kill()
-                raise harness.BenchError("strace cannot attach: " + self.process.stderr.read())
+                raise BenchError("strace cannot attach: " + self.process.stderr.read())
             time.sleep(0.02)
 
     def stop(self):
@@ -305,7 +307,7 @@ def run_streams(client, counters, total, show):
 
 
 def start_penstock(processes, broker_port):
-    port, admin = harness.free_port(), harness.free_port()
+    port, admin = free_port(), free_port()
     path = processes.write("spliced.yaml", f"""\
 clusters:
   bench: {{ protocol: pulsar, discovery: {{ urls: ["pulsar://127.0.0.1:{broker_port}"] }} }}
@@ -315,17 +317,17 @@ process: {{ workers: 1 }}
 admin: {{ listen: "127.0.0.1:{admin}" }}
 log: {{ level: info, format: text, access: errors }}
 """)
-    process = processes.start("penstock", [harness.PENSTOCK, "run", "-c", path],
-                              sorted(os.sched_getaffinity(0))[-1])
-    harness.wait_ready(process, admin, processes)
+    process = processes.start("penstock", [PENSTOCK, "run", "-c", path],
+                              {max(os.sched_getaffinity(0))})
+    wait_ready(process, admin, processes)
     return process, port, admin
 
 
 def run_own():
-    missing = harness.why_missing("penstock")
+    missing = Penstock.why_missing("penstock")
     if missing:
-        raise harness.BenchError(missing)
-    with harness.Processes() as processes:
+        raise BenchError(missing)
+    with Processes() as processes:
         broker = Broker()
         broker.start()
         process, port, admin = start_penstock(processes, broker.port)
@@ -343,8 +345,8 @@ def run_own():
                 finally:
                     sums = tracer.stop()
                 good = judge_trace(sum(added[way, "splice"] for way in DIRECTIONS), sums) and good
-        except (OSError, harness.BenchError) as error:
-            raise harness.BenchError(f"{error}\npenstock said:\n{processes.log_of(process)}") \
+        except (OSError, BenchError) as error:
+            raise BenchError(f"{error}\npenstock said:\n{processes.log_of(process)}") \
                 from error
         finally:
             broker.listener.close()
@@ -358,13 +360,13 @@ def run_own():
 def run_watch(pid, admin, seconds):
     host, port = admin.rsplit(":", 1)
     counters = Counters(host, int(port))
-    with harness.Processes() as processes:
+    with Processes() as processes:
         try:
             before = counters.read()
         except OSError as error:
-            raise harness.BenchError(f"no metrics at {admin}: {error}") from error
+            raise BenchError(f"no metrics at {admin}: {error}") from error
         if not os.path.isdir(f"/proc/{pid}"):
-            raise harness.BenchError(f"there is no process {pid}")
+            raise BenchError(f"there is no process {pid}")
         tracer = Strace(pid, processes.folder)
         try:
             time.sleep(seconds)
@@ -385,7 +387,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=10, help="for how long (with --pid)")
     arguments = parser.parse_args()
     if shutil.which("strace") is None:
-        raise harness.BenchError("strace is not installed: `apt-get install strace`")
+        raise BenchError("strace is not installed: `apt-get install strace`")
     if arguments.pid:
         good = run_watch(arguments.pid, arguments.admin, arguments.seconds)
     else:
@@ -397,6 +399,6 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except harness.BenchError as problem:
+    except BenchError as problem:
         print(f"spliced.py: {problem}", file=sys.stderr)
         sys.exit(2)
