@@ -9,11 +9,6 @@ import tempfile
 
 from . import TOP, BenchError, stats
 
-# Which of the generator's counts is the work: the first of these that is not zero, but connections
-# in the modes that are about them.
-WORK = ("lookups", "requests", "messages", "round_trips", "bytes", "connections")
-CONNECTION_MODES = ("crr", "hello", "tls", "pulsar-reconnect")
-IDLE_MODE = "idle"          # does no work
 PERCENTILES = ("p50", "p90", "p99", "p999", "max")
 
 
@@ -95,14 +90,11 @@ class Row:
         return sum(look_up(run, path) or 0 for run in self.counting)
 
     def work(self):
-        """The name of the count that is this row's work, or None."""
+        """Which of the generator's counts is the work here: the one whose rate the cell took."""
         for run in self.counting:
-            load = run.get("load") or {}
-            if load.get("mode") == IDLE_MODE:
-                return None
-            names = ("connections",) if load.get("mode") in CONNECTION_MODES else WORK
-            for name in names:
-                if look_up(load, ("work", name)):
+            rate = run["metrics"].get("rate")
+            for name, per_second in (look_up(run, ("load", "per_second")) or {}).items():
+                if rate and per_second == rate:
                     return name
         return None
 

@@ -30,14 +30,17 @@ def run_items(results):
     rounds = {(run["cell"], run["round"]) for run in results.runs}
     yield (f"{words.plural(len(results.runs), 'run', 'runs')} in {len(rounds)} rounds of "
            f"{words.plural(len(results.cells), 'cell', 'cells')}",)
-    yield (f"{discarded.total()} runs thrown away" + as_reasons(discarded),)
-    yield (f"{failed.total()} runs failed" + as_reasons(failed),)
-    yield (f"Other programs used {words.percent(results.foreign_share())} of the two cores "
-           "(median of the rounds)",)
+    yield (f"thrown away: {words.plural(discarded.total(), 'run', 'runs')}"
+           + as_reasons(discarded),)
+    yield (f"failed: {words.plural(failed.total(), 'run', 'runs')}" + as_reasons(failed),)
+    foreign = results.foreign_share()
+    if foreign is not None:
+        yield (f"other programs used {words.percent(foreign)} of the two cores (median of the "
+               "rounds)",)
 
 
 def as_reasons(counter):
-    return f": {words.reasons(counter)}" if counter else ""
+    return f"; {words.reasons(counter)}" if counter else ""
 
 
 def machine_items(machine):

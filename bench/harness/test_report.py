@@ -39,8 +39,9 @@ def a_run(cell, contender, number, **more):
             "latency_us": {"count": 1000, "p50": 40 * cost, "p90": 60 * cost, "p99": 90 * cost,
                            "p999": 200 * cost, "max": 1000 + number}}
     return {"cell": cell, "contender": contender, "round": number, "phase": "pairs", "at": "",
-            "discarded": None, "failed": None, "metrics": {"cost": cost, "p50_us": 40 * cost},
-            "load": load, "rss_kib": 3000, "spliced_share": None, **more}
+            "discarded": None, "failed": None, "load": load, "rss_kib": 3000,
+            "metrics": {"cost": cost, "p50_us": 40 * cost, "rate": 10000 / cost},
+            "spliced_share": None, "foreign_share": 0.01, **more}
 
 
 def a_histogram(scale):
@@ -127,6 +128,7 @@ class Page(unittest.TestCase):
         self.assertIn("| **41.8 µs** | 40.4–43.2 | ≤ 50 | met | limit | 8 |", markdown)
         self.assertIn("| 1.04<br>1.01–1.08 |", markdown)        # the discarded 777 is not in it
         self.assertNotIn("777", markdown)
+        self.assertIn("| 9.57 k/s |", markdown)
         self.assertIn("| 30 / 70 % | 0.500 + 0.0020 |", markdown)
         self.assertIn("| 1.01 ms |", markdown)                  # the worst maximum
         self.assertIn("failed rounds: reset 12 (1)", markdown)
@@ -138,6 +140,14 @@ class Page(unittest.TestCase):
         runs.write_text(runs.read_text(encoding="utf-8")[:-20], encoding="utf-8")
         for page in self.render():
             self.assertLess(page.index("its last line was cut off"), page.index("Verdicts"))
+
+    def test_a_busy_machine_is_said_first(self):
+        self.assertNotIn("smoke test", self.render()[0])
+        runs = self.folder / "runs.jsonl"
+        runs.write_text(runs.read_text(encoding="utf-8").replace(
+            '"foreign_share": 0.01', '"foreign_share": 0.4'), encoding="utf-8")
+        self.assertIn("no measurement:** other programs used 40 % of the two cores.",
+                      self.render()[0].split("## ")[0])
 
     def test_a_broken_line_in_the_middle_is_refused(self):
         runs = self.folder / "runs.jsonl"
