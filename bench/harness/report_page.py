@@ -125,8 +125,9 @@ def one_group(results, name, cells, goals):
 
 
 def details(results, cells):
-    yield paragraph("Medians of the rounds; the maximum is the worst of all rounds. Context "
-                    "switches are voluntary + involuntary. Errors are the sum over all rounds.")
+    yield paragraph("Medians of the rounds; the maximum is the worst of all rounds. The CPU is "
+                    "split by clock ticks, which is coarse where runs are few. Context switches "
+                    "are voluntary + involuntary. Errors are the sum over all rounds.")
     for cell in cells:
         yield Heading(3, f"{cell['name']}: {cell['title']}")
         if results.of_cell(cell):
