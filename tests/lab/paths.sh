@@ -4,4 +4,8 @@ JARS=$PENSTOCK_CACHE/jars-pulsar-4.0.8
 KAFKA_JARS=$PENSTOCK_CACHE/jars-kafka-4.4.0
 KROXYLICIOUS_JARS=$PENSTOCK_CACHE/jars-kroxylicious-0.12.0
 VENV=$PENSTOCK_CACHE/venv-lab
+ENVOY_VERSION=1.40.0
+ENVOY=$PENSTOCK_CACHE/venv-envoy # bench/harness/peers_*.py know these two as well
+SOZU_VERSION=2.3.3
+SOZU=$PENSTOCK_CACHE/sozu-$SOZU_VERSION
 export PENSTOCK_CACHE
