@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * wire/kafka: frames and headers of the Kafka protocol, the table of its APIs, and the few requests
+ * that must be looked into (kafka.md 3.1-3.3). What responses need is in kafka_versions.h and
+ * kafka_rewrite.h.
+ *
+ *     request    i32 size | i16 key, i16 version, i32 correlation, string client_id, [tags] | body
+ *     response   i32 size | i32 correlation, [tags]                                         | body
+ *
+ * A response says neither key nor version: whoever reads it must remember what was asked.
+ *
+ * Thread:   any (pure functions over spans)
+ * Errors:   WIRE_MORE with why->need, WIRE_BAD with why->bad; results are written on WIRE_OK only
+ */
+#pragma once
+
+#include <penstock/base/span.h>
+#include <penstock/wire/wire.h>
+
+#define KAFKA_NO_VERSION   INT16_MAX
+#define KAFKA_FRAME_BROKER 104857600 /* a broker's own limit for requests (kafka.md 3.1) */
+#define KAFKA_FRAME_AUTH   524288    /* and before authentication */
+
+enum kafka_bad {
+	KAFKA_BAD_NONE,
+#define KAFKA_BAD(NAME, name, text) KAFKA_BAD_##NAME,
+#include <penstock/wire/kafka_bad.def>
+#undef KAFKA_BAD
+	KAFKA_BAD_COUNT
+};
+const char *kafka_bad_name(enum kafka_bad bad);
+const char *kafka_bad_text(enum kafka_bad bad);
+
+struct kafka_why {
+	size_t need; /* WIRE_MORE: bytes wanted in all, from the beginning of the frame */
+	enum kafka_bad bad;
+};
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+enum kafka_key {
+#define KAFKA_API(key, NAME, name, newest, flexible, way, since, access) KAFKA_##NAME = (key),
+#include <penstock/wire/kafka_api.def>
+#undef KAFKA_API
+};
+
+enum kafka_way {
+	KAFKA_WAY_PASS,	    /* opaque: move its bytes */
+	KAFKA_WAY_VERSIONS, /* kafka_versions_rewrite */
+	KAFKA_WAY_PREFIX,   /* kafka_rewrite; what is behind the addresses passes unread */
+	KAFKA_WAY_WHOLE,    /* kafka_rewrite on the whole frame */
+	KAFKA_WAY_STREAM,   /* kafka_rewrite, or kafka_stream when the frame is long */
+	KAFKA_WAY_NEVER,    /* may show addresses, and we cannot change them */
+};
+
+struct kafka_api {
+	const char *name;
+	int16_t newest, flexible, since;
+	uint8_t way;
+	bool is_write;
+};
+
+/* NULL: a key the table does not have. */
+const struct kafka_api *kafka_api(int16_t key);
+bool kafka_is_flexible(int16_t key, int16_t version);
+/* What is to be done with the response to a request of this key and version. A version above the
+ * newest is WAY_NEVER where any version has addresses; an unknown key is WAY_PASS: whether it may
+ * be used at all is for kafka_policy_allows (kafka_versions.h). */
+enum kafka_way kafka_way(int16_t key, int16_t version);
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+struct kafka_request {
+	uint64_t frame_size; /* the size field included */
+	int16_t key, version;
+	int32_t correlation;
+};
+
+/* From the first 12 bytes. frame_max: bound of the size field. */
+enum wire kafka_request_head(struct span bytes, uint32_t frame_max, struct kafka_request *ret,
+			     struct kafka_why *why);
+/* The client id; at == NULL: null, or a header without one. */
+enum wire kafka_request_client(struct span bytes, const struct kafka_request *request,
+			       struct span *ret_client, struct kafka_why *why);
+/* As much of the body as is there. The key must be in the table. */
+enum wire kafka_request_body(struct span bytes, const struct kafka_request *request,
+			     struct span *ret_body, struct kafka_why *why);
+
+/* Produce with acks == 0 has no response. */
+enum wire kafka_produce_acks(struct span bytes, const struct kafka_request *request,
+			     int16_t *ret_acks, struct kafka_why *why);
+
+/* ---- responses ------------------------------------------------------------------------------ */
+
+struct kafka_response {
+	uint64_t frame_size; /* the size field included */
+	int32_t correlation;
+};
+
+/* From the first 8 bytes. */
+enum wire kafka_response_head(struct span bytes, uint32_t frame_max, struct kafka_response *ret,
+			      struct kafka_why *why);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * wire/kafka_versions: which APIs a client may use through us, and ApiVersions, by which it is told
+ * (kafka.md 3.8, 3.9).
+ *
+ * Thread:   any (pure functions over spans)
+ * Errors:   as in wire/kafka.h
+ */
+#pragma once
+
+#include <penstock/wire/kafka.h>
+
+#define KAFKA_VENDOR_KEY 500 /* keys from here on are not Apache's */
+#define KAFKA_DENY_WORDS 2   /* every key of the table has a bit */
+
+struct kafka_policy {
+	uint64_t denied[KAFKA_DENY_WORDS]; /* kafka_policy_deny */
+	bool pass_unknown; /* keys that the table does not have: they may show addresses */
+	bool hide_vendor;  /* keys from KAFKA_VENDOR_KEY on */
+	bool show_quorum;  /* DescribeQuorum v2, which names controllers: else at most v1 */
+	int16_t fetch_max; /* 0: as the table; 15: no Fetch ever has an address (kafka.md 3.7) */
+};
+
+/* false: not a key of the table. */
+MUST_USE bool kafka_policy_deny(struct kafka_policy *policy, int16_t key);
+/* Denies all that writes, creates, alters or deletes (column `access` of kafka_api.def). */
+void kafka_policy_read_only(struct kafka_policy *policy);
+
+/* May this request go to the broker? A call may come although ApiVersions did not offer it. */
+enum kafka_allow {
+	KAFKA_ALLOW,
+	KAFKA_ALLOW_DENIED,  /* by kafka_policy_deny */
+	KAFKA_ALLOW_UNKNOWN, /* a key that is hidden */
+	KAFKA_ALLOW_VERSION, /* a version whose response we could not read */
+};
+enum kafka_allow kafka_policy_allows(const struct kafka_policy *policy, int16_t key,
+				     int16_t version);
+
+/* ---- ApiVersions ---------------------------------------------------------------------------- */
+
+struct kafka_hello {
+	struct span software, software_version; /* from v3 on */
+	struct span cluster;			/* from v5 on; at == NULL: not said */
+	int32_t node;				/* from v5 on; -1: not said */
+};
+/* What a client says of itself. A version above our newest is BAD: see kafka_versions_answer. */
+enum wire kafka_versions_read(struct span bytes, const struct kafka_request *request,
+			      struct kafka_hello *ret, struct kafka_why *why);
+
+#define KAFKA_VERSIONS_ANSWER 20
+/* What a broker says to a version it does not know (KIP-511): error 35 in a v0 body that lists
+ * ApiVersions alone. For requests above our newest: they are not to be passed on. */
+void kafka_versions_answer(struct sink *sink, int32_t correlation);
+
+struct kafka_versions {
+	int16_t error;
+	uint32_t removed,
+		clamped; /* entries; neither: pass the frame as it is, the sink is empty */
+};
+/* The response, with only what the policy offers. `frame` is one whole frame. */
+enum wire kafka_versions_rewrite(struct span frame, int16_t version,
+				 const struct kafka_policy *policy, struct sink *sink,
+				 struct kafka_versions *ret, struct kafka_why *why);
