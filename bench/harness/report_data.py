@@ -31,12 +31,10 @@ class Results:
         return [run for run in self.runs if run["cell"] == cell["name"]]
 
     def contenders(self, cells):
-        """Who was tried in some cells: penstock and its variants, then as they are listed."""
+        """Who was tried in some cells: penstock, the limits of the machine, then the peers."""
         names = {cell["name"] for cell in cells}
         there = {run["contender"] for run in self.runs if run["cell"] in names}
-        listed = [name for name in self.meta["contenders"] if name in there]
-        return sorted(listed + sorted(there.difference(listed)),
-                      key=lambda name: not name.startswith("penstock"))
+        return sorted(there, key=lambda name: (rank(name), name))
 
     def rows(self, cell):
         return [self.row(cell, contender) for contender in self.contenders([cell])]
@@ -113,6 +111,12 @@ class Row:
         for run in self.runs:
             errors.update((run.get("load") or {}).get("errors") or {})
         return errors
+
+
+def rank(contender):
+    first = ("penstock", "direct", "bare")
+    family = contender.partition("-")[0]
+    return first.index(family) if family in first else len(first)
 
 
 def look_up(value, path):

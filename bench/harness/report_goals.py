@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The goals of all cells with their verdicts, as the report counts and sorts them."""
 
+import math
 from dataclasses import dataclass
 
 from . import verdict
@@ -12,7 +13,7 @@ class Goal:
     cell: dict
     metric: dict
     against: str
-    limit: float
+    limit: float            # None: a comparison that is shown, no goal
     verdict: object         # of verdict.judge; None: not enough was measured
 
     @property
@@ -30,7 +31,8 @@ class Goal:
 def of_cell(results, cell):
     verdicts = {(v.metric, v.against): v for v in verdict.judge(cell, results.of_cell(cell))}
     metrics = {metric["key"]: metric for metric in cell["metrics"]}
-    return [Goal(cell, metrics[goal["metric"]], goal["against"], goal["limit"],
+    return [Goal(cell, metrics[goal["metric"]], goal["against"],
+                 goal["limit"] if math.isfinite(goal["limit"]) else None,
                  verdicts.get((goal["metric"], goal["against"])))
             for goal in cell["goals"]]
 

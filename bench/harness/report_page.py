@@ -47,9 +47,10 @@ def warnings(results, goals):
              if not any(row.counting for row in results.rows(cell))]
     if empty:
         why.append(f"{len(empty)} of {len(results.cells)} cells have no figures")
-    unjudged = sum(goal.word == OPEN for goal in goals)
+    limited = [goal for goal in goals if goal.limit is not None]
+    unjudged = sum(goal.word == OPEN for goal in limited)
     if unjudged:
-        why.append(f"{unjudged} of {len(goals)} goals could not be judged")
+        why.append(f"{unjudged} of {len(limited)} goals could not be judged")
     if results.strangers:
         why.append(words.plural(results.strangers, "run belongs", "runs belong")
                    + " to no cell of the list and " + ("is" if results.strangers == 1 else "are")
@@ -77,7 +78,8 @@ def method(results):
         "CPU are thrown away. More: ", Link("bench/README.md", "bench/README.md"), ".")
 
 
-def verdicts(goals):
+def verdicts(comparisons):
+    goals = [goal for goal in comparisons if goal.limit is not None]
     of_cells = collections.Counter(report_goals.words_of_cells(goals).values())
     counts = [f"{of_cells[word]} {word}" for word in (MET, LOST, OPEN) if of_cells[word]]
     ordered = sorted(goals, key=report_goals.Goal.urgency)
@@ -92,7 +94,7 @@ def verdicts(goals):
     if kept:
         yield Fold(f"The {words.plural(len(kept), 'goal', 'goals')} met",
                    (report_tables.goals_table(kept),))
-    overview = report_plots.ratios(goals, title_of)
+    overview = report_plots.ratios(comparisons, title_of)
     if overview:
         yield overview
 

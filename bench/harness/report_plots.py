@@ -25,12 +25,13 @@ def ratios(goals, titles):
             continue
         dots.append(Dot(titles(goal.cell["group"]), f"{goal.cell['name']} {goal.metric['label']}",
                         f"{words.ratio(v.ratio)} of {v.best}" + ("" if v.met else ", lost"),
-                        v.ratio, v.low, v.high, v.limit, SLACK, v.met))
+                        v.ratio, v.low, v.high, goal.limit, SLACK, v.met))
     if not dots:
         return None
     title = "penstock against the best of its peers and of the bare loops"
     caption = ("The dot is the median ratio, the line its 95 % interval; the bar begins at the "
-               "goal and is as wide as what is allowed above it. Circles are met, diamonds lost.")
+               "goal and is as wide as what is allowed above it. Circles are met, diamonds lost; "
+               "without a bar there is no goal.")
     return Figures((Figure(title, DotChart(title, dots).svg(), caption, wide=True),))
 
 

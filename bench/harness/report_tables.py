@@ -2,7 +2,7 @@
 """The tables of the report: the goals, and two for every group of cells."""
 
 from . import report_words as words
-from .report_blocks import Code, Entry, Strong, Table, Verdict, entry
+from .report_blocks import Code, Strong, Table, Verdict, entry
 from .verdict import ABSOLUTE
 
 # In this order, then whatever else the goals of a group name.
@@ -103,12 +103,14 @@ def ratio_entry(goal):
     if goal is None:
         return entry(words.NONE)
     v = goal.verdict
-    limit = f"goal ≤ {goal.limit:g}"
     if v is None:
-        return entry(Verdict(goal.word), small=limit)
+        return entry(words.NONE if goal.limit is None else Verdict(goal.word))
     of_best = f" of {best_of(goal)}" if best_of(goal) else ""
-    return Entry((middle_of(goal), " ", Verdict(goal.word)),
-                 f"{interval_of(v)}{of_best}, {limit}")
+    measured = interval_of(v) + of_best
+    if goal.limit is None:
+        return entry(middle_of(goal), small=measured)
+    return entry(middle_of(goal), " ", Verdict(goal.word),
+                 small=f"{measured}, goal ≤ {goal.limit:g}")
 
 
 def latency_column(name):
