@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * wire/kafka: the table against what the Java client says of its APIs, headers of every API and
+ * version at every length, and headers nobody should send.
+ */
+#include "kafka_vectors.h"
+
+#include <penstock/wire/kafka.h>
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static void see_api(const struct vector *vector)
+{
+	int key = vector_number(vector, 0), newest = vector_number(vector, 3);
+	int flexible = vector_number(vector, 4);
+	bool is_newest_kafka = strstr(vector->file, "4.4.0") != NULL;
+	const struct kafka_api *api = kafka_api((int16_t)key);
+	if (api == NULL)
+		fail_msg("%s:%zu: API %d is not in kafka_api.def", vector->file, vector->line, key);
+	if (is_newest_kafka) {
+		assert_string_equal(api->name, vector->words[1]);
+		assert_int_equal(api->newest, newest);
+	}
+	assert_true(api->newest >= newest);
+	for (int version = vector_number(vector, 2); version <= newest; version++) {
+		bool is_flexible = flexible >= 0 && version >= flexible;
+		assert_int_equal(kafka_is_flexible((int16_t)key, (int16_t)version), is_flexible);
+	}
+}
+
+static void test_table(void **state)
+{
+	(void)state;
+	assert_true(vectors_each("api", see_api) > 130);
+	assert_null(kafka_api(-1));
+	assert_null(kafka_api(KAFKA_UNREGISTER_CONTROLLER + 1));
+	assert_null(kafka_api(INT16_MAX));
+	assert_null(kafka_api(INT16_MIN));
+}
+
+/* Fields that are named like an address and are passed on as they are. */
+static const struct {
+	const char *path, *reason;
+} harmless[] = {
+	{ "DescribeGroups groups.members.client_host", "a client, as the broker saw it" },
+	{ "ConsumerGroupDescribe groups.members.client_host", "a client, as the broker saw it" },
+	{ "ShareGroupDescribe groups.members.client_host", "a client, as the broker saw it" },
+	{ "StreamsGroupDescribe groups.members.client_host", "a client, as the broker saw it" },
+	{ "StreamsGroupDescribe groups.members.user_endpoint.host", "the application's own" },
+	{ "StreamsGroupDescribe groups.members.user_endpoint.port", "the application's own" },
+	{ "StreamsGroupHeartbeat partitions_by_user_endpoint.user_endpoint.host", "its own" },
+	{ "StreamsGroupHeartbeat partitions_by_user_endpoint.user_endpoint.port", "its own" },
+	{ "StreamsGroupHeartbeat endpoint_information_epoch", "a number" },
+	{ "DescribeAcls resources.acls.host", "part of the rule" },
+	{ "DeleteAcls filter_results.matching_acls.host", "part of the rule" },
+	{ "DescribeCluster endpoint_type", "a number" },
+};
+
+static void see_address(const struct vector *vector)
+{
+	int16_t key = (int16_t)vector_number(vector, 0), since = (int16_t)vector_number(vector, 3);
+	const struct kafka_api *api = kafka_api(key);
+	char path[256];
+	(void)snprintf(path, sizeof(path), "%s %s", vector->words[1], vector->words[2]);
+	for (size_t i = 0; i < COUNT_OF(harmless); i++) {
+		if (strcmp(path, harmless[i].path) == 0)
+			return;
+	}
+	for (int version = since; version <= api->newest; version++) {
+		if (kafka_way(key, (int16_t)version) == KAFKA_WAY_PASS)
+			fail_msg("%s:%zu: %s has an address that is passed on in v%d", vector->file,
+				 vector->line, path, version);
+	}
+}
+
+static void test_no_address_is_passed_on(void **state)
+{
+	(void)state;
+	assert_true(vectors_each("address", see_address) > 30);
+}
+
+static void test_ways(void **state)
+{
+	(void)state;
+	assert_int_equal(kafka_way(KAFKA_FETCH, 15), KAFKA_WAY_PASS);
+	assert_int_equal(kafka_way(KAFKA_FETCH, 16), KAFKA_WAY_STREAM);
+	assert_int_equal(kafka_way(KAFKA_FETCH, 19), KAFKA_WAY_NEVER);
+	assert_int_equal(kafka_way(KAFKA_PRODUCE, 9), KAFKA_WAY_PASS);
+	assert_int_equal(kafka_way(KAFKA_PRODUCE, 10), KAFKA_WAY_STREAM);
+	assert_int_equal(kafka_way(KAFKA_METADATA, 14), KAFKA_WAY_NEVER);
+	assert_int_equal(kafka_way(KAFKA_DESCRIBE_QUORUM, 1), KAFKA_WAY_PASS);
+	assert_int_equal(kafka_way(KAFKA_DESCRIBE_QUORUM, 2), KAFKA_WAY_WHOLE);
+	assert_int_equal(kafka_way(KAFKA_OFFSET_COMMIT, 99), KAFKA_WAY_PASS);
+	assert_int_equal(kafka_way(KAFKA_VOTE, 0), KAFKA_WAY_NEVER);
+	assert_int_equal(kafka_way(10001, 3), KAFKA_WAY_PASS);
+}
+
+static void test_bad_texts(void **state)
+{
+	(void)state;
+	for (enum kafka_bad bad = KAFKA_BAD_NONE; bad < KAFKA_BAD_COUNT; bad++) {
+		assert_true(strlen(kafka_bad_name(bad)) > 0);
+		assert_true(strlen(kafka_bad_text(bad)) > 0);
+	}
+	assert_string_equal(kafka_bad_name(KAFKA_BAD_NO_NAME), "no_name");
+}
+
+/* ---- headers -------------------------------------------------------------------------------- */
+
+/* A parser that wants more must get by on what it asks for. */
+static void check_more(const struct kafka_why *why, size_t have, size_t frame_size)
+{
+	assert_true(why->need > have && why->need <= frame_size);
+	assert_int_equal(why->bad, KAFKA_BAD_NONE);
+}
+
+static void check_client(struct span bytes, const struct kafka_request *request, size_t body,
+			 size_t frame_size)
+{
+	struct kafka_why why;
+	struct span client = { 0 };
+	char expected[32];
+	struct span rest = { 0 };
+	enum wire res = kafka_request_client(bytes, request, &client, &why);
+	bool has_client = request->key != KAFKA_CONTROLLED_SHUTDOWN || request->version > 0;
+	(void)snprintf(expected, sizeof(expected), "client-%d", request->version);
+	size_t end = has_client ? 14 + strlen(expected) : 12;
+	assert_int_equal(res, bytes.len < end ? WIRE_MORE : WIRE_OK);
+	if (res == WIRE_MORE)
+		check_more(&why, bytes.len, frame_size);
+	else if (has_client)
+		assert_span(client, expected);
+	else
+		assert_null(client.at);
+	res = kafka_request_body(bytes, request, &rest, &why);
+	assert_int_equal(res, bytes.len < body ? WIRE_MORE : WIRE_OK);
+	if (res == WIRE_MORE)
+		check_more(&why, bytes.len, frame_size);
+	else
+		assert_true(rest.at == bytes.at + body && rest.len == bytes.len - body);
+}
+
+static void see_request(const struct vector *vector)
+{
+	size_t size, body = (size_t)vector_number(vector, 2);
+	uint8_t *frame = vector_bytes(vector, 3, &size);
+	for (size_t len = 0; len <= size; len++) {
+		uint8_t *copy = exact_copy(frame, len);
+		struct kafka_request request = { 0 };
+		struct kafka_why why;
+		enum wire res =
+			kafka_request_head(span_of(copy, len), KAFKA_FRAME_BROKER, &request, &why);
+		assert_int_equal(res, len < 12 ? WIRE_MORE : WIRE_OK);
+		if (res == WIRE_MORE) {
+			check_more(&why, len, 12);
+		} else {
+			assert_int_equal(request.frame_size, size);
+			assert_int_equal(request.key, vector_number(vector, 0));
+			assert_int_equal(request.version, vector_number(vector, 1));
+			assert_int_equal(request.correlation, 0x01020304);
+			check_client(span_of(copy, len), &request, body, size);
+		}
+		free(copy);
+	}
+	free(frame);
+}
+
+static void test_requests(void **state)
+{
+	(void)state;
+	assert_true(vectors_each("request", see_request) > 350);
+}
+
+static void see_produce(const struct vector *vector)
+{
+	size_t size;
+	uint8_t *frame = vector_bytes(vector, 3, &size);
+	struct kafka_request request;
+	struct kafka_why why;
+	bool was_found = false;
+	assert_int_equal(kafka_request_head(span_of(frame, size), KAFKA_FRAME_BROKER, &request,
+					    &why),
+			 WIRE_OK);
+	for (size_t len = 12; len <= size; len++) {
+		uint8_t *copy = exact_copy(frame, len);
+		int16_t acks = 99;
+		enum wire res = kafka_produce_acks(span_of(copy, len), &request, &acks, &why);
+		if (res == WIRE_OK) {
+			assert_int_equal(acks, vector_number(vector, 1));
+			was_found = true;
+		} else {
+			assert_int_equal(res, WIRE_MORE);
+			assert_false(was_found);
+			check_more(&why, len, size);
+		}
+		free(copy);
+	}
+	assert_true(was_found);
+	free(frame);
+}
+
+static void test_acks(void **state)
+{
+	(void)state;
+	assert_int_equal(vectors_each("produce", see_produce), 3 * 14);
+}
+
+static enum kafka_bad request_bad(const char *bytes, size_t len)
+{
+	uint8_t *copy = exact_copy(bytes, len);
+	struct kafka_request request;
+	struct kafka_why why = { 0 };
+	enum wire res = kafka_request_head(span_of(copy, len), 1000, &request, &why);
+	free(copy);
+	assert_int_equal(res, WIRE_BAD);
+	return why.bad;
+}
+#define REQUEST_BAD(text) request_bad(text, sizeof(text) - 1)
+
+static void test_bad_requests(void **state)
+{
+	(void)state;
+	assert_int_equal(REQUEST_BAD("\xff\xff\xff\xff"), KAFKA_BAD_SIZE_NEGATIVE);
+	assert_int_equal(REQUEST_BAD("\x80\0\0\0"), KAFKA_BAD_SIZE_NEGATIVE);
+	assert_int_equal(REQUEST_BAD("\0\0\0\0"), KAFKA_BAD_SIZE_SMALL);
+	assert_int_equal(REQUEST_BAD("\0\0\0\x07"), KAFKA_BAD_SIZE_SMALL);
+	assert_int_equal(REQUEST_BAD("\0\0\x03\xe9"), KAFKA_BAD_SIZE_BIG);
+	assert_int_equal(REQUEST_BAD("\x7f\xff\xff\xff"), KAFKA_BAD_SIZE_BIG);
+	assert_int_equal(REQUEST_BAD("\x16\x03\x01\x02"), KAFKA_BAD_SIZE_BIG); /* TLS */
+	assert_int_equal(REQUEST_BAD("\0\0\0\x08\xff\xff\0\0\0\0\0\x01"), KAFKA_BAD_HEADER);
+	assert_int_equal(REQUEST_BAD("\0\0\0\x08\0\x12\x80\0\0\0\0\x01"), KAFKA_BAD_HEADER);
+}
+
+struct header_case {
+	const char *bytes;
+	size_t len;
+	enum wire client, body;
+	enum kafka_bad bad;
+};
+#define HEADER(text) text, sizeof(text) - 1
+
+static void test_bad_headers(void **state)
+{
+	(void)state;
+	static const struct header_case cases[] = {
+		/* a null client id */
+		{ HEADER("\0\0\0\x0a\0\x03\0\x01\0\0\0\x01\xff\xff"), WIRE_OK, WIRE_OK, 0 },
+		/* no room for one */
+		{ HEADER("\0\0\0\x08\0\x03\0\x01\0\0\0\x01"), WIRE_BAD, WIRE_BAD,
+		  KAFKA_BAD_OVERRUN },
+		{ HEADER("\0\0\0\x0a\0\x03\0\x01\0\0\0\x01\0\x01"), WIRE_BAD, WIRE_BAD,
+		  KAFKA_BAD_OVERRUN },
+		/* a negative length */
+		{ HEADER("\0\0\0\x0a\0\x03\0\x01\0\0\0\x01\xff\xfe"), WIRE_BAD, WIRE_BAD,
+		  KAFKA_BAD_HEADER },
+		/* flexible, and no tagged fields */
+		{ HEADER("\0\0\0\x0a\0\x03\0\x09\0\0\0\x01\xff\xff"), WIRE_OK, WIRE_BAD,
+		  KAFKA_BAD_OVERRUN },
+		{ HEADER("\0\0\0\x0b\0\x03\0\x09\0\0\0\x01\xff\xff\0"), WIRE_OK, WIRE_OK, 0 },
+		/* 4 thousand million of them */
+		{ HEADER("\0\0\0\x0f\0\x03\0\x09\0\0\0\x01\xff\xff\xff\xff\xff\xff\x0f"), WIRE_OK,
+		  WIRE_BAD, KAFKA_BAD_OVERRUN },
+		/* a count of 33 bits */
+		{ HEADER("\0\0\0\x0f\0\x03\0\x09\0\0\0\x01\xff\xff\xff\xff\xff\xff\x1f"), WIRE_OK,
+		  WIRE_BAD, KAFKA_BAD_HEADER },
+		/* a field that ends behind the frame, though not behind what is there */
+		{ HEADER("\0\0\0\x0e\0\x03\0\x09\0\0\0\x01\xff\xff\x01\0\x02\0\0\0\0"), WIRE_OK,
+		  WIRE_BAD, KAFKA_BAD_OVERRUN },
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		uint8_t *copy = exact_copy(cases[i].bytes, cases[i].len);
+		struct span bytes = span_of(copy, cases[i].len), client;
+		struct kafka_request request;
+		struct kafka_why why = { 0 };
+		struct span body;
+		assert_int_equal(kafka_request_head(bytes, 1000, &request, &why), WIRE_OK);
+		if (kafka_request_client(bytes, &request, &client, &why) != cases[i].client)
+			fail_msg("case %zu: client", i);
+		if (kafka_request_body(bytes, &request, &body, &why) != cases[i].body)
+			fail_msg("case %zu: body", i);
+		if (cases[i].bad != KAFKA_BAD_NONE)
+			assert_int_equal(why.bad, cases[i].bad);
+		free(copy);
+	}
+}
+
+static void test_response_heads(void **state)
+{
+	(void)state;
+	static const char good[] = "\0\0\0\x04\x80\0\0\x07";
+	struct kafka_response response = { 0 };
+	struct kafka_why why;
+	for (size_t len = 0; len < 8; len++) {
+		uint8_t *copy = exact_copy(good, len);
+		assert_int_equal(kafka_response_head(span_of(copy, len), 1000, &response, &why),
+				 WIRE_MORE);
+		assert_int_equal(why.need, len < 4 ? 4 : 8);
+		free(copy);
+	}
+	assert_int_equal(kafka_response_head(span_of(good, 8), 1000, &response, &why), WIRE_OK);
+	assert_int_equal(response.frame_size, 8);
+	assert_int_equal(response.correlation, INT32_MIN + 7);
+	assert_int_equal(kafka_response_head(span_of("\0\0\0\x03", 4), 9, &response, &why),
+			 WIRE_BAD);
+	assert_int_equal(why.bad, KAFKA_BAD_SIZE_SMALL);
+	assert_int_equal(kafka_response_head(span_of("\x15\x03\x03\0", 4), 9, &response, &why),
+			 WIRE_BAD);
+	assert_int_equal(why.bad, KAFKA_BAD_SIZE_BIG);
+	/* The longest there can be. */
+	assert_int_equal(kafka_response_head(span_of("\x7f\xff\xff\xff\0\0\0\0", 8), INT32_MAX,
+					     &response, &why),
+			 WIRE_OK);
+	assert_int_equal(response.frame_size, UINT64_C(0x80000003));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_no_address_is_passed_on),
+		cmocka_unit_test(test_ways),
+		cmocka_unit_test(test_bad_texts),
+		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_acks),
+		cmocka_unit_test(test_bad_requests),
+		cmocka_unit_test(test_bad_headers),
+		cmocka_unit_test(test_response_heads),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
