@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Headers of Kafka requests and responses, and the requests that are looked into: every beginning
+ * of a good one wants more, and says how much without asking for more than the frame has.
+ */
+#include "fuzz.h"
+
+#include <penstock/wire/kafka_versions.h>
+
+#define FRAME_MAX 4096
+
+struct answer {
+	enum wire res;
+	struct kafka_why why;
+	int16_t acks;
+	struct span client, body;
+};
+
+enum question { CLIENT, BODY, ACKS, HELLO, QUESTIONS };
+
+static struct answer ask(enum question question, struct span bytes,
+			 const struct kafka_request *request)
+{
+	struct answer answer = { .res = WIRE_BAD, .why.bad = KAFKA_BAD_VERSION };
+	struct kafka_hello hello;
+	if (question == CLIENT)
+		answer.res = kafka_request_client(bytes, request, &answer.client, &answer.why);
+	else if (question == BODY && kafka_api(request->key) != NULL)
+		answer.res = kafka_request_body(bytes, request, &answer.body, &answer.why);
+	else if (question == ACKS && request->key == KAFKA_PRODUCE)
+		answer.res = kafka_produce_acks(bytes, request, &answer.acks, &answer.why);
+	else if (question == HELLO && request->key == KAFKA_API_VERSIONS)
+		answer.res = kafka_versions_read(bytes, request, &hello, &answer.why);
+	return answer;
+}
+
+static void check_question(enum question question, struct span bytes,
+			   const struct kafka_request *request)
+{
+	struct answer whole = ask(question, bytes, request);
+	if (whole.res == WIRE_MORE)
+		CHECK(whole.why.need > bytes.len && whole.why.need <= request->frame_size);
+	if (whole.res == WIRE_BAD)
+		CHECK(whole.why.bad > KAFKA_BAD_NONE && whole.why.bad < KAFKA_BAD_COUNT);
+	for (size_t len = 12; len < bytes.len && len < 300; len++) {
+		struct answer part = ask(question, span_of(bytes.at, len), request);
+		if (part.res == WIRE_MORE)
+			CHECK(part.why.need > len && part.why.need <= request->frame_size);
+		else
+			CHECK(part.res == whole.res && part.body.at == whole.body.at &&
+			      part.acks == whole.acks && span_equal(part.client, whole.client));
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span bytes = span_of(data, size);
+	struct kafka_request request;
+	struct kafka_response response;
+	struct kafka_why why;
+	enum wire res = kafka_response_head(bytes, FRAME_MAX, &response, &why);
+	if (res == WIRE_MORE)
+		CHECK(size < 8 && why.need > size && why.need <= 8);
+	res = kafka_request_head(bytes, FRAME_MAX, &request, &why);
+	if (res == WIRE_MORE)
+		CHECK(size < 12 && why.need > size && why.need <= 12);
+	if (res != WIRE_OK)
+		return 0;
+	CHECK(request.frame_size >= 12 && request.frame_size <= FRAME_MAX + 4);
+	for (enum question question = CLIENT; question < QUESTIONS; question++)
+		check_question(question, bytes, &request);
+	(void)kafka_way(request.key, request.version);
+	(void)kafka_policy_allows(&(struct kafka_policy){ 0 }, request.key, request.version);
+	return 0;
+}
