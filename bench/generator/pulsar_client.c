@@ -44,14 +44,16 @@ static void fail_protocol(struct pulsar_client *c)
 	fail(c);
 }
 
+/* Flushed at once, since the turn may be that of the other connection. */
 static void put(struct framed *f, const struct wire_writer *w)
 {
 	framed_put(f, w->bytes, w->size);
+	framed_flush(f);
 }
 
 void pulsar_client_put(struct pulsar_client *c, const struct wire_writer *w)
 {
-	put(c->broker, w);
+	framed_put(c->broker, w->bytes, w->size);
 }
 
 /* Dials and says CONNECT; `broker` is what a proxy should connect it to, or NULL. */
@@ -95,6 +97,7 @@ static void be_ready(struct pulsar_client *c, struct framed *broker)
 	c->step = PULSAR_STEP_READY;
 	c->broker = broker;
 	c->user->on_ready(c);
+	framed_flush(broker);
 }
 
 static void on_partitions(struct pulsar_client *c, const struct wire_reader *body)
@@ -175,7 +178,7 @@ static void on_lookup(struct pulsar_client *c, const struct wire_reader *body)
 	}
 	c->redirected = answer == PULSAR_REDIRECT;
 	c->final = pulsar_number(body, 5, false) != 0;
-	if (c->redirected)
+	if (c->redirected && c->load->stage == LOAD_MEASURING)
 		c->load->work[LOAD_REDIRECTS]++;
 	go(c, name, by_service);
 }
