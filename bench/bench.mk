@@ -26,6 +26,10 @@ $(BENCH_B)/penstock-bench: $(BENCH_LOAD_OBJS)
 	@printf '  %-6s %s\n' LINK $@
 	@$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lm
 
+.PHONY: bench-check
+bench-check: $(BENCH_B)/penstock-bench ## 10 s: does the load generator say what happened?
+	@bench/generator/test.py
+
 # A static pattern rule, so that the main Makefile's rule for src/ never takes these objects.
 $(BENCH_OBJS): $(BENCH_B)/%.o: %.c bench/bench.mk
 	@printf '  %-6s %s\n' CC $<

@@ -43,6 +43,7 @@ void load_net_parse(const char *text, struct load_addr *ret_addr)
 	}
 	memcpy(&ret_addr->name, found->ai_addr, found->ai_addrlen);
 	ret_addr->size = found->ai_addrlen;
+	ret_addr->text = text;
 	freeaddrinfo(found);
 }
 
@@ -63,9 +64,9 @@ int load_net_listen(const struct load_addr *addr)
 	set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
 	set_flag(fd, IPPROTO_TCP, TCP_NODELAY); /* inherited by what it accepts */
 	if (bind(fd, (const struct sockaddr *)&addr->name, addr->size) != 0)
-		load_die("bind");
+		load_die(addr->text);
 	if (listen(fd, LISTEN_BACKLOG) != 0)
-		load_die("listen");
+		load_die(addr->text);
 	return fd;
 }
 

@@ -13,6 +13,7 @@ struct epoll_event;
 struct load;
 
 struct load_addr {
+	const char *text; /* as it was given */
 	struct sockaddr_storage name;
 	socklen_t size;
 };

@@ -132,7 +132,7 @@ int load_report(const struct load *l)
 
 	printf("{\"mode\":\"%s\",\"to\":\"%s\",\"connection_count\":%u,\"message_bytes\":%" PRIu64
 	       ",\"seconds\":%.6f",
-	       l->mode->name, l->ask.to_text, l->ask.conn_count, l->ask.message_bytes, seconds);
+	       l->mode->name, l->ask.to.text, l->ask.conn_count, l->ask.message_bytes, seconds);
 	print_work(l, "work", 1);
 	print_work(l, "per_second", seconds > 0 ? 1 / seconds : 0);
 	printf(",\"own_cpu_ns\":%" PRIu64, l->end.own_ns - l->begin.own_ns);

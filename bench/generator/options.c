@@ -98,7 +98,6 @@ static void set_flag(const struct row *row, const char *text, struct options *o)
 static void set_to(const struct row *row, const char *text, struct options *o)
 {
 	(void)row;
-	o->to_text = text;
 	load_net_parse(text, &o->to);
 }
 

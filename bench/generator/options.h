@@ -61,7 +61,6 @@ enum {
 };
 
 struct options {
-	const char *to_text;
 	struct load_addr to;
 	struct load_addr listen[OPTIONS_LISTEN_MAX];
 	uint32_t listen_count;
