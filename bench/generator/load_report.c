@@ -6,7 +6,6 @@
 
 #include "load_pace.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
