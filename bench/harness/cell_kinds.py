@@ -153,6 +153,15 @@ class AddedLatencyCell(LoadCell):
 
 
 @dataclass(frozen=True)
+class MiceCell(LoadCell):
+    """How fast the elephant went stands beside the mice: who slows it down helps them."""
+
+    def metrics_of(self, load, did):
+        elephant = load["beside"]["elephant_bytes"] / load["seconds"] / 1e9
+        return {**super().metrics_of(load, did), "elephant": elephant}
+
+
+@dataclass(frozen=True)
 class IdleCell(Cell):
     """Memory for each connection more, once a first few have warmed the process up. The kernel's
     is of the whole way, less that of the direct way in the same round."""

@@ -3,9 +3,10 @@
 
 A contender stands between the generator and the sinks of one stage. It is asked for a role: relay
 (whatever comes goes to the sink), sni (the name in the ClientHello picks the sink), tls (it
-terminates TLS), and whatever roles the cells of a protocol add.
+terminates TLS), pulsar or kafka (it changes the brokers' addresses, or is only a relay).
 """
 
+import functools
 import json
 import os
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from . import BARE, PENSTOCK, BenchError
 from .machine import Machine
 from .processes import (Processes, first_line, free_port, http_get, metric_sum, peak_rss_kib, pin,
                         reset_peak_rss, rss_kib, wait_for_port, wait_ready)
+from .tls import Keys
 
-SNI = "bench.penstock.test"     # the name that is routed
+PROTOCOLS = ("pulsar", "kafka")     # roles that a relay can play too: to it they are bytes
 BUSY_POLL = "10ms"              # as long as it may: spinning the whole time while there is load
 
 
@@ -28,12 +30,15 @@ class Setting:
     role: str = "relay"
     connections: int = 600      # more than any cell of the stage needs
     workers: int = 1
-    keys: object = None         # role tls: a tls.Keys
 
     @property
     def cpus(self):
         both = {self.machine.proxy_cpu, self.machine.load_cpu}
         return {self.machine.proxy_cpu} if self.workers == 1 else both
+
+    @functools.cached_property
+    def keys(self):
+        return Keys(self.processes.folder)
 
 
 class Contender:
@@ -64,7 +69,8 @@ class Contender:
 
     @classmethod
     def why_not_role(cls, role):
-        if role in cls.roles:
+        carried = role in PROTOCOLS and "relay" in cls.roles and role not in cls.lacks
+        if carried or role in cls.roles:
             return None
         return cls.lacks.get(role, f"it has no part in cells of role {role}")
 
@@ -170,7 +176,9 @@ def which(program):
 @register("penstock", "penstock-busy")
 class Penstock(Contender):
     kind = "subject"
-    lacks = {"sni": "penstock has no SNI routing yet", "tls": "penstock has no TLS yet"}
+    roles = frozenset({"relay", "pulsar"})
+    lacks = {"sni": "penstock has no SNI routing yet", "tls": "penstock has no TLS yet",
+             "kafka": "penstock has no Kafka yet"}
     binary = PENSTOCK
 
     @classmethod
@@ -191,8 +199,16 @@ class Penstock(Contender):
                           "log: { level: warn, format: text, access: off }", ""])
 
     def listeners(self):
-        return ["listeners:"] + [
-            f'  - {{ name: {sink}, bind: "{address}", forward: "{self.to[sink]}" }}'
+        role = self.setting.role
+        clusters = []
+        target = {sink: f'forward: "{to}"' for sink, to in self.to.items()}
+        if role in PROTOCOLS:
+            clusters = ["clusters:"] + [
+                f'  {sink}: {{ protocol: {role}, discovery: {{ urls: ["{role}://{to}"] }} }}'
+                for sink, to in self.to.items()]
+            target = {sink: f"cluster: {sink}" for sink in self.to}
+        return [*clusters, "listeners:"] + [
+            f'  - {{ name: {sink}, bind: "{address}", {target[sink]} }}'
             for sink, address in self.at.items()]
 
     def command(self):

@@ -4,8 +4,9 @@ forwards what is inside (forward_route). It needs a run root of its own to stand
 
 import os
 
-from .contenders import SNI, Contender, register
+from .contenders import Contender, register
 from .processes import first_line
+from .tls import SNI
 
 ROUTES = {"sni": "tunnel_route", "tls": "forward_route"}
 FOLDERS = ("etc", "run", "log", "cache")

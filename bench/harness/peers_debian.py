@@ -4,8 +4,9 @@ hitch and socat. One worker each, no logs, TCP_NODELAY on both sides."""
 
 import os
 
-from .contenders import SNI, Contender, register
+from .contenders import Contender, register
 from .processes import children_of, family_seconds, first_line, wait_for_port
+from .tls import SNI
 
 PIPES_MAX = 1200    # HAProxy counts them into its descriptors and refuses to start above the limit
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
@@ -30,7 +31,7 @@ class Haproxy(Contender):
         lines += {"auto": ["    option splice-auto"],
                   "splice": ["    option splice-request", "    option splice-response"],
                   }.get(self.variant, [])
-        section = {"relay": self.relay, "sni": self.sni, "tls": self.tls}[self.setting.role]
+        section = {"sni": self.sni, "tls": self.tls}.get(self.setting.role, self.relay)
         for sink, address in self.at.items():
             lines += section(sink, address)
         return "\n".join(lines) + "\n"
@@ -124,6 +125,7 @@ class Hitch(Contender):
         (sink, address), = self.at.items()
         host, port = address.split(":")
         to_host, to_port = self.to[sink].split(":")
+        user = 'user = "nobody"\ngroup = "nogroup"' if os.geteuid() == 0 else ""
         return f"""\
 frontend = "[{host}]:{port}"
 backend = "[{to_host}]:{to_port}"
@@ -136,6 +138,7 @@ syslog = off
 log-level = 0
 tls-protos = TLSv1.2 TLSv1.3
 ocsp-dir = ""
+{user}
 """
 
     def command(self):

@@ -5,8 +5,9 @@ import json
 import os
 
 from . import CACHE
-from .contenders import SNI, Contender, register
+from .contenders import Contender, register
 from .processes import first_line
+from .tls import SNI
 
 FOLDER = CACHE / "venv-envoy"
 TYPE = "type.googleapis.com/envoy.extensions"

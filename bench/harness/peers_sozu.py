@@ -4,8 +4,9 @@
 import os
 
 from . import CACHE
-from .contenders import SNI, Contender, register
+from .contenders import Contender, register
 from .processes import children_of, first_line
+from .tls import SNI
 
 FOLDER = CACHE / "sozu-2.3.3"
 BINARY = FOLDER / "bin" / "sozu"

@@ -3,7 +3,7 @@
 
 import contextlib
 
-from . import BenchError, generator, say, tls
+from . import BenchError, generator, say
 from .contenders import REGISTRY, Setting
 from .processes import Processes
 
@@ -34,9 +34,8 @@ class Stage:
         return generator.Sinks(processes, machine, self.sinks, names)
 
     def setting(self, name, processes, machine, behind):
-        keys = tls.Keys(processes.folder) if self.role == "tls" else None
         return Setting(processes, machine, {sink: behind.to[name, sink] for sink in self.sinks},
-                       self.role, self.connections, self.workers, keys)
+                       self.role, self.connections, self.workers)
 
     @contextlib.contextmanager
     def open(self, machine, names, results):

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A key and a certificate for the contenders that terminate TLS, made anew for every run."""
+"""The server name of the ClientHello and TLS cells, with a key and a certificate for it."""
 
 import subprocess
 
 from . import BenchError
-from .contenders import SNI
+
+SNI = "bench.penstock.test"
 
 
 class Keys:
-    """ECDSA P-256, self-signed; `both` holds certificate and key in one file."""
+    """ECDSA P-256, self-signed, one for each folder; `both` has certificate and key together."""
 
     def __init__(self, folder):
         self.cert, self.key, self.both = (folder / f"tls-{part}.pem"
                                           for part in ("cert", "key", "both"))
+        if not self.both.exists():
+            self.make()
+
+    def make(self):
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                    "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", f"/CN={SNI}",
                    "-addext", f"subjectAltName=DNS:{SNI}", "-keyout", self.key, "-out", self.cert]
