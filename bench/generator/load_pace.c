@@ -60,10 +60,11 @@ bool load_pace_due(struct load_pace *p, struct load *l)
 
 	if (l->stage < LOAD_DRAINING)
 		return p->next_ns <= now_ns;
-	if (now_ns < l->end.wall_ns + AFTER_NS_MAX)
-		return p->next_ns < l->end.wall_ns;
+	if (p->next_ns < l->end.wall_ns && now_ns < l->end.wall_ns + AFTER_NS_MAX)
+		return true;
 	for (; p->next_ns < l->end.wall_ns; pace_step(p))
 		l->offered++;
+	p->next_ns = UINT64_MAX; /* from here on only answers wake this thread */
 	return false;
 }
 
