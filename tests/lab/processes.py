@@ -75,6 +75,7 @@ class Process:
             if preexec:
                 preexec()
 
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
                 netns.exec_in(side, argv), stdin=stdin, stdout=log, stderr=log, env=env, start_new_session=True, preexec_fn=prepare
@@ -108,12 +109,17 @@ class Process:
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def _port_taken(self):
+        """A server that cannot listen says so long before the end of its log."""
+        said = self.log.read_bytes()[self._log_start :] if self.child else b""
+        return ": a port that it needs is taken" if b"Address already in use" in said else ""
+
     def wait_ready(self, seconds, condition):
         """Waits until the program is ready, and says what it printed if it dies or takes too long."""
 
         def ready_or_dead():
             if not self.alive():
-                raise LabError(f"{self.name} died at start")
+                raise LabError(f"{self.name} died at start{self._port_taken()}")
             return condition()
 
         try:
