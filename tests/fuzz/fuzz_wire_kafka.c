@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include <penstock/wire/kafka_sasl.h>
 #include <penstock/wire/kafka_versions.h>
 
 #define FRAME_MAX 4096
@@ -13,10 +14,10 @@ struct answer {
 	enum wire res;
 	struct kafka_why why;
 	int16_t acks;
-	struct span client, body;
+	struct span text, body;
 };
 
-enum question { CLIENT, BODY, ACKS, HELLO, QUESTIONS };
+enum question { CLIENT, BODY, ACKS, HELLO, MECHANISM, TOKEN, QUESTIONS };
 
 static struct answer ask(enum question question, struct span bytes,
 			 const struct kafka_request *request)
@@ -24,13 +25,17 @@ static struct answer ask(enum question question, struct span bytes,
 	struct answer answer = { .res = WIRE_BAD, .why.bad = KAFKA_BAD_VERSION };
 	struct kafka_hello hello;
 	if (question == CLIENT)
-		answer.res = kafka_request_client(bytes, request, &answer.client, &answer.why);
+		answer.res = kafka_request_client(bytes, request, &answer.text, &answer.why);
 	else if (question == BODY && kafka_api(request->key) != NULL)
 		answer.res = kafka_request_body(bytes, request, &answer.body, &answer.why);
 	else if (question == ACKS && request->key == KAFKA_PRODUCE)
 		answer.res = kafka_produce_acks(bytes, request, &answer.acks, &answer.why);
 	else if (question == HELLO && request->key == KAFKA_API_VERSIONS)
 		answer.res = kafka_versions_read(bytes, request, &hello, &answer.why);
+	else if (question == MECHANISM && request->key == KAFKA_SASL_HANDSHAKE)
+		answer.res = kafka_sasl_mechanism(bytes, request, &answer.text, &answer.why);
+	else if (question == TOKEN && request->key == KAFKA_SASL_AUTHENTICATE)
+		answer.res = kafka_sasl_token(bytes, request, &answer.text, &answer.why);
 	return answer;
 }
 
@@ -48,8 +53,28 @@ static void check_question(enum question question, struct span bytes,
 			CHECK(part.why.need > len && part.why.need <= request->frame_size);
 		else
 			CHECK(part.res == whole.res && part.body.at == whole.body.at &&
-			      part.acks == whole.acks && span_equal(part.client, whole.client));
+			      part.acks == whole.acks && span_equal(part.text, whole.text));
 	}
+}
+
+static void check_sasl(struct span bytes)
+{
+	struct kafka_sasl_result result;
+	struct kafka_why why;
+	struct span user;
+	uint64_t frame_size;
+	int16_t error;
+	if (kafka_sasl_handshake_error(bytes, &error, &why) == WIRE_MORE)
+		CHECK(why.need > bytes.len);
+	for (int16_t version = 0; version <= 2; version++) {
+		if (kafka_sasl_result(bytes, version, &result, &why) == WIRE_MORE)
+			CHECK(why.need > bytes.len);
+	}
+	if (kafka_sasl_plain_user(bytes, &user))
+		CHECK(user.len > 0 && user.len + 3 <= bytes.len);
+	if (kafka_sasl_raw(bytes, &frame_size, &why) == WIRE_OK)
+		CHECK(frame_size >= 4 && frame_size <= 4 + KAFKA_FRAME_AUTH);
+	(void)kafka_sasl_is_request(bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -58,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct kafka_request request;
 	struct kafka_response response;
 	struct kafka_why why;
+	check_sasl(bytes);
 	enum wire res = kafka_response_head(bytes, FRAME_MAX, &response, &why);
 	if (res == WIRE_MORE)
 		CHECK(size < 8 && why.need > size && why.need <= 8);

@@ -16,6 +16,7 @@
 #define VECTOR_LINE  65536
 
 struct vector {
+	const char *kind;
 	char *words[VECTOR_WORDS]; /* without the first, which is the kind */
 	size_t count;
 	const char *file;
@@ -64,7 +65,7 @@ static inline size_t vectors_each(const char *kind, void (*see)(const struct vec
 	static char text[VECTOR_LINE];
 	size_t seen = 0;
 	for (size_t i = 0; i < COUNT_OF(files); i++) {
-		struct vector vector = { .file = files[i] };
+		struct vector vector = { .kind = kind, .file = files[i] };
 		FILE *file = fopen(files[i], "r");
 		if (file == NULL)
 			fail_msg("%s cannot be read: run this from the top of the tree", files[i]);

@@ -4,7 +4,8 @@
 # needed, they build while something above does not, and test_mail brings its own uring_wake.
 
 CORE_TESTS := addr log pool queue route route_sni route_topic span stat timer wire_hello \
-	wire_kafka wire_kafka_rewrite wire_kafka_stream wire_kafka_versions wire_proxy wire_pulsar
+	wire_kafka wire_kafka_rewrite wire_kafka_sasl wire_kafka_stream wire_kafka_versions \
+	wire_proxy wire_pulsar
 CORE_OBJS := $(filter $(B)/src/base/% $(B)/src/wire/% $(B)/src/route/%,$(OBJS))
 
 $(CORE_TESTS:%=$(B)/tests/unit/test_%): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE_OBJS)

@@ -368,6 +368,40 @@ public class KafkaVectors {
 		System.out.printf("versions %d refused %s =%n", version, versions(version, (short) 129, new int[0][], Shape.EMPTY));
 	}
 
+	static Message message(Message message, Struct struct, short version) {
+		encode(message, struct, version);
+		return message;
+	}
+
+	static void printSaslHandshake(short version) {
+		ApiMessageType api = ApiMessageType.SASL_HANDSHAKE;
+		Struct ask = new Struct(api.requestSchemas()[version]).set("mechanism", "SCRAM-SHA-256");
+		System.out.printf("sasl_handshake %d SCRAM-SHA-256 %s%n", version, request(api, version, message(api.newRequest(), ask, version)));
+		Struct header = new Struct(ResponseHeaderData.SCHEMAS[0]).set("correlation_id", 7);
+		for (short error : new short[] { 0, 33 }) {
+			Struct answer = new Struct(api.responseSchemas()[version]).set("error_code", error)
+				.set("mechanisms", new Object[] { "PLAIN", "SCRAM-SHA-256" });
+			System.out.printf("sasl_answer %d %d %s%n", version, error, hex(write(header), encode(api.newResponse(), answer, version)));
+		}
+	}
+
+	static void printSaslAuthenticate(short version) {
+		ApiMessageType api = ApiMessageType.SASL_AUTHENTICATE;
+		byte[] token = "\0alice\0secret".getBytes();
+		Struct ask = new Filler(Shape.TAGS, false, version).struct(api.requestSchemas()[version], -1).set("auth_bytes", ByteBuffer.wrap(token));
+		System.out.printf("sasl_authenticate %d alice %s%n", version, request(api, version, message(api.newRequest(), ask, version)));
+		short headerVersion = api.responseHeaderVersion(version);
+		for (short error : new short[] { 0, 58 }) {
+			Filler filler = new Filler(error == 0 ? Shape.EMPTY : Shape.TAGS, false, version);
+			Struct header = filler.struct(ResponseHeaderData.SCHEMAS[headerVersion], -1);
+			Struct answer = filler.struct(api.responseSchemas()[version], -1).set("error_code", error);
+			long lifetime = version >= 1 ? 3600000L * 24 * 365 : 0;
+			if (version >= 1)
+				answer.set("session_lifetime_ms", lifetime);
+			System.out.printf("sasl_result %d %d %d %s%n", version, error, lifetime, hex(write(header), encode(api.newResponse(), answer, version)));
+		}
+	}
+
 	static void print() {
 		for (ApiMessageType api : ApiMessageType.values()) {
 			short oldest = api.lowestSupportedVersion(), newest = api.highestSupportedVersion(true);
@@ -380,6 +414,10 @@ public class KafkaVectors {
 				printResponses(api, version);
 				if (api == ApiMessageType.PRODUCE)
 					printProduce(version);
+				if (api == ApiMessageType.SASL_HANDSHAKE)
+					printSaslHandshake(version);
+				if (api == ApiMessageType.SASL_AUTHENTICATE)
+					printSaslAuthenticate(version);
 				if (api == ApiMessageType.API_VERSIONS) {
 					printHello(version);
 					printVersions(version);

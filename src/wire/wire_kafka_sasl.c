@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Authentications that are passed on.
+ */
+#include <penstock/wire/kafka_sasl.h>
+
+#include "wire_kafka_read.h"
+#include "wire_kafka_why.h"
+
+enum wire kafka_sasl_mechanism(struct span bytes, const struct kafka_request *request,
+			       struct span *ret_mechanism, struct kafka_why *why)
+{
+	struct span body, mechanism = { 0 };
+	CHECK(request->key == KAFKA_SASL_HANDSHAKE);
+	enum wire res = kafka_request_body(bytes, request, &body, why);
+	if (res != WIRE_OK)
+		return res;
+	res = wire_kafka_field(wire_kafka_string(&body, false, &mechanism), bytes,
+			       request->frame_size, KAFKA_BAD_STRING, why);
+	if (res == WIRE_OK)
+		*ret_mechanism = mechanism;
+	return res;
+}
+
+enum wire kafka_sasl_token(struct span bytes, const struct kafka_request *request,
+			   struct span *ret_token, struct kafka_why *why)
+{
+	bool is_compact = kafka_is_flexible(request->key, request->version);
+	struct span body, token;
+	uint32_t len = 0;
+	CHECK(request->key == KAFKA_SASL_AUTHENTICATE);
+	enum wire res = kafka_request_body(bytes, request, &body, why);
+	if (res != WIRE_OK)
+		return res;
+	res = wire_kafka_bytes_len(&body, is_compact, &len);
+	if (res == WIRE_OK && !span_take(&body, len, &token))
+		res = WIRE_MORE;
+	res = wire_kafka_field(res, bytes, request->frame_size, KAFKA_BAD_STRING, why);
+	if (res == WIRE_OK)
+		*ret_token = token;
+	return res;
+}
+
+/* ---- responses ------------------------------------------------------------------------------ */
+
+/* The body of a whole response; MORE until it is whole. */
+static enum wire whole_body(struct span bytes, bool is_flexible, struct span *ret_body,
+			    struct kafka_why *why)
+{
+	struct kafka_response response;
+	enum wire res = kafka_response_head(bytes, KAFKA_FRAME_AUTH, &response, why);
+	if (res != WIRE_OK)
+		return res;
+	if (bytes.len < response.frame_size)
+		return wire_kafka_more(why, response.frame_size);
+	bytes.len = (size_t)response.frame_size;
+	struct span body = bytes;
+	res = span_skip(&body, 8) ? WIRE_OK : WIRE_MORE;
+	if (res == WIRE_OK && is_flexible)
+		res = wire_kafka_skip_tags(&body);
+	res = wire_kafka_field(res, bytes, bytes.len, KAFKA_BAD_TAGS, why);
+	if (res == WIRE_OK)
+		*ret_body = body;
+	return res;
+}
+
+enum wire kafka_sasl_handshake_error(struct span bytes, int16_t *ret_error, struct kafka_why *why)
+{
+	struct span body;
+	enum wire res = whole_body(bytes, false, &body, why);
+	if (res != WIRE_OK)
+		return res;
+	res = wire_kafka_i16(&body, ret_error);
+	return wire_kafka_field(res, bytes, bytes.len, KAFKA_BAD_HEADER, why);
+}
+
+static enum wire take_result(struct span *rest, int16_t version, bool is_compact,
+			     struct kafka_sasl_result *result)
+{
+	struct span message;
+	uint32_t len = 0, high, low;
+	enum wire res = wire_kafka_i16(rest, &result->error);
+	if (res == WIRE_OK)
+		res = wire_kafka_string(rest, is_compact, &message);
+	if (res == WIRE_OK)
+		res = wire_kafka_bytes_len(rest, is_compact, &len);
+	if (res != WIRE_OK || version < 1)
+		return res;
+	if (!span_skip(rest, len) || !span_u32(rest, &high) || !span_u32(rest, &low))
+		return WIRE_MORE;
+	result->lifetime_ms = (int64_t)((uint64_t)high << 32 | low);
+	return WIRE_OK;
+}
+
+enum wire kafka_sasl_result(struct span bytes, int16_t version, struct kafka_sasl_result *ret,
+			    struct kafka_why *why)
+{
+	bool is_flexible = kafka_is_flexible(KAFKA_SASL_AUTHENTICATE, version);
+	struct kafka_sasl_result result = { 0 };
+	struct span body;
+	enum wire res = whole_body(bytes, is_flexible, &body, why);
+	if (res != WIRE_OK)
+		return res;
+	res = wire_kafka_field(take_result(&body, version, is_flexible, &result), bytes, bytes.len,
+			       KAFKA_BAD_STRING, why);
+	if (res == WIRE_OK)
+		*ret = result;
+	return res;
+}
+
+/* ---- tokens --------------------------------------------------------------------------------- */
+
+bool kafka_sasl_plain_user(struct span token, struct span *ret_user)
+{
+	struct span acted_for, user;
+	if (!span_take(&token, span_find(token, 0), &acted_for) || !span_skip(&token, 1) ||
+	    !span_take(&token, span_find(token, 0), &user) || !span_skip(&token, 1))
+		return false;
+	if (user.len == 0 || token.len == 0 || span_find(token, 0) < token.len)
+		return false;
+	*ret_user = user;
+	return true;
+}
+
+uint32_t kafka_sasl_tokens(struct span mechanism)
+{
+	if (span_is(mechanism, "PLAIN") || span_is(mechanism, "OAUTHBEARER"))
+		return 1;
+	return span_starts(mechanism, "SCRAM-") ? 2 : 0;
+}
+
+enum wire kafka_sasl_raw(struct span bytes, uint64_t *ret_frame_size, struct kafka_why *why)
+{
+	int32_t size;
+	if (wire_kafka_i32(&bytes, &size) != WIRE_OK)
+		return wire_kafka_more(why, 4);
+	if (size < 0)
+		return wire_kafka_bad(why, KAFKA_BAD_SIZE_NEGATIVE);
+	if (size > KAFKA_FRAME_AUTH)
+		return wire_kafka_bad(why, KAFKA_BAD_SIZE_BIG);
+	*ret_frame_size = 4 + (uint64_t)size;
+	return WIRE_OK;
+}
+
+/* Tokens of GSSAPI begin with 0x60 or 0x05 0x04, which are no keys; what other mechanisms send is
+ * mostly text. */
+bool kafka_sasl_is_request(struct span bytes)
+{
+	struct kafka_request request;
+	struct kafka_why why;
+	struct span client;
+	if (kafka_request_head(bytes, KAFKA_FRAME_BROKER, &request, &why) != WIRE_OK)
+		return false;
+	const struct kafka_api *api = kafka_api(request.key);
+	if (api == NULL || request.version > api->newest)
+		return false;
+	return kafka_request_client(bytes, &request, &client, &why) != WIRE_BAD;
+}
