@@ -17,19 +17,14 @@
 #define NS_PER_S UINT64_C(1000000000)
 
 const struct load_mode *const load_modes[] = {
-	&load_stream,
-	&load_pingpong,
-	&load_open,
-	&load_crr,
-	&load_hello,
-	&load_tls,
-	&load_idle,
-	&load_mice,
-	&load_pulsar_lookup,
-	&load_pulsar_produce,
-	&load_pulsar_consume,
-	&load_pulsar_reconnect,
-	NULL,
+	&load_stream,	      &load_pingpong,
+	&load_open,	      &load_crr,
+	&load_hello,	      &load_tls,
+	&load_idle,	      &load_mice,
+	&load_pulsar_lookup,  &load_pulsar_produce,
+	&load_pulsar_consume, &load_pulsar_reconnect,
+	&load_kafka_metadata, &load_kafka_produce,
+	&load_kafka_fetch,    NULL,
 };
 
 _Noreturn void load_die(const char *what)

@@ -144,5 +144,6 @@ extern const struct load_mode load_stream, load_pingpong, load_open, load_crr, l
 
 extern const struct load_mode load_pulsar_lookup, load_pulsar_produce, load_pulsar_consume,
 	load_pulsar_reconnect;
+extern const struct load_mode load_kafka_metadata, load_kafka_produce, load_kafka_fetch;
 
 #endif

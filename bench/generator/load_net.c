@@ -47,6 +47,11 @@ void load_net_parse(const char *text, struct load_addr *ret_addr)
 	freeaddrinfo(found);
 }
 
+bool load_net_is_same(const struct load_addr *a, const struct load_addr *b)
+{
+	return a->size == b->size && memcmp(&a->name, &b->name, a->size) == 0;
+}
+
 static void set_flag(int fd, int level, int option)
 {
 	const int on = 1;

@@ -6,6 +6,7 @@
 #ifndef BENCH_LOAD_NET_H
 #define BENCH_LOAD_NET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -24,6 +25,7 @@ struct load_handler {
 };
 
 void load_net_parse(const char *text, struct load_addr *ret_addr); /* exits when it cannot */
+bool load_net_is_same(const struct load_addr *a, const struct load_addr *b);
 int load_net_listen(const struct load_addr *addr);
 /* Non-blocking; -1 after counting the error. */
 int load_net_dial(struct load *l, const struct load_addr *to);

@@ -19,9 +19,9 @@ static void send_lookup(struct requests_line *line, uint64_t number)
 	uint64_t topic = number * all->requests.load->ask.conn_count + line->index;
 	uint8_t bytes[PULSAR_FRAME_BYTES];
 	struct wire_writer w = WIRE_WRITER(bytes);
-	char name[PULSAR_NAME_BYTES];
+	char name[TOPIC_NAME_BYTES];
 
-	pulsar_client_topic(&all->requests.load->ask, topic, name, sizeof(name));
+	topic_name_pulsar(&all->requests.load->ask, topic, name);
 	pulsar_put_lookup(&w, name, number, false);
 	pulsar_client_put(&all->clients[line->index], &w);
 }

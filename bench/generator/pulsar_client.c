@@ -9,27 +9,12 @@
 
 enum { HOPS_MAX = 20 };
 
-void pulsar_client_topic(const struct options *ask, uint64_t index, char *into, size_t room)
-{
-	const char *name = ask->topic != NULL ? ask->topic : "bench";
-	const char *name_space = ask->name_space != NULL ? ask->name_space : "public/default";
-	bool complete = strstr(name, "://") != NULL;
-	int size = snprintf(into, room, "%s%s%s%s", complete ? "" : "persistent://",
-			    complete ? "" : name_space, complete ? "" : "/", name);
-
-	if (ask->topics > 1 && size >= 0 && (size_t)size < room)
-		size += snprintf(into + size, room - (size_t)size, "-%llu",
-				 (unsigned long long)(index % ask->topics));
-	if (size < 0 || (size_t)size >= room)
-		load_refuse("--topic is too long");
-}
-
 void pulsar_client_prepare(struct pulsar_client *c, struct load *l, int epoll_fd, uint32_t line)
 {
 	c->load = l;
 	c->epoll_fd = epoll_fd;
 	c->to = &l->ask.to;
-	pulsar_client_topic(&l->ask, line, c->topic, sizeof(c->topic));
+	topic_name_pulsar(&l->ask, line, c->topic);
 }
 
 static void fail(struct pulsar_client *c)
@@ -126,11 +111,6 @@ static bool broker_name(const struct wire_reader *body, char *into, size_t room)
 	return wire_text(&url, into, room);
 }
 
-static bool is_same(const struct load_addr *a, const struct load_addr *b)
-{
-	return a->size == b->size && memcmp(&a->name, &b->name, a->size) == 0;
-}
-
 /* The connection to where the last lookup pointed is there. */
 static void arrive(struct pulsar_client *c, struct framed *at)
 {
@@ -151,7 +131,7 @@ static void go(struct pulsar_client *c, const char *name, bool by_service)
 		return;
 	}
 	framed_close(&c->other);
-	if (!by_service && is_same(&to, c->to)) {
+	if (!by_service && load_net_is_same(&to, c->to)) {
 		arrive(c, &c->service);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include "framed.h"
 #include "load.h"
 #include "pulsar_frames.h"
+#include "topic.h"
 
 struct pulsar_client;
 
@@ -40,7 +41,7 @@ struct pulsar_client {
 	int epoll_fd;
 	const struct load_addr *to;
 	bool looks_up; /* false: ready as soon as the service address has said CONNECTED */
-	char topic[PULSAR_NAME_BYTES]; /* of the partition, once that is known */
+	char topic[TOPIC_NAME_BYTES]; /* of the partition, once that is known */
 
 	enum pulsar_step step;
 	struct framed service;
@@ -52,9 +53,6 @@ struct pulsar_client {
 	bool final; /* the next lookup is authoritative */
 	bool redirected;
 };
-
-/* The name of topic `index` of those that the options ask for. */
-void pulsar_client_topic(const struct options *ask, uint64_t index, char *into, size_t room);
 
 /* Sets what every client of a run has in common, and the topic of the line. */
 void pulsar_client_prepare(struct pulsar_client *c, struct load *l, int epoll_fd, uint32_t line);

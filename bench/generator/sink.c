@@ -26,7 +26,8 @@ enum {
 };
 
 const struct sink_kind *const sink_kinds[] = {
-	&sink_echo, &sink_discard, &sink_source, &sink_hello, &sink_mice, &sink_pulsar, NULL,
+	&sink_echo, &sink_discard, &sink_source, &sink_hello,
+	&sink_mice, &sink_pulsar,  &sink_kafka,	 NULL,
 };
 
 /* An answer that is not due yet. */

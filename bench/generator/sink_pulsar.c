@@ -247,8 +247,10 @@ static bool pulsar_readable(struct sink *s, struct guest *g)
 	struct broker_guest *b = (struct broker_guest *)g;
 
 	b->sink = s;
-	int status = frames_read(&b->in, g->fd, on_frame, b);
-	return status > 0 && send_answers(b) && !b->broken;
+	bool fine = frames_read(&b->in, g->fd, on_frame, b) > 0 && !b->broken && send_answers(b);
+
+	answers.size = 0;
+	return fine;
 }
 
 static void pulsar_closed(struct guest *g)
