@@ -477,6 +477,30 @@ static void test_nodes(void **state)
 	assert_int_equal(sink.len, sizeof(frame) - 1 - 2);
 }
 
+/* Only an address without id and host is nobody's. */
+static void test_nobody(void **state)
+{
+	(void)state;
+	static const struct lie cases[] = {
+		{ KAFKA_FIND_COORDINATOR, 0,
+		  LIE("\0\0\0\x11\0\0\0\1\0\x0f\xff\xff\xff\xff\0\1h\xff\xff\xff\xff"), 0 },
+		{ KAFKA_FIND_COORDINATOR, 0,
+		  LIE("\0\0\0\x10\0\0\0\1\0\x0f\0\0\0\5\0\0\xff\xff\xff\xff"), 0 },
+	};
+	struct kafka_names names = { .name = remember };
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct sink sink = sink_of(out, sizeof(out));
+		struct kafka_rewritten ret;
+		struct kafka_why why;
+		asked_count = 0;
+		assert_int_equal(kafka_rewrite(span_of(cases[i].bytes, cases[i].len), cases[i].key,
+					       cases[i].version, &names, &sink, &ret, &why),
+				 WIRE_OK);
+		assert_int_equal(asked_count, 1);
+		assert_int_equal(ret.nodes, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,7 +509,7 @@ int main(void)
 		cmocka_unit_test(test_damaged), cmocka_unit_test(test_other_version),
 		cmocka_unit_test(test_lies),	cmocka_unit_test(test_need_grows),
 		cmocka_unit_test(test_no_name), cmocka_unit_test(test_no_room),
-		cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_nodes),	cmocka_unit_test(test_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

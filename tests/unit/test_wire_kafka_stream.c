@@ -330,6 +330,27 @@ static void test_spare(void **state)
 	}
 }
 
+/* The pad comes last, above all other numbers. */
+static void test_pad_number(void **state)
+{
+	(void)state;
+	static const uint8_t numbers[] = { 7, 124, 125, 126 };
+	static struct run run;
+	static uint8_t bytes[2048];
+	size_t len = 6;
+	struct kafka_names names = { .name = sized_name, .owner = &len };
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		struct sink sink = sink_of(bytes, sizeof(bytes));
+		size_t size = put_response(&sink, KAFKA_FETCH, 18, 1, numbers[i]);
+		uint8_t pad = numbers[i] < 125 ? 125 : (uint8_t)(numbers[i] + 1);
+		assert_true(run_stream(&run, span_of(bytes, size), KAFKA_FETCH, 17, &names,
+				       arrive_split, 0));
+		const uint8_t expected[] = { numbers[i], 0, pad, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+		assert_memory_equal(run.out + run.sent.len - sizeof(expected), expected,
+				    sizeof(expected));
+	}
+}
+
 /* Fields that come twice, and not in order: each one is changed. */
 static void test_doubled(void **state)
 {
@@ -448,10 +469,10 @@ static void test_long_tail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),	       cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_spare),	       cmocka_unit_test(test_doubled),
-		cmocka_unit_test(test_records_unseen), cmocka_unit_test(test_read_ahead),
-		cmocka_unit_test(test_long_tail),
+		cmocka_unit_test(test_vectors),	   cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_spare),	   cmocka_unit_test(test_pad_number),
+		cmocka_unit_test(test_doubled),	   cmocka_unit_test(test_records_unseen),
+		cmocka_unit_test(test_read_ahead), cmocka_unit_test(test_long_tail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
