@@ -242,7 +242,8 @@ def main():
     machine = Machine(arguments.proxy_cpu, arguments.load_cpu)
     results = Results("quick", machine, cells + idle, anew=True)
     status, why = 0, None
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         measure(cells, idle, names, results, machine, arguments)
     except KeyboardInterrupt:

@@ -32,7 +32,7 @@ class Results:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.by_cell = collections.defaultdict(list)
         self.meta = {"name": name, "started": now(), "finished": None, "partial": True,
-                     "commit": commit(), "machine": machine.describe(), "contenders": {},
+                     "why_partial": "not finished", "commit": commit(), "machine": machine.describe(), "contenders": {},
                      "skipped": {}, "cells": []}
         if (self.folder / "meta.json").exists():
             if not resume:
@@ -57,7 +57,8 @@ class Results:
             if cls and cls.why_missing(name) is None and cls.version() != known["version"]:
                 raise BenchError(f"these results are of another {name} ({known['version']}): "
                                  "give another --name")
-        self.meta = {**old, "partial": True, "finished": None, "skipped": {}}
+        self.meta = {**old, "finished": None, "partial": True, "why_partial": "not finished",
+                     "skipped": {}}
         self.read_runs()
 
     def read_runs(self):

@@ -136,7 +136,8 @@ class Schedule:
         if phase == SURVEY:
             return everybody
         chosen = {cell.subject, OTHER, *cell.needs()}
-        runs, described = self.results.of(cell), cell.describe()
+        runs = [run for run in self.results.of(cell) if run["phase"] == SURVEY]
+        described = cell.describe()
         for goal in described["goals"]:
             best = ranked(runs, rivals(described, runs, goal, cell.subject), goal["metric"])
             chosen.update(best[:self.keep.get(goal["against"], 1)])
