@@ -36,7 +36,7 @@ class Results:
                      "skipped": {}, "cells": []}
         if (self.folder / "meta.json").exists():
             if not resume:
-                raise BenchError(f"{self.folder.relative_to(TOP)} has results already: "
+                raise BenchError(f"{self.folder} has results already: "
                                  "--resume goes on with them, another --name begins anew")
             self.take_up()
         listed = {cell["name"]: cell for cell in self.meta["cells"]}
