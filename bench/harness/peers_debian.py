@@ -156,7 +156,7 @@ class Socat(Contender):
 
     @classmethod
     def version(cls):
-        return first_line([cls.program, "-V"])
+        return first_line([cls.program, "-V"], "version")
 
     def start(self):
         self.config_text = None

@@ -239,11 +239,12 @@ def metric_sum(text, name, **labels):
     return total
 
 
-def first_line(command):
-    """What a program says of its version."""
+def first_line(command, containing=""):
+    """The first line with a word of what a program says, of its version mostly."""
     try:
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
                               timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    return (done.stdout or done.stderr).strip().split("\n")[0]
+    lines = (done.stdout or done.stderr).strip().split("\n")
+    return next((line for line in lines if containing in line), lines[0])
