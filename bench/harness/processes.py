@@ -225,7 +225,9 @@ def wait_ready(process, admin_port, processes, seconds=10):
             if http_get("127.0.0.1", admin_port, "/readyz")[0] == 200:
                 return
         time.sleep(0.02)
-    raise BenchError("penstock does not become ready:\n" + processes.log_of(process))
+    how = processes.last_words(process) if process.poll() is not None \
+        else processes.log_of(process)[-300:].strip()
+    raise BenchError(f"penstock does not become ready: {how}")
 
 
 def metric_sum(text, name, **labels):
