@@ -20,6 +20,7 @@ import sys
 from harness import BenchError, say, stats, verdict
 from harness.catalog import CELLS, REGISTRY
 from harness.cell_kinds import Goal
+from harness.cells import BARE
 from harness.contenders import OtherPenstock
 from harness.machine import Machine
 from harness.report_words import three
@@ -28,7 +29,6 @@ from harness.schedule import Clock, Over, Schedule
 
 NAMES = [f"stream-up-{size}-x{count}" for size in ("64K", "1M") for count in (1, 8, 64)] \
     + [f"pingpong-128-x{count}" for count in (1, 16, 256)] + ["connect-plain"]
-BARE = ("bare-copy-epoll", "bare-copy-uring", "bare-splice-epoll", "bare-splice-uring")
 HAPROXY = ("haproxy-copy", "haproxy-splice")
 OTHER = "penstock-other"
 LIMIT_RATIO = 1.25
