@@ -32,7 +32,8 @@ class Results:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.by_cell = collections.defaultdict(list)
         self.meta = {"name": name, "started": now(), "finished": None, "partial": True,
-                     "why_partial": "not finished", "commit": commit(), "machine": machine.describe(), "contenders": {},
+                     "why_partial": "not finished", "commit": commit(),
+                     "machine": machine.describe(), "contenders": {},
                      "skipped": {}, "cells": []}
         if (self.folder / "meta.json").exists():
             if not resume:
