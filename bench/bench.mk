@@ -27,8 +27,9 @@ $(BENCH_B)/penstock-bench: $(BENCH_LOAD_OBJS)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lm
 
 .PHONY: bench-check
-bench-check: $(BENCH_B)/penstock-bench ## 15 s: do the generator, the harness and the report do what they say?
+bench-check: $(BENCH_B)/penstock-bench ## 30 s: do the generator, the harness and the report do what they say?
 	@bench/generator/test.py
+	@bench/generator/test_protocols.py
 	@cd bench && python3 -m unittest -q harness.test_harness harness.test_report
 
 # A static pattern rule, so that the main Makefile's rule for src/ never takes these objects.

@@ -98,10 +98,10 @@ static void load_kafka_fetch_run(struct load *l)
 const struct load_mode load_kafka_fetch = {
 	.name = "kafka-fetch",
 	.summary = "fetch from Kafka topics (sink: kafka)",
-	.about = "Each of -c clients fills a partition as kafka-produce does, --fill MiB, and then "
-		 "fetches that, again and again,\n--max-bytes at a time. One fetch is under way on "
-		 "each connection, or --rate a second in all. Work: requests,\nmessages (records), "
-		 "bytes of batches. Latency: of a fetch.",
+	.about = "Each of -c clients fills a partition as kafka-produce does, with --fill MiB, and "
+		 "then fetches that again and again, --max-bytes at a time. One fetch is under way "
+		 "on each connection, or --rate a second in all.\n\nWork: requests, their messages "
+		 "(records), and bytes of batches. Latency: of a fetch.",
 	.takes = OPTION_COMMON | OPTION_PAYLOAD | OPTION_TOPIC | OPTION_TOPICS | OPTION_PACE |
 		 OPTION_STAY | OPTION_FILL | OPTION_MAX_BYTES,
 	.message_bytes = 64 * 1024,

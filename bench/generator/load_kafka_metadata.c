@@ -75,8 +75,8 @@ const struct load_mode load_kafka_metadata = {
 	.name = "kafka-metadata",
 	.summary = "Kafka metadata requests (sink: kafka)",
 	.about = "Each of -c connections asks for the metadata of its topic (--topics of them, in "
-		 "turn), with --window unanswered\nor --rate in all. Work: requests. Latency: of a "
-		 "request. Errors: kafka_N is error N of Kafka's protocol.",
+		 "turn), with --window unanswered, or --rate a second in all.\n\nWork: requests. "
+		 "Latency: of a request. Errors: kafka_N is error N of Kafka's protocol.",
 	.takes = (OPTION_COMMON & ~(uint32_t)OPTION_BYTES) | OPTION_TOPIC | OPTION_TOPICS |
 		 OPTION_PACE | OPTION_WINDOW,
 	.message_bytes = 1,

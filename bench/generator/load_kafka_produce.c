@@ -79,12 +79,12 @@ static void load_kafka_produce_run(struct load *l)
 const struct load_mode load_kafka_produce = {
 	.name = "kafka-produce",
 	.summary = "produce to Kafka topics (sink: kafka)",
-	.about =
-		"Each of -c clients asks for its topic (--topics of them, in turn), connects to the "
-		"leader of a partition, which is\nanother for each client as far as there are, and "
-		"sends batches of -b bytes, acks=1: one record, or records of\n--payload bytes. "
-		"--window unanswered on each connection, or --rate batches a second in all. Work: "
-		"requests,\ntheir messages (records) and bytes of batches. Latency: until the answer.",
+	.about = "Each of -c clients asks for its topic (--topics of them, in turn), connects to "
+		 "the leader of a partition, which is another for each client as far as there are, "
+		 "and sends batches of -b bytes, acks=1: one record, or records of --payload "
+		 "bytes. --window unanswered on each connection, or --rate batches a second in "
+		 "all.\n\nWork: requests, their messages (records), and bytes of batches. Latency: "
+		 "until the answer.",
 	.takes = OPTION_COMMON | OPTION_PAYLOAD | OPTION_TOPIC | OPTION_TOPICS | OPTION_PACE |
 		 OPTION_WINDOW | OPTION_STAY,
 	.message_bytes = 64 * 1024,

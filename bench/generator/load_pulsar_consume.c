@@ -16,14 +16,13 @@ static void load_pulsar_consume_run(struct load *l)
 const struct load_mode load_pulsar_consume = {
 	.name = "pulsar-consume",
 	.summary = "consume Pulsar topics, end to end or a backlog (sink: pulsar)",
-	.about =
-		"Each of -c consumers has a topic of its own. With --rate it has a publisher too; together those send --rate "
-		"times a second, and latency is\nfrom the intended send time to the delivery. "
-		"Without, each topic is filled with --fill MiB, and then read from\nits beginning "
-		"again and again, as fast as it comes. Publishers go to --publish-to, so that the "
-		"proxy need not\ncarry both ways; consumers to --to. A message is -b bytes, or a "
-		"batch of --payload bytes each.\nWork: requests (deliveries), their messages and "
-		"payload bytes.",
+	.about = "Each of -c consumers has a topic of its own. With --rate it has a publisher too; "
+		 "together they send --rate times a second, and latency is from the intended send "
+		 "time to the delivery. Without, each topic is filled with --fill MiB and then "
+		 "read from its beginning, again and again, as fast as it comes. Consumers go to "
+		 "--to, publishers to --publish-to, so that a proxy need not carry both ways. -b "
+		 "bytes are one message, or a batch of messages of --payload bytes.\n\nWork: "
+		 "requests (deliveries), their messages, and bytes of payload.",
 	.takes = OPTION_COMMON | OPTION_PAYLOAD | OPTION_TOPIC | OPTION_NAMESPACE | OPTION_PACE |
 		 OPTION_STAY | OPTION_FILL | OPTION_PUBLISH_TO | OPTION_WINDOW,
 	.message_bytes = 64 * 1024,

@@ -92,9 +92,9 @@ const struct load_mode load_pulsar_lookup = {
 	.name = "pulsar-lookup",
 	.summary = "Pulsar topic lookups (sink: pulsar)",
 	.about = "Asks for the brokers of --topics topics in turn, on -c connections with --window "
-		 "unanswered on each, or\n--rate in all, and follows nothing. Work: lookups "
-		 "answered, redirects among them. Latency: of a lookup.\nErrors: pulsar_N is error "
-		 "N of Pulsar's protocol.",
+		 "unanswered on each, or --rate a second in all, and follows no answer.\n\nWork: "
+		 "lookups answered, redirects among them. Latency: of a lookup. Errors: pulsar_N "
+		 "is error N of Pulsar's protocol.",
 	.takes = (OPTION_COMMON & ~(uint32_t)OPTION_BYTES) | OPTION_TOPIC | OPTION_TOPICS |
 		 OPTION_NAMESPACE | OPTION_PACE | OPTION_WINDOW,
 	.message_bytes = 1,

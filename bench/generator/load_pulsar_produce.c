@@ -77,13 +77,12 @@ static void load_pulsar_produce_run(struct load *l)
 const struct load_mode load_pulsar_produce = {
 	.name = "pulsar-produce",
 	.summary = "publish to Pulsar topics (sink: pulsar)",
-	.about =
-		"Each of -c clients connects, looks its topic up (--topics of them, in turn), goes "
-		"where the answer points,\nthrough the service address when it says so, and "
-		"publishes -b bytes at a time: one message, or a batch of\nmessages of --payload "
-		"bytes. --window unanswered on each connection, or --rate of these a second in "
-		"all.\nWork: requests (SENDs with a receipt), their messages and payload bytes. "
-		"Latency: until the receipt.",
+	.about = "Each of -c clients connects, looks its topic up (--topics of them, in turn), "
+		 "goes where the answer points, through the service address when it says so, and "
+		 "publishes -b bytes at a time: one message, or a batch of messages of --payload "
+		 "bytes. --window unanswered on each connection, or --rate of these a second in "
+		 "all.\n\nWork: requests (SENDs with a receipt), their messages, and bytes of "
+		 "payload. Latency: until the receipt.",
 	.takes = OPTION_COMMON | OPTION_PAYLOAD | OPTION_TOPIC | OPTION_TOPICS | OPTION_NAMESPACE |
 		 OPTION_PACE | OPTION_WINDOW | OPTION_STAY,
 	.message_bytes = 64 * 1024,

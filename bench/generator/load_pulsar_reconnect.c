@@ -113,9 +113,9 @@ const struct load_mode load_pulsar_reconnect = {
 	.name = "pulsar-reconnect",
 	.summary = "a storm of Pulsar clients, wave after wave (sink: pulsar)",
 	.about = "A wave: -c clients at once connect, look their topic up, connect to its broker, "
-		 "open a producer and close.\nThe next begins when all are through; no wave begins "
-		 "after -t, and a warm-up is one wave. Work: connections\n(clients that got "
-		 "through). Latency: from the first connect(2) to the producer.",
+		 "open a producer and close. The next begins when all are through, none after -t, "
+		 "and the warm-up is one.\n\nWork: connections (clients that got through). "
+		 "Latency: from the first connect(2) to the producer.",
 	.takes = (OPTION_COMMON & ~(uint32_t)OPTION_BYTES) | OPTION_TOPIC | OPTION_TOPICS |
 		 OPTION_NAMESPACE | OPTION_STAY,
 	.message_bytes = 1,

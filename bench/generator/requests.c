@@ -16,7 +16,9 @@ enum {
 	TURN_MS = 100, /* between looks at the clock */
 };
 
-#define READY_NS_MAX UINT64_C(60000000000) /* filling topics takes its time */
+/* Before the run: a broker may have to load a topic, and filling some takes its time. */
+#define SILENCE_NS_MAX UINT64_C(10000000000)
+#define READY_NS_MAX   UINT64_C(120000000000)
 
 void requests_init(struct requests *r, struct load *l,
 		   void (*send)(struct requests_line *line, uint64_t number))
@@ -132,12 +134,17 @@ bool requests_answered(struct requests_line *line, uint64_t number, bool good)
 
 static void wait_ready(struct requests *r)
 {
-	uint64_t end_ns = load_now_ns() + READY_NS_MAX;
+	uint64_t begin_ns = load_now_ns();
+	uint64_t now_ns = begin_ns, heard_ns = begin_ns;
 
-	while (r->starting_count > 0 && load_now_ns() < end_ns) {
+	while (r->starting_count > 0 && now_ns < heard_ns + SILENCE_NS_MAX &&
+	       now_ns < begin_ns + READY_NS_MAX) {
 		struct epoll_event events[EVENTS_MAX];
 		int ready = epoll_wait(r->epoll_fd, events, EVENTS_MAX, TURN_MS);
 
+		now_ns = load_now_ns();
+		if (ready > 0)
+			heard_ns = now_ns;
 		for (int i = 0; i < ready; i++)
 			load_net_handle(&events[i]);
 	}

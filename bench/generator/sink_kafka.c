@@ -169,10 +169,9 @@ static void kafka_closed(struct guest *g)
 const struct sink_kind sink_kafka = {
 	.name = "kafka",
 	.summary = "a fake Kafka broker",
-	.about =
-		"Leads every partition of every topic (--partitions each, 1 by default), "
-		"acknowledges everything. A topic's log\nis the batch that was produced first, over "
-		"and over, without end.",
+	.about = "Leads every partition of every topic (--partitions each, 1 by default), "
+		 "acknowledges everything. A topic's log is the batch that was produced first, "
+		 "over and over, without end.",
 	.takes = OPTION_LISTEN | OPTION_DELAY | OPTION_ADVERTISE | OPTION_PARTITIONS,
 	.guest_bytes = sizeof(struct broker_guest),
 	.readable = kafka_readable,

@@ -265,10 +265,9 @@ static void pulsar_closed(struct guest *g)
 const struct sink_kind sink_pulsar = {
 	.name = "pulsar",
 	.summary = "a fake Pulsar broker",
-	.about =
-		"Owns every topic, acknowledges everything. A consumer from the latest gets what is "
-		"published from then on;\none from the earliest gets copies of what was published "
-		"first, without end.",
+	.about = "Owns every topic, acknowledges everything. A consumer from the latest gets what "
+		 "is published from then on, one from the earliest copies of what was published "
+		 "first, without end.",
 	.takes = OPTION_LISTEN | OPTION_DELAY | OPTION_ADVERTISE | OPTION_THROUGH,
 	.guest_bytes = sizeof(struct broker_guest),
 	.readable = pulsar_readable,
