@@ -3,14 +3,12 @@
 the core of the generator, and compile only with C1: warm within seconds, and no compiler thread
 wakes up in the middle of a run."""
 
-import base64
 import json
 import os
 import re
 import signal
 import sys
 import time
-import uuid
 
 from . import CACHE, TOP, BenchError, say
 from .contenders import which
@@ -19,6 +17,7 @@ from .processes import wait_for_port
 LAB = TOP / "tests" / "lab"
 PULSAR_JARS = CACHE / "jars-pulsar-4.0.8"
 KAFKA_JARS = CACHE / "jars-kafka-4.4.0"
+KAFKA_CLUSTER = "cGVuc3RvY2stYmVuY2hfXw"    # "penstock-bench__"
 KAFKA_HOST = "127.77.1.1"       # of the addresses that tests/lab uses, none
 START_SECONDS = 180
 STOP_SECONDS = 60
@@ -95,9 +94,8 @@ class KafkaBroker:
         self.broker = f"{KAFKA_HOST}:9092"
         config = processes.write("kafka.properties", self.config())
         say("starting a Kafka broker (about 5 s)")
-        self.run_to_end(processes, machine, "kafka.tools.StorageTool", "format", "-t",
-                        base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
-                        "-c", config)
+        self.run_to_end(processes, machine, "kafka.tools.StorageTool", "format",
+                        "-t", KAFKA_CLUSTER, "-c", config)
         self.process = processes.start(
             "kafka", [*jvm(processes, KAFKA_JARS, *QUIET_JVM, "-Xms512m", "-Xmx512m"),
                       "kafka.Kafka", config], {machine.load_cpu})
@@ -118,6 +116,7 @@ controller.quorum.voters=1@{KAFKA_HOST}:9093
 listeners=PLAINTEXT://{self.broker},CONTROLLER://{KAFKA_HOST}:9093
 controller.listener.names=CONTROLLER
 log.dirs={self.processes.folder}/kafka
+num.partitions=4
 num.network.threads=1
 num.io.threads=2
 offsets.topic.replication.factor=1
@@ -125,9 +124,9 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-log.segment.bytes=67108864
-log.retention.bytes=268435456
-log.retention.check.interval.ms=10000
+log.segment.bytes=33554432
+log.retention.bytes=67108864
+log.retention.check.interval.ms=2000
 log.segment.delete.delay.ms=1000
 """
 

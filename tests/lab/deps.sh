@@ -119,7 +119,7 @@ install_peers() {
 install_peers_java() {
     install_pulsar || skipped "the Pulsar cells and the Java Pulsar proxy: Maven could not get them"
     fetch_jars "Kafka (43 MB, once)" "$here/../../bench/peers/kafka.pom.xml" "$KAFKA_JARS" ||
-        skipped "the Kafka broker: Maven could not get it; its cells run against the bench's own sink"
+        skipped "the Kafka cells: Maven could not get the broker"
     install_kroxylicious || skipped "Kroxylicious: it could not be got or compiled"
 }
 
