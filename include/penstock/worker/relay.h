@@ -48,6 +48,7 @@ struct relay_pipe {
 
 enum relay_status {
 	RELAY_WAIT_SOURCE, /* nothing to do until the source is readable */
+	RELAY_DRAINED,	   /* the same, and it is known to be empty: only an edge brings more */
 	RELAY_WAIT_SINK,   /* until the sink is writable */
 	RELAY_WAIT_BUFFER, /* until a buffer comes back: relay_starve */
 	RELAY_AGAIN,	   /* its share of this turn is used up: call again after the others */
@@ -72,6 +73,7 @@ struct lane {
 	bool is_promoted;	/* splice rather than copy */
 	bool is_splice_off;	/* by configuration, or this socket cannot */
 	bool saw_fin, sent_fin; /* of the source; to the sink */
+	bool is_source_hup;	/* the source has sent its FIN: no edge tells of it again */
 	bool is_sink_hup;	/* the sink has sent its FIN: wait for edges */
 	bool is_to_client;
 	bool is_side; /* of a side connection, not of the session */

@@ -20,7 +20,7 @@ static enum relay_status copy_once(struct relay *relay, struct lane *lane, struc
 
 	*ret_read = got;
 	if (got == -EAGAIN)
-		return RELAY_WAIT_SOURCE;
+		return RELAY_DRAINED;
 	if (got < 0)
 		return relay_source_failed(lane, got);
 	if (got == 0) {
@@ -74,7 +74,7 @@ static enum relay_status copy_peeked(struct relay *relay, struct lane *lane)
 enum relay_status relay_copy(struct relay *relay, struct lane *lane)
 {
 	/* Leased before reading: a byte read has a place to stay. */
-	enum relay_status status = RELAY_WAIT_SOURCE;
+	enum relay_status status = RELAY_DRAINED;
 
 	if (UNLIKELY(relay->bufs.in_use >= relay->bufs_for_streams))
 		return copy_peeked(relay, lane);
@@ -94,9 +94,8 @@ enum relay_status relay_copy(struct relay *relay, struct lane *lane)
 		}
 		if (lane->pass == 0)
 			break;
-		status = lane->is_promoted ? RELAY_AGAIN : RELAY_WAIT_SOURCE;
-		/* A short read emptied the socket: arming the poll again costs less than the
-		 * recv that would say so. */
+		status = lane->is_promoted ? RELAY_AGAIN : RELAY_DRAINED;
+		/* A short read emptied the socket. */
 		if (got < RELAY_BUF_BYTES || lane->is_promoted)
 			break;
 		status = RELAY_AGAIN;

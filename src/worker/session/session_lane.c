@@ -224,7 +224,17 @@ static void sink_lost(struct session *session, enum lane_id id)
 
 /* ---- running and waiting ---- */
 
-static void on_ready(struct uring_op *op, int events)
+static void on_source(struct uring_op *op, int events)
+{
+	struct lane *lane = CONTAINER_OF(op, struct lane, op);
+
+	if (events < 0 || (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
+		lane->is_source_hup = true;
+	session_lane_run(session_of_lane(lane),
+			 lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
+}
+
+static void on_sink(struct uring_op *op, int events)
 {
 	struct lane *lane = CONTAINER_OF(op, struct lane, op);
 
@@ -236,24 +246,44 @@ static void on_ready(struct uring_op *op, int events)
 			 lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
 }
 
-/* Waits for edges of the sink already. */
-static bool waits_for_edges(const struct lane *lane)
+/* Does it wait for edges, calling fn, already? */
+static bool waits_for_edges(const struct lane *lane, uring_fn *fn)
 {
-	return lane->is_sink_hup && lane->op.is_armed && lane->op.is_multishot;
+	return lane->op.is_armed && lane->op.is_multishot && lane->op.fn == fn;
+}
+
+static void wait_for_source(struct session_env *env, struct lane *lane)
+{
+	uring_cancel(env->ring, &lane->op);
+	uring_poll(env->ring, &lane->op, lane->source, POLLIN, on_source);
+}
+
+/* The many-shot stays armed from message to message, which saves arming it for each (ADR 0009).
+ * Arming looks at the level; whatever comes after that is an edge. */
+static void wait_for_arrival(struct session_env *env, struct lane *lane)
+{
+	if (lane->is_source_hup) {
+		wait_for_source(env, lane);
+		return;
+	}
+	if (waits_for_edges(lane, on_source))
+		return;
+	uring_cancel(env->ring, &lane->op);
+	uring_poll_many(env->ring, &lane->op, lane->source, POLLIN, on_source);
 }
 
 static void wait_for_sink(struct session_env *env, struct lane *lane)
 {
-	if (waits_for_edges(lane))
+	if (waits_for_edges(lane, on_sink))
 		return;
 	uring_cancel(env->ring, &lane->op);
 	if (!lane->is_sink_hup) {
-		uring_poll(env->ring, &lane->op, lane->sink, POLLOUT, on_ready);
+		uring_poll(env->ring, &lane->op, lane->sink, POLLOUT, on_sink);
 		return;
 	}
 	/* An edge that came before this does not come again: try once more, now that none can be
 	 * missed. */
-	uring_poll_many(env->ring, &lane->op, lane->sink, POLLOUT, on_ready);
+	uring_poll_many(env->ring, &lane->op, lane->sink, POLLOUT, on_sink);
 	relay_queue_push(&env->again, lane);
 }
 
@@ -262,19 +292,22 @@ void session_lane_wait(struct session *session, enum lane_id id, enum relay_stat
 	struct session_env *env = session->env;
 	struct lane *lane = &session->lane[id];
 
-	if (status == RELAY_WAIT_SINK) {
-		wait_for_sink(env, lane);
-		return;
-	}
-	uring_cancel(env->ring, &lane->op);
 	switch ((int)status) {
 	case RELAY_WAIT_SOURCE:
-		uring_poll(env->ring, &lane->op, lane->source, POLLIN, on_ready);
+		wait_for_source(env, lane);
+		return;
+	case RELAY_DRAINED:
+		wait_for_arrival(env, lane);
+		return;
+	case RELAY_WAIT_SINK:
+		wait_for_sink(env, lane);
 		return;
 	case RELAY_WAIT_BUFFER:
+		uring_cancel(env->ring, &lane->op);
 		relay_queue_push(&env->relay.starved, lane);
 		return;
 	case RELAY_AGAIN:
+		uring_cancel(env->ring, &lane->op);
 		relay_queue_push(&env->again, lane);
 		return;
 	default:
@@ -286,6 +319,7 @@ static void settle(struct session *session, enum lane_id id, enum relay_status s
 {
 	switch (status) {
 	case RELAY_WAIT_SOURCE:
+	case RELAY_DRAINED:
 	case RELAY_WAIT_SINK:
 	case RELAY_WAIT_BUFFER:
 	case RELAY_AGAIN:

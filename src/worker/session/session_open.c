@@ -217,6 +217,7 @@ void session_open_header(struct session *session)
 				return;
 			continue;
 		case RELAY_WAIT_SOURCE:
+		case RELAY_DRAINED:
 			session_lane_wait(session, LANE_TO_BROKER, RELAY_WAIT_SOURCE);
 			return;
 		case RELAY_WAIT_BUFFER:
