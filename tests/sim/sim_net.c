@@ -30,10 +30,14 @@ ssize_t net_recv(int fd, void *ret_bytes, size_t size)
 	struct sim_end *end = end_of(fd, "net_recv");
 
 	CHECK(size > 0);
-	if (sim_chance(sim_plan.faults.try_again))
+	if (sim_chance(sim_plan.faults.try_again)) {
+		sim_tcp_owe_edge(end);
 		return -EAGAIN;
+	}
 	ssize_t n = sim_tcp_read(end, ret_bytes, maybe_short(size));
 
+	if (n > 0)
+		sim_tcp_owe_edge(end);
 	sim_trace("fd %d: recv %zd of %zu", fd, n, size);
 	return n;
 }

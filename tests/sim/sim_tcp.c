@@ -359,6 +359,23 @@ bool sim_tcp_try_again(struct sim_end *end)
 	return true;
 }
 
+static void pay_edge(void *context)
+{
+	struct sim_end *end = context;
+
+	end->is_owed = false;
+	if (!end->is_orphan)
+		sim_uring_changed(end->file, POLLIN);
+}
+
+void sim_tcp_owe_edge(struct sim_end *end)
+{
+	if (end->is_owed || end->in.len == 0)
+		return;
+	end->is_owed = true;
+	sim_at(sim_between(1, 200 * NS_PER_US), pay_edge, end);
+}
+
 /* tcp_poll() */
 unsigned sim_tcp_events(struct sim_end *end)
 {

@@ -44,7 +44,7 @@ struct sim_end {
 	bool is_orphan;	  /* nobody has it open any more */
 	bool resets_at_release;
 	bool has_sent_rst, has_got_rst, has_got_fin;
-	bool is_pumping, is_telling;
+	bool is_pumping, is_telling, is_owed;
 	bool wants_space; /* SOCK_NOSPACE: a POLLOUT is owed */
 	uint32_t unacked;
 	uint64_t got_bytes;   /* ever put into `in` */
@@ -68,6 +68,9 @@ unsigned sim_tcp_events(struct sim_end *end);
 /* May a write say -EAGAIN although there is room? Only while something is on its way: then a
  * POLLOUT will follow. */
 bool sim_tcp_try_again(struct sim_end *end);
+/* A read was given less than there is, as if the rest came a moment later: then so does its edge.
+ */
+void sim_tcp_owe_edge(struct sim_end *end);
 /* Zero-copy: the same as a read and a write, between an end and a pipe. */
 ssize_t sim_tcp_to_fifo(struct sim_end *end, struct sim_fifo *fifo, size_t len);
 ssize_t sim_tcp_from_fifo(struct sim_end *end, struct sim_fifo *fifo, size_t len);
