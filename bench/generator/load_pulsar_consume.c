@@ -24,7 +24,7 @@ const struct load_mode load_pulsar_consume = {
 		 "bytes are one message, or a batch of messages of --payload bytes.\n\nWork: "
 		 "requests (deliveries), their messages, and bytes of payload.",
 	.takes = OPTION_COMMON | OPTION_PAYLOAD | OPTION_TOPIC | OPTION_NAMESPACE | OPTION_PACE |
-		 OPTION_STAY | OPTION_FILL | OPTION_PUBLISH_TO | OPTION_WINDOW,
+		 OPTION_STAY | OPTION_FILL | OPTION_PUBLISH_TO,
 	.message_bytes = 64 * 1024,
 	.run = load_pulsar_consume_run,
 };

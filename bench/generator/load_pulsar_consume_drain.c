@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+enum { FILL_UNANSWERED_MAX = 64 };
+
 struct drain {
 	struct pulsar_producer producer;
 	struct pulsar_consumer consumer;
@@ -35,7 +37,7 @@ static void fill(struct pulsar_producer *p)
 {
 	struct drain *d = p->owner;
 
-	while (d->sent < d->fill_count && d->sent - d->stored < p->client.load->ask.window &&
+	while (d->sent < d->fill_count && d->sent - d->stored < FILL_UNANSWERED_MAX &&
 	       framed_takes_more(p->client.broker)) {
 		pulsar_producer_send(p, d->sent++);
 		framed_flush(p->client.broker);
