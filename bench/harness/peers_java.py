@@ -39,8 +39,8 @@ class JavaPeer(Contender):
 
 @register("pulsar-java")
 class PulsarProxy(JavaPeer):
-    """The proxy of the Pulsar project, with zero copy (splice), its default. With a fixed broker URL
-    it insists on one for the web too, which nobody uses here."""
+    """The proxy of the Pulsar project, with zero copy (splice), its default. Given a broker's URL it
+    insists on one for the web too, which nobody uses here."""
     roles = frozenset({"pulsar"})
     jars = PULSAR_JARS
     artifact = "pulsar-proxy"
