@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The peers on the JVM: the Java Pulsar proxy and Kroxylicious.
 
-They have one core like everybody, so the JVM chooses the serial collector by itself, the one that
-costs least there, and Netty two event loops. The JIT compiles on the same core, and its time is in
-that of the process: before the first run that counts a cell therefore warms them up.
+They have one core like everybody, so the JVM chooses the serial collector by itself, and Netty two
+event loops. The JIT compiles on the same core and in the CPU time of the process: a cell therefore
+warms them up before the first run that counts.
 """
 
 from . import CACHE
@@ -16,7 +16,7 @@ KROXYLICIOUS_JARS = CACHE / "jars-kroxylicious-0.12.0"
 
 class JavaPeer(Contender):
     start_seconds = 60
-    warm_up_seconds = 10    # bench/README.md says how it was found
+    warm_up_seconds = 15    # bench/README.md says how it was found
     jars = None
     artifact = None         # whose version is shown
 
