@@ -22,6 +22,16 @@ unit: $(UNIT_WANTED) ## unit tests (BUILD=asan for sanitizers, T="names" for som
 e2e: all ## end-to-end tests against real servers (K=expression picks some)
 	$(Q)tests/e2e/run.sh $(if $(K),-k "$(K)")
 
+# What `check` leaves out to stay short: the suite on other clusters, with every client and fault.
+MATRIX ?= "" "extensible" "three-zookeepers" "extensible three-zookeepers"
+
+.PHONY: matrix
+matrix: all ## the end-to-end suite on every kind of cluster (20 minutes)
+	$(Q)for cluster in $(MATRIX); do \
+		printf 'matrix: %s\n' "$${cluster:-modular, one zookeeper}"; \
+		PENSTOCK_E2E_CLUSTER="$$cluster" tests/e2e/run.sh -q || exit 1; \
+	done
+
 # One target so that one command says everything; each part stops the run when it fails.
 .PHONY: check
 check: ## install what is needed, pass all tests; one closing line
