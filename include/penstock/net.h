@@ -22,6 +22,9 @@ MUST_USE ssize_t net_peek(int fd, void *ret_bytes, size_t size);
 /* Takes bytes that are there, unseen (MSG_TRUNC: TCP does not copy them). */
 MUST_USE ssize_t net_discard(int fd, size_t len);
 MUST_USE ssize_t net_send(int fd, const void *bytes, size_t len);
+/* The same, but may stay here until more follows or net_push is called (MSG_MORE). */
+MUST_USE ssize_t net_send_more(int fd, const void *bytes, size_t len);
+void net_push(int fd);
 /* socket -> pipe and pipe -> socket; -EAGAIN from the first means "no data" or "pipe full". */
 MUST_USE ssize_t net_splice_in(int fd, int pipe_write, size_t len);
 MUST_USE ssize_t net_splice_out(int pipe_read, int fd, size_t len);

@@ -70,14 +70,32 @@ ssize_t net_discard(int fd, size_t len)
 	return recv_flags(fd, NULL, len, MSG_TRUNC);
 }
 
-ssize_t net_send(int fd, const void *bytes, size_t len)
+static ssize_t send_flags(int fd, const void *bytes, size_t len, int flags)
 {
 	ssize_t n;
 
 	do {
-		n = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL | flags);
 	} while (UNLIKELY(n < 0 && errno == EINTR));
 	return n < 0 ? -errno : n;
+}
+
+ssize_t net_send(int fd, const void *bytes, size_t len)
+{
+	return send_flags(fd, bytes, len, 0);
+}
+
+ssize_t net_send_more(int fd, const void *bytes, size_t len)
+{
+	return send_flags(fd, bytes, len, MSG_MORE);
+}
+
+/* Setting TCP_NODELAY, even where it is set, sends what is kept back (tcp(7)). */
+void net_push(int fd)
+{
+	int one = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
 /* The flag covers the pipe side only; the socket side goes by O_NONBLOCK (io-uring.md 2.3). */

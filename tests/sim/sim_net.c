@@ -42,7 +42,7 @@ ssize_t net_recv(int fd, void *ret_bytes, size_t size)
 	return n;
 }
 
-ssize_t net_send(int fd, const void *bytes, size_t len)
+static ssize_t send_now(int fd, const void *bytes, size_t len)
 {
 	struct sim_end *end = end_of(fd, "net_send");
 
@@ -58,6 +58,32 @@ ssize_t net_send(int fd, const void *bytes, size_t len)
 		(void)sim_tcp_try_again(end);
 	sim_trace("fd %d: send %zd of %zu", fd, n, len);
 	return n;
+}
+
+ssize_t net_send(int fd, const void *bytes, size_t len)
+{
+	ssize_t n = send_now(fd, bytes, len);
+
+	sim_tcp_uncork(end_of(fd, "net_send"));
+	return n;
+}
+
+/* Linux may send at any time all the same; what did not fit goes at once (tcp_sendmsg_locked). */
+ssize_t net_send_more(int fd, const void *bytes, size_t len)
+{
+	ssize_t n = send_now(fd, bytes, len);
+	struct sim_end *end = end_of(fd, "net_send_more");
+
+	if (n == (ssize_t)len && end->state == SIM_TCP_OPEN && sim_chance(800))
+		sim_tcp_cork(end);
+	else
+		sim_tcp_uncork(end);
+	return n;
+}
+
+void net_push(int fd)
+{
+	sim_tcp_uncork(end_of(fd, "net_push"));
 }
 
 ssize_t net_peek(int fd, void *ret_bytes, size_t size)

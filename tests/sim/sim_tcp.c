@@ -15,6 +15,8 @@
 
 static void pump(void *context);
 
+static uint32_t corked_count;
+
 /* ---- bytes in a ring ---- */
 
 static uint8_t *fifo_at(const struct sim_fifo *fifo, size_t at, size_t *ret_run)
@@ -106,10 +108,30 @@ static void schedule_pump(struct sim_end *end)
 {
 	bool has_work = end->out.len > 0 || (end->is_shut_write && !end->is_fin_sent);
 
-	if (end->is_pumping || !has_work || end->state != SIM_TCP_OPEN)
+	if (end->is_pumping || end->is_corked || !has_work || end->state != SIM_TCP_OPEN)
 		return;
 	end->is_pumping = true;
 	sim_at(delay(end), pump, end);
+}
+
+/* ---- MSG_MORE ---- */
+
+void sim_tcp_cork(struct sim_end *end)
+{
+	corked_count += end->is_corked ? 0 : 1;
+	end->is_corked = true;
+}
+
+void sim_tcp_uncork(struct sim_end *end)
+{
+	corked_count -= end->is_corked ? 1 : 0;
+	end->is_corked = false;
+	schedule_pump(end);
+}
+
+uint32_t sim_tcp_corked(void)
+{
+	return corked_count;
 }
 
 /* ---- resets ---- */
@@ -119,6 +141,7 @@ static void die(struct sim_end *end)
 	end->state = SIM_TCP_CLOSED;
 	end->is_shut_read = end->is_shut_write = true;
 	end->out.len = 0;
+	sim_tcp_uncork(end);
 }
 
 static void get_rst(void *context)
@@ -177,7 +200,7 @@ static void pump(void *context)
 	struct sim_end *end = context, *peer = end->peer;
 
 	end->is_pumping = false;
-	if (end->state != SIM_TCP_OPEN)
+	if (end->state != SIM_TCP_OPEN || end->is_corked)
 		return;
 	if (end->out.len > 0 && (peer->is_orphan || peer->state == SIM_TCP_CLOSED)) {
 		if (peer->state == SIM_TCP_OPEN)
@@ -324,7 +347,7 @@ int sim_tcp_shutdown(struct sim_end *end)
 	if (end->state != SIM_TCP_OPEN)
 		return -ENOTCONN;
 	end->is_shut_write = true;
-	schedule_pump(end);
+	sim_tcp_uncork(end);
 	return 0;
 }
 
@@ -343,7 +366,7 @@ void sim_tcp_close(struct sim_end *end, bool is_reset)
 		return;
 	}
 	end->is_shut_read = end->is_shut_write = true;
-	schedule_pump(end);
+	sim_tcp_uncork(end);
 }
 
 void sim_tcp_release(struct sim_end *end)

@@ -45,6 +45,7 @@ struct sim_end {
 	bool resets_at_release;
 	bool has_sent_rst, has_got_rst, has_got_fin;
 	bool is_pumping, is_telling, is_owed;
+	bool is_corked;	  /* MSG_MORE: nothing goes until it is taken off */
 	bool wants_space; /* SOCK_NOSPACE: a POLLOUT is owed */
 	uint32_t unacked;
 	uint64_t got_bytes;   /* ever put into `in` */
@@ -71,6 +72,9 @@ bool sim_tcp_try_again(struct sim_end *end);
 /* A read was given less than there is, as if the rest came a moment later: then so does its edge.
  */
 void sim_tcp_owe_edge(struct sim_end *end);
+void sim_tcp_cork(struct sim_end *end);
+void sim_tcp_uncork(struct sim_end *end);
+uint32_t sim_tcp_corked(void); /* how many are */
 /* Zero-copy: the same as a read and a write, between an end and a pipe. */
 ssize_t sim_tcp_to_fifo(struct sim_end *end, struct sim_fifo *fifo, size_t len);
 ssize_t sim_tcp_from_fifo(struct sim_end *end, struct sim_fifo *fifo, size_t len);

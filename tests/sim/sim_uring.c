@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "../../src/uring/uring_priv.h"
-#include "sim.h"
+#include "sim_tcp.h"
 
 #define RINGS_MAX 8
 #define ALWAYS	  (POLLRDHUP | POLLHUP | POLLERR)
@@ -303,6 +303,8 @@ int uring_queue_wait(struct uring *ring, uint64_t deadline_ns)
 
 	while (!uring_queue_is_ready(ring) && (deadline_ns == 0 || sim_now() < deadline_ns)) {
 		at->sleeps_until_ns = deadline_ns != 0 ? deadline_ns : UINT64_MAX;
+		if (sim_tcp_corked() > 0)
+			sim_fail("a worker sleeps on bytes kept back by MSG_MORE");
 		sim_worker_yield();
 		reveal(at);
 	}

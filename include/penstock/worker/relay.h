@@ -73,6 +73,7 @@ struct lane {
 	bool is_promoted;	/* splice rather than copy */
 	bool is_splice_off;	/* by configuration, or this socket cannot */
 	bool saw_fin, sent_fin; /* of the source; to the sink */
+	bool is_corked;		/* the sink's socket may keep bytes back until relay_push */
 	bool is_source_hup;	/* the source has sent its FIN: no edge tells of it again */
 	bool is_sink_hup;	/* the sink has sent its FIN: wait for edges */
 	bool is_to_client;
@@ -128,7 +129,10 @@ void relay_drop(struct relay *relay, struct lane *lane, size_t n);
 /* Puts bytes in between, after what is decided and before what is not. Possible when relay_can_emit
  * says so. False: out of buffers. */
 bool relay_can_emit(const struct lane *lane);
-MUST_USE bool relay_emit(struct relay *relay, struct lane *lane, struct span bytes);
+MUST_USE bool relay_emit(struct relay *relay, struct lane *lane, struct span bytes, bool has_more);
+/* With has_more, and where undecided bytes are left behind what is sent, the kernel may wait for
+ * what follows: whoever stops working on the lane says so with this. */
+void relay_push(struct lane *lane);
 
 /* Has every byte read been sent? */
 bool relay_is_clean(const struct lane *lane);

@@ -64,12 +64,27 @@ enum relay_status relay_sink_failed(struct lane *lane, ssize_t err)
 	return RELAY_SINK_LOST;
 }
 
+static ssize_t send_some(struct lane *lane, const void *bytes, size_t len, bool has_more)
+{
+	lane->is_corked = has_more;
+	return has_more ? net_send_more(lane->sink, bytes, len) : net_send(lane->sink, bytes, len);
+}
+
+void relay_push(struct lane *lane)
+{
+	if (!lane->is_corked)
+		return;
+	lane->is_corked = false;
+	if (!lane->sent_fin)
+		net_push(lane->sink);
+}
+
 /* Sends buf's bytes up to `end`. RELAY_DECIDE: they are all out. */
 static enum relay_status send_up_to(struct relay *relay, struct lane *lane, struct relay_buf *buf,
-				    uint32_t end)
+				    uint32_t end, bool has_more)
 {
 	while (buf->done < end) {
-		ssize_t n = net_send(lane->sink, buf->bytes + buf->done, end - buf->done);
+		ssize_t n = send_some(lane, buf->bytes + buf->done, end - buf->done, has_more);
 
 		if (n == -EAGAIN)
 			return RELAY_WAIT_SINK;
@@ -81,7 +96,7 @@ static enum relay_status send_up_to(struct relay *relay, struct lane *lane, stru
 	return RELAY_DECIDE;
 }
 
-enum relay_status relay_flush(struct relay *relay, struct lane *lane)
+static enum relay_status flush(struct relay *relay, struct lane *lane, bool has_more)
 {
 	enum relay_status status = RELAY_DECIDE;
 
@@ -92,14 +107,14 @@ enum relay_status relay_flush(struct relay *relay, struct lane *lane)
 	/* `out` first: it was put in when nothing decided was held (relay_can_emit), so what has
 	 * been decided since comes behind it. */
 	if (lane->out != NULL) {
-		status = send_up_to(relay, lane, lane->out, lane->out->filled);
+		status = send_up_to(relay, lane, lane->out, lane->out->filled, has_more);
 		if (status != RELAY_DECIDE)
 			return status;
 		relay_buf_put(relay, lane->out);
 		lane->out = NULL;
 	}
 	if (lane->in != NULL) {
-		status = send_up_to(relay, lane, lane->in, lane->in->decided);
+		status = send_up_to(relay, lane, lane->in, lane->in->decided, has_more);
 		if (status != RELAY_DECIDE)
 			return status;
 		if (lane->in->done == lane->in->filled) {
@@ -110,10 +125,18 @@ enum relay_status relay_flush(struct relay *relay, struct lane *lane)
 	return status;
 }
 
+enum relay_status relay_flush(struct relay *relay, struct lane *lane)
+{
+	enum relay_status status = flush(relay, lane, false);
+
+	relay_push(lane);
+	return status;
+}
+
 enum relay_status relay_move(struct relay *relay, struct lane *lane)
 {
 	if (lane->in != NULL || lane->out != NULL || lane->pipe != NULL) {
-		enum relay_status status = relay_flush(relay, lane);
+		enum relay_status status = flush(relay, lane, relay_undecided(relay, lane).len > 0);
 
 		if (status != RELAY_DECIDE)
 			return status;
@@ -213,7 +236,7 @@ bool relay_can_emit(const struct lane *lane)
 	       (lane->in == NULL || lane->in->done == lane->in->decided);
 }
 
-bool relay_emit(struct relay *relay, struct lane *lane, struct span bytes)
+bool relay_emit(struct relay *relay, struct lane *lane, struct span bytes, bool has_more)
 {
 	CHECK(relay_can_emit(lane));
 	CHECK(bytes.len <= RELAY_BUF_BYTES);
@@ -225,7 +248,7 @@ bool relay_emit(struct relay *relay, struct lane *lane, struct span bytes)
 		return false;
 
 	/* A failed send shows again on the next flush. */
-	ssize_t n = net_send(lane->sink, bytes.at, bytes.len);
+	ssize_t n = send_some(lane, bytes.at, bytes.len, has_more);
 
 	if (n > 0)
 		relay_count(relay, lane, (size_t)n, false);

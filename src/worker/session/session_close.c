@@ -145,7 +145,8 @@ void session_close_refuse(struct session *session, enum close_reason reason, str
 		session->proto.ops->refuse(&session->proto, reason, &sink);
 		bytes = sink_written(&sink);
 	}
-	if (bytes.len == 0 || !relay_can_emit(lane) || !relay_emit(&env->relay, lane, bytes)) {
+	if (bytes.len == 0 || !relay_can_emit(lane) ||
+	    !relay_emit(&env->relay, lane, bytes, false)) {
 		session_close(session, reason, false);
 		return;
 	}

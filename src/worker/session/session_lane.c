@@ -56,7 +56,9 @@ static enum next do_emit(struct session *session, enum lane_id id,
 	enum lane_id out = verdict->what == PROTO_EMIT ? id : lane_other(id);
 
 	/* There is a buffer: session_lane_run saw to it before it asked. */
-	CHECK(relay_emit(relay, &session->lane[out], verdict->bytes));
+	bool has_more = relay_undecided(relay, &session->lane[id]).len > verdict->n;
+
+	CHECK(relay_emit(relay, &session->lane[out], verdict->bytes, has_more));
 	relay_drop(relay, &session->lane[id], (size_t)verdict->n);
 	if (out != id && session->lane[out].out != NULL)
 		session_lane_soon(session, out);
@@ -398,6 +400,8 @@ void session_lane_run(struct session *session, enum lane_id id)
 	move_and_wait(session, id);
 	if (session->id != session_id || session->state != SESSION_RELAY)
 		return;
+	relay_push(&session->lane[LANE_TO_BROKER]);
+	relay_push(&session->lane[LANE_TO_CLIENT]);
 	if (UNLIKELY(session->proto.kind == PROTO_KIND_LOOKUP))
 		session_side_tend(session);
 	if (UNLIKELY(session->held != 0 && (session->held & (1u << id)) == 0))

@@ -58,7 +58,7 @@ static bool send_proxy_header(struct session *session)
 
 	session_open_proxy_header(session, &sink);
 	return sink.len == 0 || relay_emit(&session->env->relay, &session->lane[LANE_TO_BROKER],
-					   sink_written(&sink));
+					   sink_written(&sink), false);
 }
 
 /* Both ends are connected. A PROXY header may need a buffer: without one the lane waits for it and

@@ -123,7 +123,7 @@ static bool side_say(struct session_side *side)
 			greet(side, &sink);
 		if (sink.len == 0)
 			return true;
-		if (sink.full || !relay_emit(&env->relay, &side->tx, sink_written(&sink)))
+		if (sink.full || !relay_emit(&env->relay, &side->tx, sink_written(&sink), false))
 			return false;
 	}
 	if (status != RELAY_WAIT_SINK)
@@ -169,7 +169,7 @@ static bool side_decide(struct session_side *side, bool *ret_lost)
 		relay_drop(&env->relay, &side->rx, (size_t)verdict.n);
 		return true;
 	case PROTO_EMIT:
-		CHECK(relay_emit(&env->relay, to_client, verdict.bytes));
+		CHECK(relay_emit(&env->relay, to_client, verdict.bytes, false));
 		relay_drop(&env->relay, &side->rx, (size_t)verdict.n);
 		if (to_client->out != NULL)
 			session_lane_soon(session, LANE_TO_CLIENT);
@@ -177,7 +177,7 @@ static bool side_decide(struct session_side *side, bool *ret_lost)
 	case PROTO_REPLY:
 		/* A PONG that finds the way blocked is not worth waiting for. */
 		if (relay_can_emit(&side->tx))
-			CHECK(relay_emit(&env->relay, &side->tx, verdict.bytes));
+			CHECK(relay_emit(&env->relay, &side->tx, verdict.bytes, false));
 		relay_drop(&env->relay, &side->rx, (size_t)verdict.n);
 		return true;
 	case PROTO_HOLD:
@@ -355,7 +355,7 @@ static void give_answers(struct session *session)
 
 		if (!session->proto.ops->answer_next(&session->proto, &context, &sink))
 			return;
-		CHECK(relay_emit(&env->relay, to_client, sink_written(&sink)));
+		CHECK(relay_emit(&env->relay, to_client, sink_written(&sink), false));
 		if (to_client->out != NULL)
 			session_lane_soon(session, LANE_TO_CLIENT);
 	}
