@@ -6,6 +6,7 @@ import pytest
 import settings
 import wire
 from fakes import echo
+from processes import wait_until
 from wire import dial
 
 TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(194)
@@ -47,11 +48,19 @@ def pair(module_penstock, module_fake):
     return Pair
 
 
+def connect(pair):
+    """A connection that knows how many before it had its port."""
+    peer = dial(settings.GATE_ADDRESS, pair.gate.port)
+    host, port = peer.sock.getsockname()
+    peer.where = f"{host}:{port}"
+    peer.earlier = len(pair.gate.access(client=peer.where))
+    return peer
+
+
 def own_row(pair, peer):
     """The access line of this very connection. It is written when both have closed."""
-    host, port = peer.sock.getsockname()
     peer.close()
-    return pair.gate.wait_access(client=f"{host}:{port}")
+    return wait_until(f"the access line of {peer.where}", 5, lambda: pair.gate.access(client=peer.where)[peer.earlier:], step=0.03)[0]
 
 
 @pytest.fixture
@@ -69,7 +78,7 @@ def neighbour(pair):
 
 @pytest.mark.parametrize("name,data,reasons,answered", CASES, ids=[c[0] for c in CASES])
 def test_first_bytes(pair, neighbour, name, data, reasons, answered):
-    peer = dial(settings.GATE_ADDRESS, pair.gate.port)
+    peer = connect(pair)
     peer.send(data)
     answer, _ = peer.read_to_end()
     row = own_row(pair, peer)
@@ -86,7 +95,7 @@ def test_the_same_split(pair, neighbour):
     for name, data, reasons, _ in CASES:
         if len(data) > 100:
             continue
-        peer = dial(settings.GATE_ADDRESS, pair.gate.port)
+        peer = connect(pair)
         try:
             wire.drip(peer, data, pause=0.001)
         except (wire.Closed, OSError):
@@ -97,7 +106,7 @@ def test_the_same_split(pair, neighbour):
 
 
 def test_silent_client(pair, neighbour):
-    peer = dial(settings.GATE_ADDRESS, pair.gate.port)
+    peer = connect(pair)
     began = time.monotonic()
     peer.read_to_end()
     assert 0.8 < time.monotonic() - began < 3
@@ -106,7 +115,7 @@ def test_silent_client(pair, neighbour):
 
 def test_dribbling_client(pair, neighbour):
     """One byte now and then does not extend timeouts.hello."""
-    peer = dial(settings.GATE_ADDRESS, pair.gate.port)
+    peer = connect(pair)
     began = time.monotonic()
     try:
         wire.drip(peer, wire.connect(target="x" * 1000), pause=0.05)
@@ -134,7 +143,7 @@ LATER = [
 
 @pytest.mark.parametrize("name,data,reasons", LATER, ids=[c[0] for c in LATER])
 def test_later_frames_of_a_lookup_connection(pair, neighbour, name, data, reasons):
-    peer = dial(settings.GATE_ADDRESS, pair.gate.port)
+    peer = connect(pair)
     peer.send(wire.connect())
     peer.expect(wire.CONNECTED)
     peer.send(data)
