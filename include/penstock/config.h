@@ -17,6 +17,7 @@
 
 #define CONFIG_CLUSTERS_MAX  64
 #define CONFIG_LISTENERS_MAX 32
+#define CONFIG_ROUTES_MAX    4096	/* of all listeners together */
 #define CONFIG_OFF	     UINT64_MAX /* "off" where a number or a duration is expected */
 
 enum config_lookup { CONFIG_LOOKUP_RELAY, CONFIG_LOOKUP_DIRECT };
@@ -64,11 +65,44 @@ struct config_cluster {
 	uint32_t line;
 };
 
+/* One place a route leads to. */
+struct config_target {
+	const char
+		*host; /* lower case; "{1}" stands for what the wildcard of the route stands for */
+	uint16_t port;
+	bool is_derived; /* it has a "{1}": clients have a say in where it is */
+};
+
+/* Where a listener sends the connections of some server names. */
+struct config_route {
+	const char *label; /* in logs and metrics; one of its kind in the listener */
+	const char *host;  /* "name", "*.suffix", "**.suffix" or "*"; NULL: with discovered */
+	/* Exactly one of the three: */
+	struct config_target *targets;
+	uint32_t target_count;
+	int32_t cluster;    /* any live broker of it */
+	int32_t discovered; /* the broker of it whose host is the name */
+
+	struct config_names alpn;  /* only clients that offer one of these; count 0: all */
+	struct config_cidrs allow; /* clients from elsewhere are refused; count 0: none are */
+	uint64_t max_connections;
+	enum config_send_proxy send_proxy_protocol;
+	uint32_t listener;
+	uint32_t line;
+};
+
 struct config_listener {
 	const char *name;
 	struct addr bind; /* resolved: a literal address */
-	int32_t cluster;  /* index, or -1: forward */
+	/* Exactly one of the three: */
+	int32_t cluster; /* index; -1: another */
 	const char *forward_host;
+	uint32_t route_count; /* of config->routes, from route_first on */
+
+	uint32_t route_first;
+	const char *no_sni, *unknown;	     /* as written */
+	int32_t no_sni_route, unknown_route; /* the first route of that host; -1: refuse */
+	struct config_ports allow_ports;
 	uint16_t forward_port;
 	enum config_proxy_mode proxy_mode;
 	struct config_cidrs proxy_trusted;
@@ -83,6 +117,8 @@ struct config {
 	uint32_t cluster_count;
 	struct config_listener listeners[CONFIG_LISTENERS_MAX];
 	uint32_t listener_count;
+	struct config_route *routes; /* listener by listener, as written */
+	uint32_t route_count;
 
 	struct {
 		struct config_names

@@ -13,6 +13,7 @@
 #define CONFIG_STRUCT_TOP      struct config
 #define CONFIG_STRUCT_CLUSTER  struct config_cluster
 #define CONFIG_STRUCT_LISTENER struct config_listener
+#define CONFIG_STRUCT_ROUTE    struct config_route
 
 #define OFF		       CONFIG_FLAG_OFF
 #define ZERO		       CONFIG_FLAG_ZERO
@@ -152,6 +153,38 @@ void config_free(struct config *config)
 	free(config);
 }
 
+/* ---- units ----------------------------------------------------------------------------------- */
+
+static uint32_t unit_number(enum config_scope scope, uint32_t index)
+{
+	static const uint32_t first[] = {
+		[CONFIG_SCOPE_TOP] = 0,
+		[CONFIG_SCOPE_CLUSTER] = 1,
+		[CONFIG_SCOPE_LISTENER] = 1 + CONFIG_CLUSTERS_MAX,
+		[CONFIG_SCOPE_ROUTE] = 1 + CONFIG_CLUSTERS_MAX + CONFIG_LISTENERS_MAX,
+	};
+
+	return first[scope] + index;
+}
+
+/* Where the unit stands, room for its keys' marks, and its defaults. */
+static void unit_begin(struct config_read *read, enum config_scope scope, uint32_t index,
+		       struct config_mark mark)
+{
+	uint32_t unit = unit_number(scope, index);
+
+	read->unit_marks[unit] = mark;
+	read->marks[unit] = calloc(CONFIG_ROW_COUNT, sizeof(*read->marks[unit]));
+	CHECK(read->marks[unit] != NULL);
+	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++) {
+		const struct config_row *row = &config_rows[i];
+
+		if (row->scope == scope && row->initial != NULL)
+			CHECK(config_set(read, scope, index, row->path, row->initial,
+					 (struct config_mark){ .file = NULL }));
+	}
+}
+
 /* ---- reading context ------------------------------------------------------------------------- */
 
 struct config_read *config_read_new(struct config_errors *errors)
@@ -162,7 +195,7 @@ struct config_read *config_read_new(struct config_errors *errors)
 	read->config = calloc(1, sizeof(*read->config));
 	CHECK(read->config != NULL);
 	read->errors = errors;
-	config_defaults(read, CONFIG_SCOPE_TOP, 0);
+	unit_begin(read, CONFIG_SCOPE_TOP, 0, (struct config_mark){ .file = NULL });
 	return read;
 }
 
@@ -174,6 +207,8 @@ struct config *config_read_end(struct config_read *read, uint32_t errors_before)
 		config_free(config);
 		config = NULL;
 	}
+	for (uint32_t i = 0; i < CONFIG_UNITS; i++)
+		free(read->marks[i]);
 	free(read);
 	return config;
 }
@@ -187,17 +222,13 @@ void *config_unit(struct config *config, enum config_scope scope, uint32_t index
 	case CONFIG_SCOPE_LISTENER:
 		CHECK(index < CONFIG_LISTENERS_MAX);
 		return &config->listeners[index];
+	case CONFIG_SCOPE_ROUTE:
+		CHECK(index < config->route_count);
+		return &config->routes[index];
 	case CONFIG_SCOPE_TOP:
 		break;
 	}
 	return config;
-}
-
-static uint32_t unit_number(enum config_scope scope, uint32_t index)
-{
-	if (scope == CONFIG_SCOPE_TOP)
-		return 0;
-	return scope == CONFIG_SCOPE_CLUSTER ? 1 + index : 1 + CONFIG_CLUSTERS_MAX + index;
 }
 
 struct config_mark *config_mark(struct config_read *read, enum config_scope scope, uint32_t index,
@@ -234,13 +265,27 @@ const char *config_label(const struct config_read *read, enum config_scope scope
 {
 	const char *dot = path[0] != '\0' ? "." : "";
 
-	if (scope == CONFIG_SCOPE_CLUSTER)
-		snprintf(ret_text, size, "clusters.%s%s%s", read->config->clusters[index].name, dot,
+	const struct config *config = read->config;
+
+	switch (scope) {
+	case CONFIG_SCOPE_CLUSTER:
+		snprintf(ret_text, size, "clusters.%s%s%s", config->clusters[index].name, dot,
 			 path);
-	else if (scope == CONFIG_SCOPE_LISTENER)
+		break;
+	case CONFIG_SCOPE_LISTENER:
 		snprintf(ret_text, size, "listeners[%u]%s%s", index, dot, path);
-	else
+		break;
+	case CONFIG_SCOPE_ROUTE: {
+		uint32_t listener = config->routes[index].listener;
+
+		snprintf(ret_text, size, "listeners[%u].routes[%u]%s%s", listener,
+			 index - config->listeners[listener].route_first, dot, path);
+		break;
+	}
+	case CONFIG_SCOPE_TOP:
 		snprintf(ret_text, size, "%s", path);
+		break;
+	}
 	return ret_text;
 }
 
@@ -254,23 +299,19 @@ const struct config_row *config_row_find(enum config_scope scope, const char *pa
 	return NULL;
 }
 
+bool config_is_of_routes(const struct config_row *row)
+{
+	return row->scope == CONFIG_SCOPE_LISTENER &&
+	       (strcmp(row->path, "no_sni") == 0 || strcmp(row->path, "unknown") == 0 ||
+		strcmp(row->path, "allow_ports") == 0);
+}
+
 bool config_is_section(enum config_scope scope, const char *path)
 {
 	for (uint32_t i = 0; i < config_section_count; i++)
 		if (config_sections[i].scope == scope && strcmp(config_sections[i].path, path) == 0)
 			return true;
 	return false;
-}
-
-void config_defaults(struct config_read *read, enum config_scope scope, uint32_t index)
-{
-	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++) {
-		const struct config_row *row = &config_rows[i];
-
-		if (row->scope == scope && row->initial != NULL)
-			CHECK(config_set(read, scope, index, row->path, row->initial,
-					 (struct config_mark){ .file = NULL }));
-	}
 }
 
 struct config_cluster *config_add_cluster(struct config_read *read, struct span name,
@@ -289,8 +330,7 @@ struct config_cluster *config_add_cluster(struct config_read *read, struct span 
 
 	cluster->name = config_copy(config, name);
 	cluster->line = mark.line;
-	read->unit_marks[unit_number(CONFIG_SCOPE_CLUSTER, index)] = mark;
-	config_defaults(read, CONFIG_SCOPE_CLUSTER, index);
+	unit_begin(read, CONFIG_SCOPE_CLUSTER, index, mark);
 	return cluster;
 }
 
@@ -308,10 +348,43 @@ struct config_listener *config_add_listener(struct config_read *read, struct con
 	struct config_listener *listener = &config->listeners[index];
 
 	listener->cluster = -1;
+	listener->route_first = config->route_count;
+	listener->no_sni_route = listener->unknown_route = -1;
 	listener->line = mark.line;
-	read->unit_marks[unit_number(CONFIG_SCOPE_LISTENER, index)] = mark;
-	config_defaults(read, CONFIG_SCOPE_LISTENER, index);
+	unit_begin(read, CONFIG_SCOPE_LISTENER, index, mark);
 	return listener;
+}
+
+struct config_route *config_add_route(struct config_read *read, struct config_mark mark)
+{
+	struct config *config = read->config;
+	struct config_listener *listener = &config->listeners[config->listener_count - 1];
+
+	if (config->route_count == CONFIG_ROUTES_MAX) {
+		config_error(read->errors, mark.file, mark.line, mark.column,
+			     "more than %d routes; use wildcards, or run another penstock for the "
+			     "others",
+			     CONFIG_ROUTES_MAX);
+		return NULL;
+	}
+	if (config->route_count == read->route_room) {
+		struct config_route *old = config->routes;
+
+		/* The old place stays with the arena: all of them together take as much again. */
+		read->route_room = read->route_room > 0 ? 2 * read->route_room : 16;
+		config->routes = config_alloc(config, read->route_room * sizeof(*old));
+		if (config->route_count > 0)
+			memcpy(config->routes, old, config->route_count * sizeof(*old));
+	}
+	uint32_t index = config->route_count++;
+	struct config_route *route = &config->routes[index];
+
+	route->cluster = route->discovered = -1;
+	route->listener = config->listener_count - 1;
+	route->line = mark.line;
+	listener->route_count++;
+	unit_begin(read, CONFIG_SCOPE_ROUTE, index, mark);
+	return route;
 }
 
 /* ---- reload ---------------------------------------------------------------------------------- */

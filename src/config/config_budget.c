@@ -5,7 +5,8 @@
  */
 #include "config_priv.h"
 
-#define SESSION_BYTES	 768u /* a session with both lanes and its timers */
+#define SESSION_BYTES	 768u	  /* a session with both lanes and its timers */
+#define NAME_BYTES	 HOST_MAX /* of a session on a listener with routes */
 #define BUFFER_BYTES	 65536u
 #define PIPE_BYTES	 262144u
 #define HOPS_MAX	 1024u /* redirect connections of a worker */
@@ -44,7 +45,9 @@ void config_budget(const struct config *config, struct config_budget *ret_budget
 			     workers * (budget.hops_per_worker + 2 * config->limits.pipes +
 					config->listener_count) +
 			     DESCRIPTOR_SPARE;
-	budget.memory_bytes = workers * (budget.sessions_per_worker * SESSION_BYTES +
+	uint64_t session_bytes = SESSION_BYTES + (config->route_count > 0 ? NAME_BYTES : 0);
+
+	budget.memory_bytes = workers * (budget.sessions_per_worker * session_bytes +
 					 budget.buffers_per_worker * BUFFER_BYTES);
 	budget.pipe_bytes = workers * config->limits.pipes * PIPE_BYTES;
 	*ret_budget = budget;

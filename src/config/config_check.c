@@ -2,46 +2,61 @@
  *
  * config_check: what takes more than one key to see: names that must exist, choices that exclude
  * each other, addresses that overlap, times that do not fit into each other, and what this machine
- * has. Resolves cluster names and `workers: auto`.
+ * has. Resolves cluster names and `workers: auto`. Routes are in config_check_route.c.
  */
 #include <errno.h>
 #include <inttypes.h>
 
 #include <penstock/base/err.h>
 
-#include "config_priv.h"
-
-struct check {
-	struct config_read *read;
-	struct config *config;
-	const char *file; /* for what has no position of its own */
-};
-
-/* The position of a key, of its unit when the key is absent, or of the file. */
-static struct config_mark where(struct check *check, enum config_scope scope, uint32_t index,
-				const char *path)
-{
-	struct config_mark mark = *config_mark(check->read, scope, index, path);
-
-	if (mark.file == NULL)
-		mark = *config_mark(check->read, scope, index, NULL);
-	if (mark.file == NULL)
-		mark = (struct config_mark){ .file = check->file };
-	return mark;
-}
-
-#define FAULT(check, mark, ...) \
-	config_error((check)->read->errors, (mark).file, (mark).line, (mark).column, __VA_ARGS__)
-#define DOUBT(check, mark, ...) \
-	config_warn((check)->read->errors, (mark).file, (mark).line, (mark).column, __VA_ARGS__)
-
-static bool is_set(struct check *check, enum config_scope scope, uint32_t index, const char *path)
-{
-	return config_is_set(check->read, scope, index, path);
-}
+#include "config_check.h"
 
 /* ---- clusters
  * ------------------------------------------------------------------------------------ */
+
+/* A name into the number of its cluster. */
+static void name_resolve(struct check *check, const struct config_wanted *wanted)
+{
+	struct config *config = check->config;
+	const struct config_row *row = wanted->row;
+	struct config_mark mark = where(check, row->scope, wanted->index, row->path);
+	uint8_t *unit = config_unit(config, row->scope, wanted->index);
+	struct config_guess guess;
+	char label[200];
+
+	config_guess_begin(&guess, span_str(wanted->name));
+	for (uint32_t i = 0; i < config->cluster_count; i++) {
+		if (strcmp(config->clusters[i].name, wanted->name) == 0) {
+			*(int32_t *)(unit + row->offset) = (int32_t)i;
+			return;
+		}
+		config_guess_offer(&guess, config->clusters[i].name);
+	}
+	config_label(check->read, row->scope, wanted->index, row->path, label, sizeof(label));
+	if (guess.best != NULL)
+		FAULT(check, mark, "%s: there is no cluster '%s'; did you mean %s?", label,
+		      wanted->name, guess.best);
+	else
+		FAULT(check, mark, "%s: there is no cluster '%s'; add it below clusters", label,
+		      wanted->name);
+}
+
+/* In the order they were written. */
+static void names_resolve(struct check *check)
+{
+	struct config_wanted *wanted = check->read->wanted, *first = NULL;
+
+	while (wanted != NULL) {
+		struct config_wanted *next = wanted->next;
+
+		wanted->next = first;
+		first = wanted;
+		wanted = next;
+	}
+	check->read->wanted = first;
+	for (; first != NULL; first = first->next)
+		name_resolve(check, first);
+}
 
 static void cluster_check(struct check *check, uint32_t index)
 {
@@ -81,12 +96,20 @@ static void cluster_check(struct check *check, uint32_t index)
 		      name);
 }
 
+static bool is_routed_to(const struct config *config, int32_t cluster)
+{
+	for (uint32_t i = 0; i < config->route_count; i++)
+		if (config->routes[i].cluster == cluster || config->routes[i].discovered == cluster)
+			return true;
+	return false;
+}
+
 static void clusters_check(struct check *check)
 {
 	struct config *config = check->config;
 
 	for (uint32_t i = 0; i < config->cluster_count; i++) {
-		bool is_used = false;
+		bool is_used = is_routed_to(config, (int32_t)i);
 
 		cluster_check(check, i);
 		for (uint32_t j = 0; j < config->listener_count; j++)
@@ -100,33 +123,12 @@ static void clusters_check(struct check *check)
 /* ---- listeners
  * ----------------------------------------------------------------------------------- */
 
-static void listener_cluster(struct check *check, uint32_t index)
+static bool has_plain_url(const struct config_cluster *cluster)
 {
-	struct config *config = check->config;
-	const char *name = check->read->listener_cluster[index];
-	struct config_mark mark = where(check, CONFIG_SCOPE_LISTENER, index, "cluster");
-	struct config_guess guess;
-
-	if (name == NULL)
-		return;
-	config_guess_begin(&guess, span_str(name));
-	for (uint32_t i = 0; i < config->cluster_count; i++) {
-		if (strcmp(config->clusters[i].name, name) == 0)
-			config->listeners[index].cluster = (int32_t)i;
-		config_guess_offer(&guess, config->clusters[i].name);
-	}
-	if (config->listeners[index].cluster >= 0)
-		return;
-	if (guess.best != NULL)
-		FAULT(check, mark,
-		      "listeners[%u].cluster: there is no cluster '%s'; did you mean "
-		      "%s?",
-		      index, name, guess.best);
-	else
-		FAULT(check, mark,
-		      "listeners[%u].cluster: there is no cluster '%s'; add it below "
-		      "clusters",
-		      index, name);
+	for (uint32_t i = 0; i < cluster->url_count; i++)
+		if (!cluster->urls[i].is_tls)
+			return true;
+	return cluster->urls == NULL;
 }
 
 static void listener_target(struct check *check, uint32_t index)
@@ -135,19 +137,31 @@ static void listener_target(struct check *check, uint32_t index)
 	const struct config_listener *listener = &check->config->listeners[index];
 	bool has_cluster = is_set(check, scope, index, "cluster");
 	bool has_forward = is_set(check, scope, index, "forward");
+	bool has_routes = listener->route_count > 0;
 
 	if (has_cluster && has_forward)
 		FAULT(check, where(check, scope, index, "forward"),
 		      "listeners[%u]: has both cluster and forward; keep one", index);
-	if (!has_cluster && !has_forward && !config_has_later(check->read, scope, index))
+	if (has_routes && (has_cluster || has_forward))
+		FAULT(check, where(check, scope, index, has_cluster ? "cluster" : "forward"),
+		      "listeners[%u]: has both %s and routes; keep one", index,
+		      has_cluster ? "cluster" : "forward");
+	if (!has_cluster && !has_forward && !has_routes &&
+	    !config_has_later(check->read, scope, index))
 		FAULT(check, where(check, scope, index, "forward"),
-		      "listeners[%u]: goes nowhere; add cluster: NAME or forward: \"host:port\"",
+		      "listeners[%u]: goes nowhere; add cluster: NAME, forward: \"host:port\" or "
+		      "routes:",
 		      index);
 	if (listener->send_proxy_protocol != CONFIG_SEND_PROXY_OFF && !has_forward)
 		FAULT(check, where(check, scope, index, "send_proxy_protocol"),
 		      "listeners[%u].send_proxy_protocol: goes with forward; for brokers set "
-		      "clusters.<name>.send_proxy_protocol",
+		      "clusters.<name>.send_proxy_protocol, with routes that of the route",
 		      index);
+	if (listener->cluster >= 0 && !has_plain_url(&check->config->clusters[listener->cluster]))
+		FAULT(check, where(check, scope, index, "cluster"),
+		      "listeners[%u].cluster: clusters.%s.discovery.urls has no pulsar:// URL, and "
+		      "TLS to brokers is not in this version of penstock; add those",
+		      index, check->config->clusters[listener->cluster].name);
 }
 
 static void listener_check(struct check *check, uint32_t index)
@@ -155,7 +169,6 @@ static void listener_check(struct check *check, uint32_t index)
 	const enum config_scope scope = CONFIG_SCOPE_LISTENER;
 	const struct config_listener *listener = &check->config->listeners[index];
 
-	listener_cluster(check, index);
 	listener_target(check, index);
 	if (!is_set(check, scope, index, "name"))
 		FAULT(check, where(check, scope, index, "name"),
@@ -364,8 +377,10 @@ void config_check(struct config_read *read, const char *file)
 	struct config *config = read->config;
 
 	config->limits.connections_asked = config->limits.connections;
+	names_resolve(&check);
 	for (uint32_t i = 0; i < config->listener_count; i++)
 		listener_check(&check, i);
+	config_check_routes(&check);
 	clusters_check(&check);
 	binds_check(&check);
 	egress_check(&check);

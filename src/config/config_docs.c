@@ -66,7 +66,8 @@ static void table_print(FILE *out, enum config_scope scope)
 
 static void later_print(FILE *out)
 {
-	static const char *const below[] = { "", "clusters.<name>.", "listeners[]." };
+	static const char *const below[] = { "", "clusters.<name>.", "listeners[].",
+					     "listeners[].routes[]." };
 
 	fputs("## Not in this version\n\nThese keys are known and refused with a message, so that no "
 	      "configuration silently means less than it says:\n",
@@ -75,7 +76,7 @@ static void later_print(FILE *out)
 		fprintf(out, "%s `%s%s` (%s)", i == 0 ? "" : ",", below[config_laters[i].scope],
 			config_laters[i].path, config_laters[i].what);
 	fputs(", `clusters.<name>.protocol: kafka`, `clusters.<name>.credentials: { role: ... }`, "
-	      "`pulsar+ssl://` URLs.\n\n",
+	      "`listeners[].routes[].mode: terminate` and `reencrypt`.\n\n",
 	      out);
 }
 
@@ -151,6 +152,8 @@ void config_docs_options(FILE *out)
 	table_print(out, CONFIG_SCOPE_CLUSTER);
 	fputs("## listeners[]\n\n", out);
 	table_print(out, CONFIG_SCOPE_LISTENER);
+	fputs("## listeners[].routes[]\n\n", out);
+	table_print(out, CONFIG_SCOPE_ROUTE);
 	later_print(out);
 	proxy_print(out);
 }
@@ -191,7 +194,7 @@ static void example_print(FILE *out, const struct config_row *row)
 
 		for (bool is_first = true; rest.len > 0; is_first = false) {
 			size_t len = span_find(rest, ',');
-			bool is_number = row->type == CONFIG_TYPE_PORTS;
+			bool is_number = row->type == CONFIG_TYPE_PORTS && rest.at[0] != '*';
 
 			while (len > 0 && rest.at[0] == ' ') {
 				rest = span_of(rest.at + 1, rest.len - 1);
@@ -211,7 +214,20 @@ static void example_print(FILE *out, const struct config_row *row)
 /* Keys that stand beside another of which only one may be there. */
 static bool is_alternative(const struct config_row *row)
 {
-	return strcmp(row->path, "discovery.urls") == 0 || strcmp(row->path, "forward") == 0;
+	static const struct {
+		enum config_scope scope;
+		const char *path;
+	} rows[] = {
+		{ CONFIG_SCOPE_CLUSTER, "discovery.urls" },
+		{ CONFIG_SCOPE_LISTENER, "forward" },
+		{ CONFIG_SCOPE_ROUTE, "cluster" },
+		{ CONFIG_SCOPE_ROUTE, "discovered" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (row->scope == rows[i].scope && strcmp(row->path, rows[i].path) == 0)
+			return true;
+	return false;
 }
 
 static bool is_quoted(const struct config_row *row)
@@ -281,13 +297,14 @@ static int sections_print(FILE *out, const struct config_row *row, const char *o
 static void unit_print(FILE *out, enum config_scope scope, int indent)
 {
 	const char *open = "";
-	bool is_item = scope == CONFIG_SCOPE_LISTENER;
+	bool is_item = scope == CONFIG_SCOPE_LISTENER || scope == CONFIG_SCOPE_ROUTE;
 
 	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++) {
 		const struct config_row *row = &config_rows[i];
 
-		/* The example has a key of its own, uncommented. */
-		if (row->scope != scope || strncmp(row->path, "admin.", 6) == 0)
+		/* The example has a key of its own, uncommented; and a listener with routes. */
+		if (row->scope != scope || strncmp(row->path, "admin.", 6) == 0 ||
+		    config_is_of_routes(row))
 			continue;
 		int level = sections_print(out, row, open, indent);
 
@@ -307,6 +324,18 @@ static const char *section_text(const char *path)
 	return "";
 }
 
+/* A second listener, since one has either routes or a cluster. */
+static void routes_print(FILE *out)
+{
+	fputs("\n#  - name: edge\n#    bind: \"0.0.0.0:443\"\n", out);
+	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++)
+		if (config_is_of_routes(&config_rows[i]))
+			key_print(out, &config_rows[i], 4, 0, false);
+	prose_print(out, 4, section_text("routes"));
+	fputs("#    routes:\n", out);
+	unit_print(out, CONFIG_SCOPE_ROUTE, 8);
+}
+
 void config_docs_yaml(FILE *out)
 {
 	fputs("# penstock.yaml: every key with its default, or with an example where it has none.\n"
@@ -321,6 +350,7 @@ void config_docs_yaml(FILE *out)
 	prose_print(out, 0, section_text("listeners"));
 	fputs("#listeners:\n", out);
 	unit_print(out, CONFIG_SCOPE_LISTENER, 4);
+	routes_print(out);
 	unit_print(out, CONFIG_SCOPE_TOP, 0);
 	fputc('\n', out);
 	prose_print(out, 0, section_text("admin"));

@@ -38,6 +38,8 @@ static bool is_left_out(const struct config_row *row, const void *unit)
 	/* ZooKeeper's times without ZooKeeper would read as if both were meant. */
 	if (row->scope == CONFIG_SCOPE_CLUSTER && strncmp(row->path, "discovery.z", 11) == 0)
 		return ((const struct config_cluster *)unit)->zookeeper_servers == NULL;
+	if (config_is_of_routes(row))
+		return ((const struct config_listener *)unit)->route_count == 0;
 	return false;
 }
 
@@ -45,7 +47,7 @@ static void unit_print(const struct config *config, enum config_scope scope, con
 		       int indent, FILE *out)
 {
 	const char *open = "";
-	bool is_first = scope == CONFIG_SCOPE_LISTENER;
+	bool is_first = scope == CONFIG_SCOPE_LISTENER || scope == CONFIG_SCOPE_ROUTE;
 
 	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++) {
 		const struct config_row *row = &config_rows[i];
@@ -62,6 +64,17 @@ static void unit_print(const struct config *config, enum config_scope scope, con
 	}
 }
 
+static void listener_print(const struct config *config, const struct config_listener *listener,
+			   FILE *out)
+{
+	unit_print(config, CONFIG_SCOPE_LISTENER, listener, 4, out);
+	if (listener->route_count > 0)
+		fprintf(out, "%*sroutes:\n", 4, "");
+	for (uint32_t i = 0; i < listener->route_count; i++)
+		unit_print(config, CONFIG_SCOPE_ROUTE, &config->routes[listener->route_first + i],
+			   8, out);
+}
+
 void config_dump(const struct config *config, FILE *out)
 {
 	if (config->cluster_count > 0)
@@ -75,6 +88,6 @@ void config_dump(const struct config *config, FILE *out)
 	if (config->listener_count > 0)
 		fputs("listeners:\n", out);
 	for (uint32_t i = 0; i < config->listener_count; i++)
-		unit_print(config, CONFIG_SCOPE_LISTENER, &config->listeners[i], 4, out);
+		listener_print(config, &config->listeners[i], out);
 	unit_print(config, CONFIG_SCOPE_TOP, config, 0, out);
 }

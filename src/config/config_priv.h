@@ -9,7 +9,12 @@
 #include <penstock/base/clock.h>
 #include <penstock/config.h>
 
-enum config_scope { CONFIG_SCOPE_TOP, CONFIG_SCOPE_CLUSTER, CONFIG_SCOPE_LISTENER };
+enum config_scope {
+	CONFIG_SCOPE_TOP,
+	CONFIG_SCOPE_CLUSTER,
+	CONFIG_SCOPE_LISTENER,
+	CONFIG_SCOPE_ROUTE, /* numbered over all listeners */
+};
 
 enum config_type {
 	CONFIG_TYPE_COUNT,    /* uint64_t */
@@ -21,7 +26,8 @@ enum config_type {
 	CONFIG_TYPE_TEXT,     /* const char * */
 	CONFIG_TYPE_PATH,     /* const char *, absolute */
 	CONFIG_TYPE_NAME,     /* const char *, of the letters names are made of */
-	CONFIG_TYPE_FIXED,    /* one word, kept nowhere: others come in later versions */
+	CONFIG_TYPE_FIXED,    /* one word, kept nowhere: those of the hint come in later versions */
+	CONFIG_TYPE_HOST,     /* const char *, a server name or a wildcard */
 	CONFIG_TYPE_ADDR,     /* struct addr */
 	CONFIG_TYPE_ADMIN,    /* config.admin */
 	CONFIG_TYPE_WEB,      /* config.web.is_on and .listen */
@@ -34,6 +40,8 @@ enum config_type {
 	CONFIG_TYPE_CIDRS,    /* struct config_cidrs */
 	CONFIG_TYPE_PORTS,    /* struct config_ports */
 	CONFIG_TYPE_URLS,     /* struct config_url *urls and url_count */
+	CONFIG_TYPE_WORDS,    /* struct config_names, of any printable characters */
+	CONFIG_TYPE_TARGETS,  /* targets and target_count of a route; a single one is no list */
 	CONFIG_TYPE_LAST,
 };
 
@@ -78,7 +86,7 @@ enum {
 #undef LATER
 };
 
-enum { CONFIG_UNITS = 1 + CONFIG_CLUSTERS_MAX + CONFIG_LISTENERS_MAX };
+enum { CONFIG_UNITS = 1 + CONFIG_CLUSTERS_MAX + CONFIG_LISTENERS_MAX + CONFIG_ROUTES_MAX };
 
 extern const struct config_row config_rows[CONFIG_ROW_COUNT];
 extern const struct config_section config_sections[];
@@ -92,14 +100,24 @@ struct config_mark {
 	uint32_t line, column;
 };
 
+/* A cluster's name, until all are known. */
+struct config_wanted {
+	struct config_wanted *next;
+	const struct config_row *row;
+	uint32_t index;
+	const char *name;
+};
+
 /* A configuration in the making. */
 struct config_read {
 	struct config *config;
 	struct config_errors *errors;
-	/* The file itself, then the clusters, then the listeners. */
-	struct config_mark marks[CONFIG_UNITS][CONFIG_ROW_COUNT];
+	/* The file itself, then the clusters, the listeners, the routes. NULL: there is no such
+	 * unit (yet). */
+	struct config_mark *marks[CONFIG_UNITS]; /* a row each */
 	struct config_mark unit_marks[CONFIG_UNITS];
-	const char *listener_cluster[CONFIG_LISTENERS_MAX]; /* the name, until all are known */
+	struct config_wanted *wanted; /* the newest first */
+	uint32_t route_room;	      /* config->routes has room for so many */
 	const char *alias;	      /* the key of proxy.conf on whose behalf a key is being set */
 	bool has_later[CONFIG_UNITS]; /* a key of a later version: its absence is no second error */
 };
@@ -108,8 +126,8 @@ struct config_read {
 struct config_value {
 	struct config_read *read;
 	const struct config_row *row;
-	uint32_t index; /* of the cluster or listener */
-	void *unit;	/* struct config, config_cluster or config_listener */
+	uint32_t index; /* of the cluster, listener or route */
+	void *unit;	/* struct config, config_cluster, config_listener or config_route */
 	void *field;
 	struct span text;
 	uint32_t item, count;
@@ -125,12 +143,14 @@ void *config_alloc(struct config *config, size_t size); /* zeroed */
 const char *config_copy(struct config *config, struct span text);
 const struct config_row *config_row_find(enum config_scope scope, const char *path);
 bool config_is_section(enum config_scope scope, const char *path);
-/* Lays the defaults of a scope into a unit. */
-void config_defaults(struct config_read *read, enum config_scope scope, uint32_t index);
+/* A key of a listener that goes with routes. */
+bool config_is_of_routes(const struct config_row *row);
 /* A new cluster or listener with its defaults; NULL with an error when there are too many. */
 struct config_cluster *config_add_cluster(struct config_read *read, struct span name,
 					  struct config_mark mark);
 struct config_listener *config_add_listener(struct config_read *read, struct config_mark mark);
+/* The same for a route of the last listener. */
+struct config_route *config_add_route(struct config_read *read, struct config_mark mark);
 void *config_unit(struct config *config, enum config_scope scope, uint32_t index);
 struct config_mark *config_mark(struct config_read *read, enum config_scope scope, uint32_t index,
 				const char *path);
@@ -139,7 +159,7 @@ bool config_is_set(struct config_read *read, enum config_scope scope, uint32_t i
 /* Notes that the unit uses a key of a later version. */
 void config_mark_later(struct config_read *read, enum config_scope scope, uint32_t index);
 bool config_has_later(const struct config_read *read, enum config_scope scope, uint32_t index);
-/* "limits.connections", "clusters.east.lookup", "listeners[0].bind". */
+/* "limits.connections", "clusters.east.lookup", "listeners[0].bind", "listeners[0].routes[1]". */
 const char *config_label(const struct config_read *read, enum config_scope scope, uint32_t index,
 			 const char *path, char *ret_text, size_t size);
 
@@ -155,6 +175,11 @@ bool config_set(struct config_read *read, enum config_scope scope, uint32_t inde
 static inline bool config_is_list(enum config_type type)
 {
 	return type >= CONFIG_TYPE_HOSTS;
+}
+/* A list that may be written as its only item. */
+static inline bool config_is_list_or_one(enum config_type type)
+{
+	return type == CONFIG_TYPE_TARGETS;
 }
 
 /* ---- config_type.c, config_type_net.c, config_type_list.c ------------------------------------ */
@@ -186,10 +211,13 @@ bool config_type_admin(struct config_value *value);
 bool config_type_web(struct config_value *value);
 bool config_type_servers(struct config_value *value);
 bool config_type_forward(struct config_value *value);
+bool config_type_host(struct config_value *value);
 bool config_type_hosts(struct config_value *value);
 bool config_type_cidrs(struct config_value *value);
 bool config_type_ports(struct config_value *value);
 bool config_type_urls(struct config_value *value);
+bool config_type_words(struct config_value *value);
+bool config_type_targets(struct config_value *value);
 bool config_type_cpus(struct config_value *value);
 void config_print_addr(const struct config *config, const struct config_row *row, const void *unit,
 		       FILE *out);
@@ -207,6 +235,8 @@ void config_print_ports(const struct config *config, const struct config_row *ro
 			FILE *out);
 void config_print_urls(const struct config *config, const struct config_row *row, const void *unit,
 		       FILE *out);
+void config_print_targets(const struct config *config, const struct config_row *row,
+			  const void *unit, FILE *out);
 void config_print_cpus(const struct config *config, const struct config_row *row, const void *unit,
 		       FILE *out);
 /* Nothing to print: no value and no default. */

@@ -226,25 +226,33 @@ static void small_print(const struct config *config, const struct config_row *ro
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
+/* The next of "one|two|three"; false: that was the last. */
+static bool next_word(struct span *rest, struct span *ret_word)
+{
+	size_t end = span_find(*rest, '|');
+
+	*ret_word = span_of(rest->at, end);
+	if (rest->len == 0)
+		return false;
+	*rest = end < rest->len ? span_of(rest->at + end + 1, rest->len - end - 1)
+				: span_of(NULL, 0);
+	return true;
+}
+
 static bool choice_parse(struct config_value *value)
 {
-	struct span rest = span_str(value->row->hint);
+	struct span rest = span_str(value->row->hint), word;
 	char shown[60], words[100];
 	size_t len = 0;
 
-	for (uint32_t index = 0;; index++) {
-		size_t end = span_find(rest, '|');
-
-		if (span_equal(span_of(rest.at, end), value->text)) {
+	for (uint32_t index = 0; next_word(&rest, &word); index++) {
+		if (span_equal(word, value->text)) {
 			*(uint32_t *)value->field = index;
 			return true;
 		}
 		len += (size_t)snprintf(words + len, sizeof(words) - len, "%s%.*s",
-					len == 0 ? "" : (end == rest.len ? " or " : ", "), (int)end,
-					(const char *)rest.at);
-		if (end == rest.len)
-			break;
-		rest = span_of(rest.at + end + 1, rest.len - end - 1);
+					len == 0 ? "" : (rest.len == 0 ? " or " : ", "),
+					(int)word.len, (const char *)word.at);
 	}
 	return config_bad(value, "'%s' is none of its words; write %s",
 			  config_show(value->text, shown, sizeof(shown)), words);
@@ -253,16 +261,14 @@ static bool choice_parse(struct config_value *value)
 static void choice_print(const struct config *config, const struct config_row *row,
 			 const void *unit, FILE *out)
 {
-	struct span rest = span_str(row->hint);
+	struct span rest = span_str(row->hint), word;
+	uint32_t index = *(const uint32_t *)field_of(row, unit);
 
 	(void)config;
-	for (uint32_t index = *(const uint32_t *)field_of(row, unit); index > 0; index--) {
-		size_t end = span_find(rest, '|');
-
-		CHECK(end < rest.len);
-		rest = span_of(rest.at + end + 1, rest.len - end - 1);
-	}
-	fprintf(out, "%.*s", (int)span_find(rest, '|'), (const char *)rest.at);
+	do
+		CHECK(next_word(&rest, &word));
+	while (index-- > 0);
+	fprintf(out, "%.*s", (int)word.len, (const char *)word.at);
 }
 
 static bool bool_parse(struct config_value *value)
@@ -291,9 +297,11 @@ static bool fixed_parse(struct config_value *value)
 	if (span_is(value->text, row->initial))
 		return true;
 	config_show(value->text, shown, sizeof(shown));
-	if (span_is(value->text, row->hint))
-		return config_bad(value, "'%s' is not in this version of penstock; write %s", shown,
-				  row->initial);
+	for (struct span rest = span_str(row->hint), word; next_word(&rest, &word);)
+		if (span_equal(value->text, word))
+			return config_bad(value,
+					  "'%s' is not in this version of penstock; write %s",
+					  shown, row->initial);
 	return config_bad(value, "'%s' is unknown; write %s", shown, row->initial);
 }
 
@@ -374,12 +382,21 @@ static void text_print(const struct config *config, const struct config_row *row
 /* The name only: which cluster it is shows when all are known (config_check). */
 static bool cluster_parse(struct config_value *value)
 {
+	struct config_read *read = value->read;
 	char shown[60];
 
 	if (!config_is_name(value->text))
 		return config_bad(value, "'%s' is not the name of a cluster; write one of clusters",
 				  config_show(value->text, shown, sizeof(shown)));
-	value->read->listener_cluster[value->index] = config_copy(value->read->config, value->text);
+	struct config_wanted *wanted = config_alloc(read->config, sizeof(*wanted));
+
+	*wanted = (struct config_wanted){
+		.next = read->wanted,
+		.row = value->row,
+		.index = value->index,
+		.name = config_copy(read->config, value->text),
+	};
+	read->wanted = wanted;
 	return true;
 }
 
@@ -399,15 +416,18 @@ bool config_is_empty(const struct config_row *row, const void *unit)
 	case CONFIG_TYPE_TEXT:
 	case CONFIG_TYPE_PATH:
 	case CONFIG_TYPE_NAME:
+	case CONFIG_TYPE_HOST:
 	case CONFIG_TYPE_SERVERS:
 	case CONFIG_TYPE_FORWARD:
 	case CONFIG_TYPE_URLS:
+	case CONFIG_TYPE_TARGETS:
 		return *(const void *const *)field == NULL;
 	case CONFIG_TYPE_CLUSTER:
 		return *(const int32_t *)field < 0;
 	case CONFIG_TYPE_CPUS:
 		return ((const struct cpu_list *)field)->count == 0;
 	case CONFIG_TYPE_HOSTS:
+	case CONFIG_TYPE_WORDS:
 		return ((const struct config_names *)field)->count == 0;
 	case CONFIG_TYPE_CIDRS:
 		return ((const struct config_cidrs *)field)->count == 0;
@@ -427,6 +447,7 @@ const struct config_type_row config_types[CONFIG_TYPE_LAST] = {
 	[CONFIG_TYPE_PATH] = { text_parse, text_print, "path" },
 	[CONFIG_TYPE_NAME] = { text_parse, text_print, "name" },
 	[CONFIG_TYPE_FIXED] = { fixed_parse, fixed_print, "word" },
+	[CONFIG_TYPE_HOST] = { config_type_host, text_print, "server name" },
 	[CONFIG_TYPE_ADDR] = { config_type_addr, config_print_addr, "address:port" },
 	[CONFIG_TYPE_ADMIN] = { config_type_admin, config_print_admin, "address:port" },
 	[CONFIG_TYPE_WEB] = { config_type_web, config_print_web, "address:port" },
@@ -439,4 +460,7 @@ const struct config_type_row config_types[CONFIG_TYPE_LAST] = {
 	[CONFIG_TYPE_CIDRS] = { config_type_cidrs, config_print_cidrs, "list of networks" },
 	[CONFIG_TYPE_PORTS] = { config_type_ports, config_print_ports, "list of ports" },
 	[CONFIG_TYPE_URLS] = { config_type_urls, config_print_urls, "list of URLs" },
+	[CONFIG_TYPE_WORDS] = { config_type_words, config_print_hosts, "list of words" },
+	[CONFIG_TYPE_TARGETS] = { config_type_targets, config_print_targets,
+				  "host:port, or a list of them" },
 };

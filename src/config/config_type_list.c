@@ -10,39 +10,98 @@
 /* ---- names
  * ---------------------------------------------------------------------------------------- */
 
-bool config_type_hosts(struct config_value *value)
+/* "name", "*.suffix", "**.suffix" or "*"; *ret_host: what is left without the wildcard. */
+static bool pattern_check(struct config_value *value, struct span *ret_host)
 {
-	struct config_names *names = value->field;
-	struct config *config = value->read->config;
 	struct span host = value->text;
 	char shown[80];
 
+	*ret_host = host;
+	if (span_is(host, "*"))
+		return true;
+	/* The wildcard stands for whole labels, as in certificates. */
+	if (span_starts(host, "**."))
+		host = span_of(host.at + 3, host.len - 3);
+	else if (span_starts(host, "*."))
+		host = span_of(host.at + 2, host.len - 2);
+	*ret_host = host;
+	if (span_find(host, '*') < host.len)
+		return config_bad(value,
+				  "'%s': a wildcard stands at the beginning, for whole labels; "
+				  "write *.suffix (one label), **.suffix (one or more) or *",
+				  config_show(value->text, shown, sizeof(shown)));
+	return config_host_check(value, host);
+}
+
+/* A server name, as clients send it: no address, no dot at its end. */
+bool config_type_host(struct config_value *value)
+{
+	struct span host, text = value->text;
+	char shown[80];
+
+	if (text.len > 1 && text.at[text.len - 1] == '.')
+		text.len--;
+	value->text = text;
+	if (!pattern_check(value, &host))
+		return false;
+	if (addr_is_ip_like(host))
+		return config_bad(value,
+				  "'%s': TLS clients send no server name for an address; write a "
+				  "name, and see no_sni",
+				  config_show(text, shown, sizeof(shown)));
+	*(const char **)value->field = config_host_copy(value->read->config, text);
+	return true;
+}
+
+static struct config_names *names_begin(struct config_value *value)
+{
+	struct config_names *names = value->field;
+
 	if (value->item == 0)
-		*names = (struct config_names){ .at = config_alloc(config, sizeof(names->at[0]) *
-										   value->count) };
+		*names = (struct config_names){
+			.at = config_alloc(value->read->config, sizeof(names->at[0]) * value->count)
+		};
+	return names;
+}
+
+bool config_type_hosts(struct config_value *value)
+{
+	struct config_names *names = names_begin(value);
+	struct span host;
+	char shown[80];
+
 	if (value->count == 0)
 		return true;
-	if (!span_is(value->text, "*")) {
-		/* The wildcard stands for whole labels, as in certificates. */
-		if (span_starts(host, "**."))
-			host = span_of(host.at + 3, host.len - 3);
-		else if (span_starts(host, "*."))
-			host = span_of(host.at + 2, host.len - 2);
-		if (span_find(host, '*') < host.len)
-			return config_bad(value,
-					  "'%s': a wildcard stands at the beginning, for whole "
-					  "labels; write *.suffix (one label), **.suffix "
-					  "(one or more) or *",
-					  config_show(value->text, shown, sizeof(shown)));
-		if (!config_host_check(value, host))
-			return false;
-		if (host.len != value->text.len && addr_is_ip_like(host))
-			return config_bad(value,
-					  "'%s': addresses have no wildcards; put the network "
-					  "into egress.allow.networks",
-					  config_show(value->text, shown, sizeof(shown)));
-	}
-	names->at[names->count++] = config_host_copy(config, value->text);
+	if (!pattern_check(value, &host))
+		return false;
+	if (host.len != value->text.len && addr_is_ip_like(host))
+		return config_bad(value,
+				  "'%s': addresses have no wildcards; put the network into "
+				  "egress.allow.networks",
+				  config_show(value->text, shown, sizeof(shown)));
+	names->at[names->count++] = config_host_copy(value->read->config, value->text);
+	return true;
+}
+
+#define WORD_MAX 255 /* a protocol name of ALPN, RFC 7301 3.1 */
+
+bool config_type_words(struct config_value *value)
+{
+	struct config_names *names = names_begin(value);
+	struct span word = value->text;
+	bool is_good = word.len > 0 && word.len <= WORD_MAX;
+	char shown[80];
+
+	if (value->count == 0)
+		return config_bad(value, "the list is empty; name something, or remove the key");
+	for (size_t i = 0; i < word.len; i++)
+		is_good &= word.at[i] > ' ' && word.at[i] < 0x7f;
+	if (!is_good)
+		return config_bad(value,
+				  "'%s' is not a word; write 1 to %d printable ASCII characters "
+				  "without blanks",
+				  config_show(word, shown, sizeof(shown)), WORD_MAX);
+	names->at[names->count++] = config_copy(value->read->config, word);
 	return true;
 }
 
@@ -145,15 +204,17 @@ void config_print_ports(const struct config *config, const struct config_row *ro
 /* ---- broker URLs
  * ---------------------------------------------------------------------------------- */
 
-#define PULSAR_PORT 6650
+#define PULSAR_PORT	6650
+#define PULSAR_TLS_PORT 6651
 
 bool config_type_urls(struct config_value *value)
 {
 	struct config_cluster *cluster = value->unit;
 	struct config *config = value->read->config;
 	struct span rest = value->text;
+	bool is_tls = span_starts(rest, "pulsar+ssl://");
 	struct span host;
-	uint16_t port = PULSAR_PORT;
+	uint16_t port = is_tls ? PULSAR_TLS_PORT : PULSAR_PORT;
 	char shown[100];
 
 	if (value->item == 0) {
@@ -163,12 +224,8 @@ bool config_type_urls(struct config_value *value)
 	if (value->count == 0)
 		return config_bad(value, "the list is empty; write [pulsar://broker-1:6650]");
 	config_show(value->text, shown, sizeof(shown));
-	if (span_starts(rest, "pulsar+ssl://"))
-		return config_bad(value,
-				  "'%s': TLS to brokers is not in this version of penstock; "
-				  "write the broker's pulsar:// URL",
-				  shown);
-	if (!span_starts(rest, "pulsar://") || !span_skip(&rest, strlen("pulsar://")))
+	if (!span_skip(&rest, strlen(is_tls ? "pulsar+ssl://" : "pulsar://")) ||
+	    (!is_tls && !span_starts(value->text, "pulsar://")))
 		return config_bad(value, "'%s' is not a broker URL; write pulsar://host:6650",
 				  shown);
 	if (rest.len > 0 && rest.at[rest.len - 1] == '/')
@@ -191,8 +248,11 @@ bool config_type_urls(struct config_value *value)
 				  shown);
 	if (!config_host_check(value, host))
 		return false;
-	cluster->urls[cluster->url_count++] =
-		(struct config_url){ .host = config_host_copy(config, host), .port = port };
+	cluster->urls[cluster->url_count++] = (struct config_url){
+		.host = config_host_copy(config, host),
+		.port = port,
+		.is_tls = is_tls,
+	};
 	return true;
 }
 
@@ -211,6 +271,77 @@ void config_print_urls(const struct config *config, const struct config_row *row
 				  url->port);
 	}
 	fputs(cluster->url_count == 0 ? "[]" : "]", out);
+}
+
+/* ---- targets of routes
+ * ---------------------------------------------------------------------------- */
+
+/* A name or an address; or a name with "{1}" in it, which is checked as if a name stood there. */
+static bool target_check(struct config_value *value, struct span host, bool *ret_is_derived)
+{
+	static const char capture[] = "{1}";
+	char text[HOST_MAX], shown[80];
+	struct sink sink = sink_of(text, sizeof(text));
+	uint8_t byte;
+
+	*ret_is_derived = false;
+	while (host.len > 0) {
+		bool is_capture = span_starts(host, capture) && span_skip(&host, strlen(capture));
+
+		*ret_is_derived |= is_capture;
+		if (is_capture)
+			sink_u8(&sink, 'x');
+		else if (span_u8(&host, &byte))
+			sink_u8(&sink, byte);
+	}
+	if (span_find(sink_written(&sink), '{') < sink.len ||
+	    span_find(sink_written(&sink), '}') < sink.len)
+		return config_bad(
+			value,
+			"'%s': {1}, what the wildcard of host stands for, is all there is "
+			"to be put in",
+			config_show(value->text, shown, sizeof(shown)));
+	return config_host_check(value, sink_written(&sink));
+}
+
+bool config_type_targets(struct config_value *value)
+{
+	struct config_route *route = value->unit;
+	struct config *config = value->read->config;
+	struct config_target target;
+	struct span host;
+	char shown[80];
+
+	if (value->item == 0) {
+		route->targets = config_alloc(config, sizeof(target) * value->count);
+		route->target_count = 0;
+	}
+	if (value->count == 0)
+		return config_bad(value, "the list is empty; write \"host:port\"");
+	if (!addr_split(value->text, &host, &target.port))
+		return config_bad(value,
+				  "'%s' is not host:port; write it like 10.0.0.1:6651, "
+				  "[2001:db8::9]:6651 or {1}.internal:6651",
+				  config_show(value->text, shown, sizeof(shown)));
+	if (!target_check(value, host, &target.is_derived))
+		return false;
+	target.host = config_host_copy(config, host);
+	route->targets[route->target_count++] = target;
+	return true;
+}
+
+void config_print_targets(const struct config *config, const struct config_row *row,
+			  const void *unit, FILE *out)
+{
+	const struct config_route *route = unit;
+
+	(void)config;
+	(void)row;
+	for (uint32_t i = 0; i < route->target_count; i++) {
+		fputs(i > 0 ? ", " : route->target_count > 1 ? "[" : "", out);
+		config_host_print(out, "", route->targets[i].host, route->targets[i].port);
+	}
+	fputs(route->target_count > 1 ? "]" : "", out);
 }
 
 /* ---- CPUs

@@ -11,7 +11,7 @@
 #define DEPTH_MAX 8    /* of the schema, which bounds the walk */
 
 struct frame {
-	enum { FRAME_MAP, FRAME_CLUSTERS, FRAME_LISTENERS } kind;
+	enum { FRAME_MAP, FRAME_CLUSTERS, FRAME_LISTENERS, FRAME_ROUTES } kind;
 	enum config_scope scope;
 	uint32_t unit;
 	char prefix[2 * KEY_MAX]; /* "egress.allow." */
@@ -70,11 +70,16 @@ static const char *key_label(const struct walk *walk, const struct frame *frame,
 	return config_label(walk->read, frame->scope, frame->unit, path, ret_text, size);
 }
 
+static bool is_list(int kind)
+{
+	return kind == FRAME_LISTENERS || kind == FRAME_ROUTES;
+}
+
 /* Goes down into a section, or says why not. */
 static void enter(struct walk *walk, const yaml_node_t *node, int kind, enum config_scope scope,
 		  uint32_t unit, const char *path)
 {
-	yaml_node_type_t wanted = kind == FRAME_LISTENERS ? YAML_SEQUENCE_NODE : YAML_MAPPING_NODE;
+	yaml_node_type_t wanted = is_list(kind) ? YAML_SEQUENCE_NODE : YAML_MAPPING_NODE;
 	struct config_mark mark = config_yaml_mark(walk->file, &node->start_mark);
 	char label[200], prefix[2 * KEY_MAX];
 
@@ -132,16 +137,17 @@ static void set_value(struct walk *walk, const struct frame *frame, const struct
 		      const yaml_node_t *node)
 {
 	struct config_mark mark = config_yaml_mark(walk->file, &node->start_mark);
-	bool is_list = config_is_list(row->type);
+	bool is_one = node->type == YAML_SCALAR_NODE && config_is_list_or_one(row->type);
+	bool wants_list = config_is_list(row->type) && !is_one;
 	char label[200];
 
 	config_label(walk->read, frame->scope, frame->unit, row->path, label, sizeof(label));
 	*config_mark(walk->read, frame->scope, frame->unit, row->path) = mark;
 	if (is_nothing(node)) {
 		REPORT(walk->read, mark, "%s: has no value; write one, or remove the key", label);
-	} else if (is_list && node->type == YAML_SEQUENCE_NODE) {
+	} else if (wants_list && node->type == YAML_SEQUENCE_NODE) {
 		set_list(walk, frame, row, node);
-	} else if (is_list) {
+	} else if (wants_list) {
 		REPORT(walk->read, mark, "%s: this is %s; write a list, like [a, b]", label,
 		       kind_of(node));
 	} else if (row->type == CONFIG_TYPE_FIXED && node->type == YAML_MAPPING_NODE) {
@@ -212,6 +218,24 @@ static const struct config_later *later_find(enum config_scope scope, const char
 	return NULL;
 }
 
+static int kind_of_section(enum config_scope scope, const char *path)
+{
+	static const struct {
+		enum config_scope scope;
+		const char *path;
+		int kind;
+	} rows[] = {
+		{ CONFIG_SCOPE_TOP, "clusters", FRAME_CLUSTERS },
+		{ CONFIG_SCOPE_TOP, "listeners", FRAME_LISTENERS },
+		{ CONFIG_SCOPE_LISTENER, "routes", FRAME_ROUTES },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (rows[i].scope == scope && strcmp(rows[i].path, path) == 0)
+			return rows[i].kind;
+	return FRAME_MAP;
+}
+
 static void map_pair(struct walk *walk, const struct frame *frame, struct span key,
 		     struct config_mark mark, const yaml_node_t *value)
 {
@@ -236,13 +260,8 @@ static void map_pair(struct walk *walk, const struct frame *frame, struct span k
 		       "%s: %s is not in this version of penstock; remove the key", label,
 		       later->what);
 	} else if (path[0] != '\0' && config_is_section(frame->scope, path)) {
-		int kind = FRAME_MAP;
-
-		if (frame->scope == CONFIG_SCOPE_TOP && strcmp(path, "clusters") == 0)
-			kind = FRAME_CLUSTERS;
-		if (frame->scope == CONFIG_SCOPE_TOP && strcmp(path, "listeners") == 0)
-			kind = FRAME_LISTENERS;
-		enter(walk, value, kind, frame->scope, frame->unit, path);
+		enter(walk, value, kind_of_section(frame->scope, path), frame->scope, frame->unit,
+		      path);
 	} else {
 		unknown_key(walk, frame, key, mark);
 	}
@@ -316,7 +335,33 @@ static void pair_step(struct walk *walk, struct frame *frame)
 		map_pair(walk, frame, scalar_of(key), mark, value);
 }
 
-static void listener_step(struct walk *walk, struct frame *frame)
+static void listener_item(struct walk *walk, const yaml_node_t *item, struct config_mark mark)
+{
+	if (item->type != YAML_MAPPING_NODE)
+		REPORT(walk->read, mark, "listeners: an item is %s; write { name: ..., bind: ... }",
+		       kind_of(item));
+	else if (config_add_listener(walk->read, mark) == NULL)
+		walk->depth--;
+	else
+		enter(walk, item, FRAME_MAP, CONFIG_SCOPE_LISTENER,
+		      walk->read->config->listener_count - 1, "");
+}
+
+static void route_item(struct walk *walk, const yaml_node_t *item, struct config_mark mark)
+{
+	const struct config *config = walk->read->config;
+
+	if (item->type != YAML_MAPPING_NODE)
+		REPORT(walk->read, mark,
+		       "listeners[%u].routes: an item is %s; write { host: ..., forward: ... }",
+		       config->listener_count - 1, kind_of(item));
+	else if (config_add_route(walk->read, mark) == NULL)
+		walk->depth--;
+	else
+		enter(walk, item, FRAME_MAP, CONFIG_SCOPE_ROUTE, config->route_count - 1, "");
+}
+
+static void item_step(struct walk *walk, struct frame *frame)
 {
 	const yaml_node_item_t *items = frame->node->data.sequence.items.start;
 
@@ -327,14 +372,10 @@ static void listener_step(struct walk *walk, struct frame *frame)
 	const yaml_node_t *item = yaml_document_get_node(walk->document, items[frame->next++]);
 	struct config_mark mark = config_yaml_mark(walk->file, &item->start_mark);
 
-	if (item->type != YAML_MAPPING_NODE)
-		REPORT(walk->read, mark, "listeners: an item is %s; write { name: ..., bind: ... }",
-		       kind_of(item));
-	else if (config_add_listener(walk->read, mark) == NULL)
-		walk->depth--;
+	if (frame->kind == FRAME_LISTENERS)
+		listener_item(walk, item, mark);
 	else
-		enter(walk, item, FRAME_MAP, CONFIG_SCOPE_LISTENER,
-		      walk->read->config->listener_count - 1, "");
+		route_item(walk, item, mark);
 }
 
 bool config_walk(struct config_read *read, const char *file, yaml_document_t *document)
@@ -359,8 +400,8 @@ bool config_walk(struct config_read *read, const char *file, yaml_document_t *do
 	while (walk->depth > 0) {
 		struct frame *frame = &walk->frames[walk->depth - 1];
 
-		if (frame->kind == FRAME_LISTENERS)
-			listener_step(walk, frame);
+		if (is_list(frame->kind))
+			item_step(walk, frame);
 		else
 			pair_step(walk, frame);
 	}

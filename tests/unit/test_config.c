@@ -134,6 +134,18 @@ static const char full[] =
 	"  - { name: b, bind: \"0.0.0.0:7000\", forward: \"[2001:db8::9]:7001\", "
 	"send_proxy_protocol: v2 }\n"
 	"  - { name: c, bind: \"0.0.0.0:7001\", cluster: east }\n"
+	"  - name: edge\n"
+	"    bind: \"0.0.0.0:443\"\n"
+	"    no_sni: 'C.Example.com.'\n"
+	"    unknown: \"**.example.com\"\n"
+	"    allow_ports: [6651, 1]\n"
+	"    routes:\n"
+	"      - { host: \"*.East.example.com\", forward: \"{1}.X.internal:1\" }\n"
+	"      - { host: c.example.com, forward: [\"[2001:DB8::1]:7\", \"H:8\"], mode: pass, alpn: "
+	"[h2, 'Http/1.1'], allow: [10.0.0.0/8], max_connections: 7, send_proxy_protocol: v2 }\n"
+	"      - { host: c.example.com, cluster: east }\n"
+	"      - { host: \"**.example.com\", cluster: east }\n"
+	"      - { discovered: east }\n"
 	"egress:\n"
 	"  allow: { hosts: [\"*.Internal\", \"**.x.y\", \"*\", h], networks: [10.0.0.0/8, "
 	"\"fd00::/8\"], ports: [1, 65535, \"*\"] }\n"
@@ -182,7 +194,7 @@ static void check_full_listeners(const struct config *config)
 	struct addr addr;
 	char text[ADDR_TEXT_MAX];
 
-	assert_int_equal(config->listener_count, 3);
+	assert_int_equal(config->listener_count, 4);
 	assert_string_equal(a->name, "a");
 	assert_string_equal(addr_format(&a->bind, text), "[::1]:6650");
 	assert_int_equal(a->cluster, 1);
@@ -200,6 +212,45 @@ static void check_full_listeners(const struct config *config)
 	assert_int_equal(b->send_proxy_protocol, CONFIG_SEND_PROXY_V2);
 	assert_int_equal(b->cluster, -1);
 	assert_int_equal(config->listeners[2].cluster, 0);
+	assert_int_equal(config->listeners[2].route_count, 0);
+}
+
+static void check_full_routes(const struct config *config)
+{
+	const struct config_listener *edge = &config->listeners[3];
+	const struct config_route *routes = config->routes;
+	static const char *const labels[] = { "*.east.example.com", "c.example.com[h2]",
+					      "c.example.com", "**.example.com",
+					      "discovered:east" };
+
+	assert_int_equal(config->route_count, COUNT_OF(labels));
+	assert_int_equal(edge->route_count, COUNT_OF(labels));
+	assert_int_equal(edge->route_first, 0);
+	assert_int_equal(edge->cluster, -1);
+	assert_int_equal(edge->no_sni_route, 1);
+	assert_int_equal(edge->unknown_route, 3);
+	assert_int_equal(edge->allow_ports.count, 2);
+	for (uint32_t i = 0; i < COUNT_OF(labels); i++) {
+		assert_string_equal(routes[i].label, labels[i]);
+		assert_int_equal(routes[i].listener, 3);
+	}
+	assert_true(routes[0].targets[0].is_derived);
+	assert_string_equal(routes[0].targets[0].host, "{1}.x.internal");
+	assert_int_equal(routes[0].cluster, -1);
+	assert_int_equal(routes[0].discovered, -1);
+	assert_true(routes[0].max_connections == CONFIG_OFF);
+	assert_int_equal(routes[1].target_count, 2);
+	assert_string_equal(routes[1].targets[0].host, "2001:db8::1");
+	assert_int_equal(routes[1].targets[0].port, 7);
+	assert_false(routes[1].targets[0].is_derived);
+	assert_string_equal(routes[1].targets[1].host, "h");
+	assert_string_equal(routes[1].alpn.at[1], "Http/1.1");
+	assert_int_equal(routes[1].allow.count, 1);
+	assert_int_equal(routes[1].max_connections, 7);
+	assert_int_equal(routes[1].send_proxy_protocol, CONFIG_SEND_PROXY_V2);
+	assert_int_equal(routes[2].cluster, 0);
+	assert_null(routes[4].host);
+	assert_int_equal(routes[4].discovered, 0);
 }
 
 static void check_full_rest(const struct config *config)
@@ -253,6 +304,7 @@ static void test_full(void **state)
 	assert_int_equal(outcome.errors, 0);
 	check_full_clusters(outcome.config);
 	check_full_listeners(outcome.config);
+	check_full_routes(outcome.config);
 	check_full_rest(outcome.config);
 	char *dump = help_dump(outcome.config);
 
@@ -261,6 +313,7 @@ static void test_full(void **state)
 	assert_string_equal(outcome.said != NULL && outcome.errors > 0 ? outcome.said : "", "");
 	check_full_clusters(outcome.config);
 	check_full_listeners(outcome.config);
+	check_full_routes(outcome.config);
 	check_full_rest(outcome.config);
 	char *again = help_dump(outcome.config);
 
@@ -282,7 +335,7 @@ static void test_full_is_full(void **state)
 		bool is_set = false;
 
 		for (uint32_t unit = 0; unit < CONFIG_UNITS; unit++)
-			is_set |= read->marks[unit][row].line > 0;
+			is_set |= read->marks[unit] != NULL && read->marks[unit][row].line > 0;
 		if (!is_set)
 			print_error("%s is not in the test\n", config_rows[row].path);
 		assert_true(is_set);
@@ -535,7 +588,8 @@ static void test_example(void **state)
 	outcome = help_load(plain, NULL);
 	assert_string_equal(outcome.errors > 0 ? outcome.said : "", "");
 	assert_int_equal(outcome.config->cluster_count, 1);
-	assert_int_equal(outcome.config->listener_count, 1);
+	assert_int_equal(outcome.config->listener_count, 2);
+	assert_int_equal(outcome.config->route_count, 1);
 	assert_int_equal(outcome.config->limits.connections, 50000);
 	assert_string_equal(outcome.config->state_dir, "/var/lib/penstock");
 	help_free(&outcome);

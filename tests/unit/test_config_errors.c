@@ -78,6 +78,13 @@ static void test_too_many(void **state)
 	assert_non_null(strstr(outcome.said, "t.yaml:66:3: more than 64 clusters; "));
 	assert_non_null(strstr(outcome.said, "t.yaml:105:5: more than 32 listeners; "));
 	help_free(&outcome);
+	len = (size_t)sprintf(text, "listeners:\n- name: l\n  bind: 0.0.0.0:1\n  routes:\n");
+	for (int i = 0; i < 4098; i++)
+		len += (size_t)sprintf(text + len, "  - { host: h%d.x, forward: \"h:1\" }\n", i);
+	outcome = help_load(text, NULL);
+	assert_string_equal(outcome.said, "t.yaml:4101:5: more than 4096 routes; use wildcards, or "
+					  "run another penstock for the others\n");
+	help_free(&outcome);
 	len = (size_t)sprintf(text, "limits:\n");
 	for (int i = 0; i < 1001; i++)
 		len += (size_t)sprintf(text + len, "  k%d: 1\n", i);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * config_check.h: what config_check.c and config_check_route.c share: where something was written,
+ * and saying what is wrong with it.
+ */
+#pragma once
+
+#include "config_priv.h"
+
+struct check {
+	struct config_read *read;
+	struct config *config;
+	const char *file; /* for what has no position of its own */
+};
+
+#define FAULT(check, mark, ...) \
+	config_error((check)->read->errors, (mark).file, (mark).line, (mark).column, __VA_ARGS__)
+#define DOUBT(check, mark, ...) \
+	config_warn((check)->read->errors, (mark).file, (mark).line, (mark).column, __VA_ARGS__)
+
+/* The position of a key, of its unit when the key is absent, or of the file. */
+static inline struct config_mark where(const struct check *check, enum config_scope scope,
+				       uint32_t index, const char *path)
+{
+	struct config_mark mark = *config_mark(check->read, scope, index, path);
+
+	if (mark.file == NULL)
+		mark = *config_mark(check->read, scope, index, NULL);
+	if (mark.file == NULL)
+		mark = (struct config_mark){ .file = check->file };
+	return mark;
+}
+
+static inline bool is_set(const struct check *check, enum config_scope scope, uint32_t index,
+			  const char *path)
+{
+	return config_is_set(check->read, scope, index, path);
+}
+
+/* All routes, and the keys of listeners that go with them. Clusters' names are resolved. */
+void config_check_routes(struct check *check);
