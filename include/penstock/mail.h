@@ -77,6 +77,7 @@ struct mail_row {
 	uint64_t id;
 	uint16_t worker;
 	uint16_t listener_id;
+	uint16_t rule_id;	  /* UINT16_MAX: none */
 	const char *kind, *state; /* static texts */
 	struct addr client, broker;
 	uint64_t age_ns;
@@ -151,6 +152,7 @@ struct mail_office {
 	struct tally *per_ip;		    /* connections of each client address */
 	struct mail_learned_table *learned; /* broker URLs lookups have named */
 	struct stat_block **stats;	    /* one per worker */
+	struct stat_route *routes;	    /* STAT_ROUTES_MAX, touched as used */
 	struct mail_box control;
 };
 

@@ -13,10 +13,12 @@
 #include <penstock/base/close.h>
 #include <penstock/base/stat.h>
 #include <penstock/config.h>
+#include <penstock/route/sni.h>
 
 #define ROUTE_ADDRS_MAX	    4	 /* addresses kept per name */
 #define ROUTE_ENDPOINTS_MAX 4096 /* per cluster */
 #define ROUTE_LOCALS_MAX    64
+#define ROUTE_NO_RULE	    UINT32_MAX
 
 /* A host:port that may be dialled because discovery or the config names it. */
 struct route_endpoint {
@@ -56,10 +58,25 @@ struct route_cluster {
 	uint32_t endpoint_count;
 	uint32_t *endpoint_index; /* hash table of index + 1 */
 	uint32_t endpoint_index_mask;
+	struct route_sni *tls_hosts; /* hosts of TLS endpoints to their numbers */
 	struct route_broker *brokers;
 	uint32_t broker_count;
 	struct route_namespace *namespaces; /* by name */
 	uint32_t namespace_count;
+};
+
+/* A route of the configuration, here called a rule, since `route` is the snapshot. The rest of it
+ * is in config->routes, under the same number. */
+struct route_rule {
+	uint32_t next;	       /* the next of the same host, or the next by discovered */
+	uint32_t target_first; /* of route->targets: its literal targets, resolved */
+	uint16_t id;	       /* of its counters (stat.h): the same across reloads */
+};
+
+/* What server names a listener knows. */
+struct route_names {
+	struct route_sni *hosts; /* hosts to the first rule that has them; NULL: no routes */
+	uint32_t discovered;	 /* the first rule by discovered */
 };
 
 struct route {
@@ -71,6 +88,12 @@ struct route {
 	int32_t listener_of_id[STAT_LISTENERS_MAX]; /* id -> index in config->listeners; -1: gone */
 	const char *listener_name[STAT_LISTENERS_MAX];
 	struct route_endpoint *forwards; /* per config listener: where `forward` goes, resolved */
+	struct route_rule *rules;	 /* as config->routes */
+	struct route_endpoint *targets;	 /* of the rules, in their order; no host: derived */
+	uint32_t target_count;
+	struct route_names *names; /* per config listener */
+	uint32_t *rule_of_id;	   /* id -> rule; ROUTE_NO_RULE: none has it now */
+	uint32_t id_count;
 	struct addr own[STAT_LISTENERS_MAX + 2]; /* our listening addresses: never dialled */
 	uint32_t own_count;
 	struct addr
@@ -114,8 +137,10 @@ void route_target(const struct route *route, uint32_t cluster, struct span targe
 enum close_reason route_addr_check(const struct route *route, const struct addr *addr);
 
 /* The n-th candidate of a round robin that begins at `start`: its addresses; false when all were
- * named. Endpoints without an address are passed over. */
-MUST_USE bool route_any(const struct route *route, uint32_t cluster, uint32_t start, uint32_t n,
+ * named. Endpoints without an address are passed over. `tls_ports`: on one of these TLS ports;
+ * NULL: the plain ones. */
+MUST_USE bool route_any(const struct route *route, uint32_t cluster,
+			const struct config_ports *tls_ports, uint32_t start, uint32_t n,
 			const struct route_endpoint **ret_endpoint);
 
 const struct route_endpoint *route_find(const struct route *route, uint32_t cluster,
@@ -124,6 +149,30 @@ const struct route_endpoint *route_find(const struct route *route, uint32_t clus
 /* The owner of a topic ("persistent://t/n/x", full form), or NULL: ask a broker. */
 const struct route_endpoint *route_owner(const struct route *route, uint32_t cluster,
 					 struct span topic);
+
+/* ---- route_rule.c: routing by server name ---------------------------------------------------- */
+
+/* The first rule for a server name; false: none has it. A name written out wins, then the host of a
+ * discovered broker, then the longest wildcard. Other rules of the same host follow by `next`. */
+MUST_USE bool route_rule_find(const struct route *route, uint32_t listener, struct span name,
+			      uint32_t *ret_rule);
+/* The rule of this id now; ROUTE_NO_RULE: a reload took it away. */
+uint32_t route_rule_of_id(const struct route *route, uint16_t id);
+
+/* A place a rule leads to: its addresses, or its name if those are not known yet, or why not. */
+struct route_place {
+	struct route_verdict verdict;
+	uint16_t port;
+	char host[HOST_MAX];
+};
+
+/* The place of an endpoint that discovery or the configuration names. */
+void route_place(const struct route_endpoint *endpoint, struct route_place *ret_place);
+
+/* The n-th place of a round robin that begins at `start`; false when all were named. `name`: the
+ * server name asked for, in any case. */
+MUST_USE bool route_rule_place(const struct route *route, uint32_t rule, struct span name,
+			       uint32_t start, uint32_t n, struct route_place *ret_place);
 
 /* ---- route_topic.c: names and hashes of pulsar.md 5.4 --------------------------------------- */
 
@@ -154,6 +203,11 @@ void route_build_namespace(struct route_builder *builder, uint32_t cluster,
 			   const struct route_namespace *ns);
 void route_build_forward(struct route_builder *builder, uint32_t listener,
 			 const struct route_endpoint *endpoint);
+/* `id`, below STAT_ROUTES_MAX, is no other rule's. */
+void route_build_rule(struct route_builder *builder, uint32_t rule, uint16_t id);
+/* The n-th target of a rule, unless it is derived. */
+void route_build_target(struct route_builder *builder, uint32_t rule, uint32_t n,
+			const struct route_endpoint *endpoint);
 void route_build_listener(struct route_builder *builder, uint32_t id, int32_t index,
 			  const char *name);
 void route_build_own(struct route_builder *builder, const struct addr *addr);

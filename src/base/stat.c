@@ -35,3 +35,18 @@ void stat_dial(struct stat_block *block, uint64_t ns)
 	add(&block->dial_us[bucket_of(us)], 1);
 	add(&block->dial_us_sum, us);
 }
+
+bool stat_route_enter(struct stat_route *route, uint64_t most)
+{
+	if (atomic_fetch_add_explicit(&route->active, 1, memory_order_relaxed) >= most) {
+		stat_route_leave(route);
+		return false;
+	}
+	atomic_fetch_add_explicit(&route->total, 1, memory_order_relaxed);
+	return true;
+}
+
+void stat_route_leave(struct stat_route *route)
+{
+	CHECK(atomic_fetch_sub_explicit(&route->active, 1, memory_order_relaxed) > 0);
+}

@@ -106,11 +106,17 @@ static int open_discovery(struct control *control)
 
 static int open_listeners(struct control *control)
 {
+	const struct config *config = control_config(control);
 	struct control_listen_plan plan;
-	int ret = control_listen_prepare(control, control_config(control), &plan);
+	struct control_rule_plan *rules;
+	int ret = control_rule_prepare(control, config, &rules);
 
+	if (ret < 0)
+		return ret;
+	control_rule_commit(control, config, rules);
+	ret = control_listen_prepare(control, config, &plan);
 	if (ret == 0)
-		control_listen_commit(control, control_config(control), &plan);
+		control_listen_commit(control, config, &plan);
 	return ret;
 }
 

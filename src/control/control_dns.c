@@ -297,9 +297,12 @@ static void on_sweep(struct timer *timer)
 	const struct config *config = control_config(control);
 
 	for (uint32_t i = 0; i < config->listener_count; i++)
-		if (config->listeners[i].cluster < 0 &&
+		if (config->listeners[i].forward_host != NULL &&
 		    !is_literal(config->listeners[i].forward_host, &literal))
 			(void)use(control, config->listeners[i].forward_host);
+	for (uint32_t i = 0; route != NULL && i < route->target_count; i++)
+		if (route->targets[i].host != NULL && !is_literal(route->targets[i].host, &literal))
+			(void)use(control, route->targets[i].host);
 	forget(control, now_ns, CONTROL_DNS_IDLE_NS);
 	control_dns_query_refresh(control);
 	timer_set(&control->wheel, timer, now_ns + CONTROL_DNS_SWEEP_NS, on_sweep);

@@ -84,6 +84,20 @@ struct control_listen_plan {
 	uint32_t count;
 };
 
+/* The ids of the routes in force. */
+struct control_rules {
+	uint64_t keys[STAT_ROUTES_MAX]; /* of the route that has an id; 0: none has */
+	uint16_t id[CONFIG_ROUTES_MAX];
+	uint32_t id_count; /* ids from here on were never given out */
+};
+
+/* Those of a new configuration. */
+struct control_rule_plan {
+	uint64_t keys[CONFIG_ROUTES_MAX];
+	uint16_t id[CONFIG_ROUTES_MAX];
+	bool is_taken[STAT_ROUTES_MAX]; /* by the same route before */
+};
+
 struct control_letter {
 	struct control_letter *next;
 	struct mail mail;
@@ -173,6 +187,7 @@ struct control {
 
 	struct control_listener listeners[STAT_LISTENERS_MAX];
 	uint32_t listener_count;
+	struct control_rules rules;
 	struct addr admin_addr, web_addr; /* ours as well: never dialled */
 
 	struct discovery *discovery;
@@ -225,6 +240,13 @@ void control_listen_close_all(struct control *control);
 void control_listen_on_unlistened(struct control *control, const struct mail_unlistened *mail);
 uint32_t control_listen_closing(const struct control *control);
 void control_listen_fini(struct control *control);
+
+/* control_rule.c */
+MUST_USE int control_rule_prepare(const struct control *control, const struct config *config,
+				  struct control_rule_plan **ret_plan);
+void control_rule_commit(struct control *control, const struct config *config,
+			 struct control_rule_plan *plan);
+void control_rule_build(struct control *control, struct route_builder *builder);
 
 /* control_publish.c */
 void control_publish_soon(struct control *control);

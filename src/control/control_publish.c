@@ -38,7 +38,7 @@ static void build_forwards(struct control *control, struct route_builder *builde
 	for (uint32_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
 
-		if (listener->cluster >= 0)
+		if (listener->forward_host == NULL)
 			continue;
 		struct route_endpoint endpoint = {
 			.host = listener->forward_host,
@@ -111,6 +111,7 @@ static struct route *build(struct control *control, uint64_t version, uint64_t n
 		control_learned_build(control, i, builder);
 	}
 	build_forwards(control, builder);
+	control_rule_build(control, builder);
 	build_listeners(control, builder);
 	build_locals(builder);
 	return route_build_end(builder);

@@ -67,7 +67,7 @@ static bool is_same_order(const struct config *old, const struct config *new)
 }
 
 static void commit(struct control *control, struct control_config *fresh,
-		   struct control_listen_plan *plan)
+		   struct control_rule_plan *rules, struct control_listen_plan *plan)
 {
 	struct control_config *old = control->config;
 	const struct config *config = fresh->config;
@@ -75,6 +75,7 @@ static void commit(struct control *control, struct control_config *fresh,
 	if (!is_same_order(old->config, config))
 		control->clusters_since = control->version + 1;
 	control->config = fresh;
+	control_rule_commit(control, config, rules);
 	control_listen_commit(control, config, plan);
 	control_learned_apply(control, config);
 	log_configure(config->log.level, config->log.format);
@@ -94,13 +95,16 @@ static int replace(struct control *control)
 	if (config == NULL)
 		return -EINVAL;
 	struct control_config *fresh = NULL;
+	struct control_rule_plan *rules = NULL;
 	struct control_listen_plan plan = { .count = 0 };
 	int ret = is_possible(control, config) ? 0 : -EINVAL;
 
 	if (ret == 0)
 		fresh = control_publish_config(config);
 	if (ret == 0)
-		ret = fresh == NULL ? -ENOMEM : control_listen_prepare(control, config, &plan);
+		ret = fresh == NULL ? -ENOMEM : control_rule_prepare(control, config, &rules);
+	if (ret == 0)
+		ret = control_listen_prepare(control, config, &plan);
 	if (ret == 0) {
 		ret = discovery_apply(control->discovery, config);
 		if (ret < 0)
@@ -108,10 +112,11 @@ static int replace(struct control *control)
 	}
 	if (ret < 0) {
 		free(fresh);
+		free(rules);
 		config_free(config);
 		return ret;
 	}
-	commit(control, fresh, &plan);
+	commit(control, fresh, rules, &plan);
 	return 0;
 }
 

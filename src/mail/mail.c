@@ -114,10 +114,11 @@ int mail_office_init(struct mail_office *office, uint32_t worker_count)
 		.per_ip = tally_new(),
 		.learned = mail_learned_new(),
 		.stats = calloc(worker_count, sizeof(office->stats[0])),
+		.routes = calloc(STAT_ROUTES_MAX, sizeof(office->routes[0])),
 	};
 	int res = -ENOMEM;
 	if (office->workers != NULL && office->loads != NULL && office->stats != NULL &&
-	    office->per_ip != NULL && office->learned != NULL)
+	    office->per_ip != NULL && office->learned != NULL && office->routes != NULL)
 		res = fill(office);
 	if (res < 0)
 		mail_office_fini(office);
@@ -136,5 +137,6 @@ void mail_office_fini(struct mail_office *office)
 	tally_free(office->per_ip);
 	mail_learned_free(office->learned);
 	free(office->stats);
+	free(office->routes);
 	*office = (struct mail_office){ 0 };
 }

@@ -72,12 +72,12 @@ const struct route_endpoint *route_find(const struct route *route, uint32_t clus
 	return find_normal(cluster_of(route, cluster), span_str(name), port);
 }
 
-static bool is_port_allowed(const struct config *config, uint16_t port)
+bool route_has_port(const struct config_ports *ports, uint16_t port)
 {
-	if (config->egress.ports.is_any)
+	if (ports->is_any)
 		return true;
-	for (uint32_t i = 0; i < config->egress.ports.count; i++) {
-		if (config->egress.ports.at[i] == port)
+	for (uint32_t i = 0; i < ports->count; i++) {
+		if (ports->at[i] == port)
 			return true;
 	}
 	return false;
@@ -129,7 +129,7 @@ enum close_reason route_addr_check(const struct route *route, const struct addr 
 {
 	if (!addr->is_set || addr_kind_embedded(addr) != ADDR_GLOBAL || is_own(route, addr))
 		return CLOSE_TARGET_SPECIAL_DENIED;
-	if (!is_port_allowed(route->config, addr->port))
+	if (!route_has_port(&route->config->egress.ports, addr->port))
 		return CLOSE_TARGET_PORT_DENIED;
 	if (route->config->egress.networks.count > 0 && !is_network_allowed(route->config, addr))
 		return CLOSE_TARGET_NETWORK_DENIED;
@@ -146,7 +146,8 @@ static void deny(struct route_verdict *verdict, enum close_reason reason)
 static void deny_unlisted(const struct route_cluster *cluster, struct route_verdict *verdict,
 			  enum close_reason reason)
 {
-	bool is_final = cluster->is_loaded || reason == CLOSE_TARGET_SPECIAL_DENIED;
+	bool is_final =
+		cluster == NULL || cluster->is_loaded || reason == CLOSE_TARGET_SPECIAL_DENIED;
 	deny(verdict, is_final ? reason : CLOSE_NO_BROKER);
 }
 
@@ -163,7 +164,7 @@ static bool read_target(struct span target, char ret_host[static HOST_MAX], uint
 	       route_host_normal(host, ret_host);
 }
 
-static void trust(const struct route_endpoint *endpoint, struct route_verdict *verdict)
+void route_trust(const struct route_endpoint *endpoint, struct route_verdict *verdict)
 {
 	*verdict = (struct route_verdict){
 		.answer = endpoint->addr_count > 0 ? ROUTE_DIAL : ROUTE_NEED_DNS,
@@ -192,10 +193,22 @@ static void decide_name(const struct route *route, const struct route_cluster *c
 {
 	if (!is_host_allowed(route->config, host))
 		deny_unlisted(cluster, verdict, CLOSE_TARGET_HOST_DENIED);
-	else if (!is_port_allowed(route->config, port))
+	else if (!route_has_port(&route->config->egress.ports, port))
 		deny_unlisted(cluster, verdict, CLOSE_TARGET_PORT_DENIED);
 	else
 		*verdict = (struct route_verdict){ .answer = ROUTE_NEED_DNS };
+}
+
+void route_egress(const struct route *route, const struct route_cluster *cluster, struct span host,
+		  uint16_t port, struct route_verdict *ret_verdict)
+{
+	struct addr addr;
+	bool is_literal = addr_parse_ip(host, &addr);
+	addr.port = port;
+	if (is_literal)
+		decide_literal(route, cluster, &addr, ret_verdict);
+	else
+		decide_name(route, cluster, host, port, ret_verdict);
 }
 
 void route_target(const struct route *route, uint32_t cluster_index, struct span target,
@@ -211,33 +224,35 @@ void route_target(const struct route *route, uint32_t cluster_index, struct span
 	struct span host = span_str(name);
 	const struct route_endpoint *endpoint = find_normal(cluster, host, port);
 	if (endpoint != NULL) {
-		trust(endpoint, ret_verdict);
+		route_trust(endpoint, ret_verdict);
 		return;
 	}
 	struct addr addr;
-	bool is_literal = addr_parse_ip(host, &addr);
-	addr.port = port;
-	if (is_literal && addr_kind_embedded(&addr) != ADDR_GLOBAL)
+	if (addr_parse_ip(host, &addr) && addr_kind_embedded(&addr) != ADDR_GLOBAL)
 		deny(ret_verdict, CLOSE_TARGET_SPECIAL_DENIED);
 	else if (route->config->clusters[cluster_index].check_active)
 		deny_unlisted(cluster, ret_verdict, CLOSE_TARGET_HOST_DENIED);
-	else if (is_literal)
-		decide_literal(route, cluster, &addr, ret_verdict);
 	else
-		decide_name(route, cluster, host, port, ret_verdict);
+		route_egress(route, cluster, host, port, ret_verdict);
 }
 
-bool route_any(const struct route *route, uint32_t cluster_index, uint32_t start, uint32_t n,
+bool route_any(const struct route *route, uint32_t cluster_index,
+	       const struct config_ports *tls_ports, uint32_t start, uint32_t n,
 	       const struct route_endpoint **ret_endpoint)
 {
 	const struct route_cluster *cluster = cluster_of(route, cluster_index);
 	for (uint32_t i = 0; i < cluster->broker_count; i++) {
 		uint32_t at = (uint32_t)(((uint64_t)start + i) % cluster->broker_count);
-		int32_t plain = cluster->brokers[at].plain;
-		if (plain < 0 || cluster->endpoints[plain].addr_count == 0)
+		const struct route_broker *broker = &cluster->brokers[at];
+		int32_t number = tls_ports != NULL ? broker->tls : broker->plain;
+		if (number < 0)
+			continue;
+		const struct route_endpoint *endpoint = &cluster->endpoints[number];
+		bool is_allowed = tls_ports == NULL || route_has_port(tls_ports, endpoint->port);
+		if (endpoint->addr_count == 0 || !is_allowed)
 			continue;
 		if (n-- == 0) {
-			*ret_endpoint = &cluster->endpoints[plain];
+			*ret_endpoint = endpoint;
 			return true;
 		}
 	}

@@ -1,44 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Building a snapshot: facts are collected in arrays that grow, then copied into one block that
- * never changes again. Running out of memory is remembered and told once, by route_build_end.
- *
- *     block: | struct route | clusters | forwards | per cluster: endpoints, index, brokers,
- *            | namespaces, each with its bundles | texts |
+ * Building a snapshot: facts are collected in arrays that grow, until route_freeze.c copies them.
+ * Running out of memory is remembered and told once, by route_build_end.
  */
-#include "route_priv.h"
+#include "route_build.h"
 
 #include <stdlib.h>
 
-/* An array of items that grows. */
-struct list {
-	void *at;
-	uint32_t count;
-	uint32_t room;
-};
-
-struct build_cluster {
-	bool is_loaded, is_zookeeper, is_direct;
-	uint64_t read_ns;
-	struct list endpoints, brokers, namespaces;
-	uint32_t *index; /* as in the snapshot, at its largest size; made with the first endpoint */
-};
-
-struct route_builder {
-	struct route head; /* what is copied as it stands */
-	struct route_endpoint *forwards;
-	struct build_cluster *clusters;
-	struct list kept;  /* copies of texts and bundles, freed at the end */
-	size_t kept_bytes; /* what they take in the block */
-	bool is_failed;
-};
-
 #define INDEX_PLACES (2 * ROUTE_ENDPOINTS_MAX)
-
-static size_t padded(size_t size)
-{
-	return (size + 7) / 8 * 8;
-}
 
 /* A new zeroed item at the end, or NULL. */
 static void *list_add(struct route_builder *builder, struct list *list, size_t item_size)
@@ -93,7 +62,15 @@ struct route_builder *route_build_begin(const struct config *config, uint64_t ve
 	/* One more each: calloc(0) may answer NULL, which would look like a failure. */
 	builder->clusters = calloc(config->cluster_count + 1u, sizeof(builder->clusters[0]));
 	builder->forwards = calloc(config->listener_count + 1u, sizeof(builder->forwards[0]));
-	builder->is_failed = builder->clusters == NULL || builder->forwards == NULL;
+	builder->rules = calloc(config->route_count + 1u, sizeof(builder->rules[0]));
+	if (builder->rules != NULL)
+		for (uint32_t i = 0; i < config->route_count; i++) {
+			builder->rules[i].target_first = builder->target_count;
+			builder->target_count += config->routes[i].target_count;
+		}
+	builder->targets = calloc(builder->target_count + 1u, sizeof(builder->targets[0]));
+	builder->is_failed = builder->clusters == NULL || builder->forwards == NULL ||
+			     builder->rules == NULL || builder->targets == NULL;
 	return builder;
 }
 
@@ -237,6 +214,28 @@ void route_build_forward(struct route_builder *builder, uint32_t listener,
 		(void)fill_endpoint(builder, &builder->forwards[listener], endpoint, host);
 }
 
+void route_build_rule(struct route_builder *builder, uint32_t rule, uint16_t id)
+{
+	if (builder == NULL || builder->is_failed)
+		return;
+	CHECK(rule < builder->head.config->route_count && id < STAT_ROUTES_MAX);
+	builder->rules[rule].id = id;
+}
+
+void route_build_target(struct route_builder *builder, uint32_t rule, uint32_t n,
+			const struct route_endpoint *endpoint)
+{
+	char host[HOST_MAX];
+	if (builder == NULL || builder->is_failed)
+		return;
+	CHECK(rule < builder->head.config->route_count &&
+	      n < builder->head.config->routes[rule].target_count);
+	if (route_host_normal(span_str(endpoint->host), host))
+		(void)fill_endpoint(builder,
+				    &builder->targets[builder->rules[rule].target_first + n],
+				    endpoint, host);
+}
+
 void route_build_listener(struct route_builder *builder, uint32_t id, int32_t index,
 			  const char *name)
 {
@@ -262,141 +261,7 @@ void route_build_local(struct route_builder *builder, const struct addr *addr)
 	builder->head.local[builder->head.local_count++] = *addr;
 }
 
-/* ---- freezing ------------------------------------------------------------------------------- */
-
-struct block {
-	char *at;
-	size_t size;
-	size_t used;
-};
-
-static void *block_take(struct block *block, size_t size)
-{
-	CHECK(padded(size) <= block->size - block->used);
-	void *at = block->at + block->used;
-	block->used += padded(size);
-	return at;
-}
-
-static void *block_copy(struct block *block, const void *bytes, size_t size)
-{
-	void *at = block_take(block, size);
-	if (size > 0)
-		memcpy(at, bytes, size);
-	return at;
-}
-
-static const char *block_text(struct block *block, const char *text)
-{
-	return text != NULL ? block_copy(block, text, strlen(text) + 1) : NULL;
-}
-
-static uint32_t index_places(uint32_t count)
-{
-	uint32_t places = 2;
-	while (places < 2 * count)
-		places *= 2;
-	return places;
-}
-
-static size_t block_size(const struct route_builder *builder)
-{
-	const struct config *config = builder->head.config;
-	size_t size = padded(sizeof(struct route)) + builder->kept_bytes +
-		      padded(config->cluster_count * sizeof(struct route_cluster)) +
-		      padded(config->listener_count * sizeof(struct route_endpoint));
-	for (uint32_t i = 0; i < config->cluster_count; i++) {
-		const struct build_cluster *from = &builder->clusters[i];
-		size += padded(from->endpoints.count * sizeof(struct route_endpoint)) +
-			padded(index_places(from->endpoints.count) * sizeof(uint32_t)) +
-			padded(from->brokers.count * sizeof(struct route_broker)) +
-			padded(from->namespaces.count * sizeof(struct route_namespace));
-	}
-	return size;
-}
-
-static void freeze_endpoints(struct block *block, const struct list *from, struct route_cluster *to)
-{
-	uint32_t places = index_places(from->count);
-	to->endpoint_count = from->count;
-	to->endpoints = block_copy(block, from->at, from->count * sizeof(to->endpoints[0]));
-	to->endpoint_index = block_take(block, places * sizeof(to->endpoint_index[0]));
-	to->endpoint_index_mask = places - 1;
-	memset(to->endpoint_index, 0, places * sizeof(to->endpoint_index[0]));
-	for (uint32_t i = 0; i < from->count; i++) {
-		struct route_endpoint *endpoint = &to->endpoints[i];
-		endpoint->host = block_text(block, endpoint->host);
-		uint32_t place = route_index_place(to->endpoints, to->endpoint_index, places - 1,
-						   span_str(endpoint->host), endpoint->port);
-		to->endpoint_index[place] = i + 1;
-	}
-}
-
-static void freeze_brokers(struct block *block, const struct list *from, struct route_cluster *to)
-{
-	to->broker_count = from->count;
-	to->brokers = block_copy(block, from->at, from->count * sizeof(to->brokers[0]));
-	for (uint32_t i = 0; i < from->count; i++) {
-		struct route_broker *broker = &to->brokers[i];
-		broker->id = block_text(block, broker->id);
-		broker->url = block_text(block, broker->url);
-		broker->url_tls = block_text(block, broker->url_tls);
-	}
-}
-
-static int compare_namespaces(const void *a, const void *b)
-{
-	const struct route_namespace *first = a, *second = b;
-	return strcmp(first->name, second->name);
-}
-
-static void freeze_namespaces(struct block *block, const struct list *from,
-			      struct route_cluster *to)
-{
-	to->namespace_count = from->count;
-	to->namespaces = block_copy(block, from->at, from->count * sizeof(to->namespaces[0]));
-	for (uint32_t i = 0; i < from->count; i++) {
-		struct route_namespace *ns = &to->namespaces[i];
-		ns->name = block_text(block, ns->name);
-		ns->bundles =
-			block_copy(block, ns->bundles, ns->bundle_count * sizeof(ns->bundles[0]));
-	}
-	if (from->count > 1)
-		qsort(to->namespaces, from->count, sizeof(to->namespaces[0]), compare_namespaces);
-}
-
-static struct route *freeze(const struct route_builder *builder)
-{
-	struct block block = { .size = block_size(builder) };
-	block.at = malloc(block.size);
-	if (block.at == NULL)
-		return NULL;
-	const struct config *config = builder->head.config;
-	struct route *route = block_copy(&block, &builder->head, sizeof(*route));
-	route->block = block.at;
-	route->clusters = block_take(&block, config->cluster_count * sizeof(route->clusters[0]));
-	route->forwards = block_copy(&block, builder->forwards,
-				     config->listener_count * sizeof(route->forwards[0]));
-	for (uint32_t i = 0; i < config->listener_count; i++)
-		route->forwards[i].host = block_text(&block, route->forwards[i].host);
-	for (size_t i = 0; i < COUNT_OF(route->listener_name); i++)
-		route->listener_name[i] = block_text(&block, route->listener_name[i]);
-	for (uint32_t i = 0; i < config->cluster_count; i++) {
-		const struct build_cluster *from = &builder->clusters[i];
-		struct route_cluster *to = &route->clusters[i];
-		*to = (struct route_cluster){
-			.name = config->clusters[i].name, /* the config outlives us */
-			.is_loaded = from->is_loaded,
-			.is_zookeeper = from->is_zookeeper,
-			.is_direct = from->is_direct,
-			.read_ns = from->read_ns,
-		};
-		freeze_endpoints(&block, &from->endpoints, to);
-		freeze_brokers(&block, &from->brokers, to);
-		freeze_namespaces(&block, &from->namespaces, to);
-	}
-	return route;
-}
+/* ---- the end -------------------------------------------------------------------------------- */
 
 static void free_builder(struct route_builder *builder)
 {
@@ -413,6 +278,8 @@ static void free_builder(struct route_builder *builder)
 	}
 	free(builder->clusters);
 	free(builder->forwards);
+	free(builder->rules);
+	free(builder->targets);
 	free(builder);
 }
 
@@ -420,7 +287,7 @@ struct route *route_build_end(struct route_builder *builder)
 {
 	if (builder == NULL)
 		return NULL;
-	struct route *route = builder->is_failed ? NULL : freeze(builder);
+	struct route *route = builder->is_failed ? NULL : route_freeze(builder);
 	free_builder(builder);
 	return route;
 }

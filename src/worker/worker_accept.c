@@ -10,6 +10,7 @@
 
 #include <penstock/base/clock.h>
 #include <penstock/net.h>
+#include <penstock/wire/hello.h>
 #include <penstock/wire/pulsar.h>
 
 #include "worker_priv.h"
@@ -53,6 +54,18 @@ static void count(_Atomic uint64_t *value)
 			      memory_order_relaxed);
 }
 
+/* In the words of whoever connects there. */
+static void say_full(const struct config_listener *listener, struct sink *sink)
+{
+	const struct hello unknown = { .version = 0 };
+
+	if (listener->cluster >= 0)
+		pulsar_write_error(sink, UINT64_MAX, PULSAR_NOT_ALLOWED,
+				   "penstock: reached the maximum number of connections");
+	else if (listener->route_count > 0)
+		hello_write_alert(sink, &unknown, HELLO_ALERT_INTERNAL_ERROR);
+}
+
 /* Refused before it became a session: told why as far as one send goes, counted, closed. */
 static void refuse(struct worker *worker, const struct mail_handoff *handoff,
 		   enum close_reason reason)
@@ -62,13 +75,11 @@ static void refuse(struct worker *worker, const struct mail_handoff *handoff,
 	int32_t index = env->route->listener_of_id[handoff->listener_id];
 	struct sink sink = sink_of(env->scratch, 512);
 
-	if (index >= 0 && env->route->config->listeners[index].cluster >= 0) {
-		pulsar_write_error(&sink, UINT64_MAX, PULSAR_NOT_ALLOWED,
-				   "penstock: reached the maximum number of connections");
-		/* Best effort: a full send buffer on a new connection does not happen. */
-		if (net_send(handoff->fd, sink.at, sink.len) > 0)
-			(void)!net_shutdown_write(handoff->fd);
-	}
+	if (index >= 0)
+		say_full(&env->route->config->listeners[index], &sink);
+	/* Best effort: a full send buffer on a new connection does not happen. */
+	if (sink.len > 0 && net_send(handoff->fd, sink.at, sink.len) > 0)
+		(void)!net_shutdown_write(handoff->fd);
 	net_close(handoff->fd, false);
 	session_log_refused(env, handoff, reason);
 	count(&stats->closed[reason]);

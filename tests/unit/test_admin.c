@@ -58,6 +58,7 @@ static void answer_rows(void)
 				.id = cursor,
 				.worker = w,
 				.listener_id = (uint16_t)(cursor % 2),
+				.rule_id = UINT16_MAX,
 				.kind = "data",
 				.state = "relay",
 				.client = addr_v4(0x0a000001, 4242),
@@ -382,11 +383,12 @@ static void test_connections(void **state)
 	row_total[1] = 257;
 	assert_int_equal(get("/connections", &text), 200);
 	assert_non_null(strstr(text, "\"count\":857}"));
-	assert_non_null(strstr(text,
-			       "{\"id\":1,\"worker\":0,\"listener\":\"plain\",\"kind\":\"data\","
-			       "\"state\":\"relay\",\"client\":\"10.0.0.1:4242\",\"broker\":"
-			       "\"10.0.0.2:6650\",\"age_seconds\":1.500,\"bytes_to_broker\":7,"
-			       "\"bytes_to_client\":0,\"spliced\":0}"));
+	assert_non_null(strstr(
+		text,
+		"{\"id\":1,\"worker\":0,\"listener\":\"plain\",\"route\":null,\"kind\":\"data\","
+		"\"state\":\"relay\",\"client\":\"10.0.0.1:4242\",\"broker\":"
+		"\"10.0.0.2:6650\",\"age_seconds\":1.500,\"bytes_to_broker\":7,"
+		"\"bytes_to_client\":0,\"spliced\":0}"));
 	for (const char *at = text; (at = strstr(at, "\"id\":")) != NULL; at++)
 		count++;
 	assert_int_equal(count, 857);

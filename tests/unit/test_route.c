@@ -351,17 +351,17 @@ static void test_any(void **state)
 		const struct route_endpoint *endpoint;
 		bool seen[6] = { false };
 		for (uint32_t n = 0; n < 4; n++) {
-			assert_true(route_any(route, 0, starts[s], n, &endpoint));
+			assert_true(route_any(route, 0, NULL, starts[s], n, &endpoint));
 			size_t at = (size_t)(endpoint->host[1] - '0');
 			assert_true(at < 6 && !seen[at] && at != 1 && at != 4);
 			seen[at] = true;
 			if (n == 0 && starts[s] % 6 == 2)
 				assert_int_equal(at, 2);
 		}
-		assert_false(route_any(route, 0, starts[s], 4, &endpoint));
+		assert_false(route_any(route, 0, NULL, starts[s], 4, &endpoint));
 	}
 	const struct route_endpoint *none;
-	assert_false(route_any(route, 1, 0, 0, &none));
+	assert_false(route_any(route, 1, NULL, 0, 0, &none));
 	assert_string_equal(route->clusters[0].brokers[3].id, "b3");
 	assert_null(route->clusters[0].brokers[3].url_tls);
 	route_free(route);
@@ -473,7 +473,7 @@ static void test_snapshot(void **state)
 	assert_null(route->forwards[0].host);
 	assert_int_equal(route->local_count, ROUTE_LOCALS_MAX);
 	const struct route_endpoint *none;
-	assert_false(route_any(route, 0, 0, 0, &none));
+	assert_false(route_any(route, 0, NULL, 0, 0, &none));
 	assert_null(route_find(route, 0, span_str("a"), 1));
 	route_free(route);
 	route_free(NULL);

@@ -4,6 +4,7 @@
  * with relaxed stores; admin reads them all and adds up. Connections are counted per listener and
  * per close reason besides, so that this identity holds for every listener at every quiet moment:
  *     active = accepted - sum over reasons of closed
+ * Only routes, which have limits, are counted by all workers together.
  * Thread:   write: the owning worker; read: any
  * Memory:   one block per worker, allocated at start
  */
@@ -20,8 +21,9 @@ enum stat_id {
 	STAT_COUNT,
 };
 
-#define STAT_LISTENERS_MAX 64 /* listener ids over the life of a process, reloads included */
-#define STAT_BUCKETS	   32 /* power-of-two buckets of microseconds: 1 us .. 2^31 us */
+#define STAT_LISTENERS_MAX 64	/* listener ids over the life of a process, reloads included */
+#define STAT_ROUTES_MAX	   8192 /* ids of routes: twice what a configuration may have */
+#define STAT_BUCKETS	   32	/* power-of-two buckets of microseconds: 1 us .. 2^31 us */
 
 struct stat_listener {
 	_Atomic uint64_t accepted;
@@ -35,6 +37,12 @@ struct stat_block {
 	_Atomic uint64_t heartbeat_ns;	/* last turn of the loop, for /healthz */
 	_Atomic uint64_t acked_version; /* newest snapshot this worker has taken */
 	struct stat_listener listener[STAT_LISTENERS_MAX];
+};
+
+/* Connections of a route, of all workers together: a route's limit is the process's. */
+struct stat_route {
+	_Atomic uint64_t total;
+	_Atomic uint64_t active;
 };
 
 struct stat_row {
@@ -66,3 +74,7 @@ static inline uint64_t stat_get(const struct stat_block *block, enum stat_id sta
 
 /* Counts a duration in the power-of-two histogram of dial times. */
 void stat_dial(struct stat_block *block, uint64_t ns);
+
+/* Counts one more connection; false: it has `most` already. */
+MUST_USE bool stat_route_enter(struct stat_route *route, uint64_t most);
+void stat_route_leave(struct stat_route *route);

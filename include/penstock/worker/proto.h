@@ -9,7 +9,7 @@
  *
  * Rules of the game:
  *  - `see` gets the bytes not decided on yet, possibly none, possibly many frames;
- *  - NEED, HOLD and DIAL take nothing: the same bytes come again, with more behind them;
+ *  - NEED, HOLD, DIAL and ROUTE take nothing: the same bytes come again, with more behind them;
  *  - everything a verdict takes is gone: the next call begins behind it.
  * Thread:   worker
  * Memory:   struct proto is inside the session; what a brain needs for longer is leased from
@@ -21,6 +21,7 @@
 #include <penstock/base/pool.h>
 #include <penstock/base/stat.h>
 #include <penstock/route.h>
+#include <penstock/wire/hello.h>
 
 #define PROTO_ALL	UINT64_MAX
 #define PROTO_SIDES	4     /* side connections of one session */
@@ -42,6 +43,7 @@ enum proto_what {
 		       */
 	PROTO_HOLD,   /* not now: call again when something else has moved */
 	PROTO_DIAL,   /* client channel only: connect the broker end to `target` */
+	PROTO_ROUTE,  /* the same, to where `rule` leads */
 	PROTO_REFUSE, /* end the connection for `reason`, telling the client `bytes` */
 };
 
@@ -51,10 +53,17 @@ struct proto_verdict {
 	size_t max;
 	struct span bytes;
 	struct span target; /* "host:port"; empty: any live broker of the cluster */
+	uint32_t rule;	    /* of the snapshot the brain was shown */
 	enum close_reason reason;
 };
 
-enum proto_kind { PROTO_KIND_NEW, PROTO_KIND_DATA, PROTO_KIND_LOOKUP, PROTO_KIND_FORWARD };
+enum proto_kind {
+	PROTO_KIND_NEW,
+	PROTO_KIND_DATA,
+	PROTO_KIND_LOOKUP,
+	PROTO_KIND_FORWARD,
+	PROTO_KIND_ROUTED, /* by server name, bytes untouched */
+};
 
 /* What several brains of a worker share. */
 struct proto_pools {
@@ -67,7 +76,9 @@ struct proto_pools {
 /* What a brain is told, and where it leaves notes, in one call. */
 struct proto_context {
 	const struct route *route;
+	int32_t listener; /* its number in the configuration; -1: a reload took it away */
 	uint32_t cluster;
+	struct addr client;
 	uint64_t now_ns;
 	uint32_t first_frame_max;
 	uint32_t frame_max;
@@ -78,6 +89,7 @@ struct proto_context {
 	/* Notes for the session, spans into the bytes shown: */
 	struct span seen_namespace;	  /* "tenant/namespace" of a lookup */
 	struct span learned[PROTO_NOTES]; /* broker URLs in an answer */
+	struct span server_name;	  /* of a ClientHello */
 	bool has_moved; /* something another channel may be holding for has changed */
 };
 
@@ -94,11 +106,18 @@ struct proto_pulsar {
 	uint8_t side_ready;  /* a bit per side connection that has said CONNECTED */
 };
 
+struct proto_sni {
+	struct hello_reader reader;
+	uint16_t version; /* the client's highest; 0: not known (yet) */
+	bool is_dialled;
+};
+
 struct proto {
 	const struct proto_ops *ops;
 	enum proto_kind kind;
 	union {
 		struct proto_pulsar pulsar;
+		struct proto_sni sni;
 	};
 };
 
@@ -146,3 +165,4 @@ void proto_begin(struct proto *proto, const struct proto_ops *ops);
 const char *proto_kind_name(enum proto_kind kind);
 
 extern const struct proto_ops proto_pulsar_ops;
+extern const struct proto_ops proto_sni_ops;

@@ -27,6 +27,12 @@ struct session_dial;
 /* Called when a dial has ended: CLOSE_NONE and dial->fd, or why not. */
 typedef void session_dialled_fn(struct session_dial *dial, enum close_reason reason);
 
+enum session_way {
+	SESSION_WAY_ONE,  /* the broker the client named, or what a listener forwards to */
+	SESSION_WAY_ANY,  /* any live broker of the cluster, */
+	SESSION_WAY_RULE, /* the places of session->rule_id: candidates in turn */
+};
+
 /* Connecting to one broker: its name resolved, its addresses tried, the next candidate taken. */
 struct session_dial {
 	struct session *session;
@@ -35,14 +41,15 @@ struct session_dial {
 	struct timer timer;
 	uint64_t started_ns;
 	int fd;
-	uint32_t start, candidate; /* round robin over any live broker */
+	uint32_t start, candidate; /* round robin over the candidates */
+	uint64_t tried;		   /* a bit per candidate, of the first 64 */
 	uint16_t port;
 	uint8_t which; /* 0: the session's own; 1 + i: side connection i */
 	uint8_t addr_count, addr_next;
-	bool is_any;
+	uint8_t way;	 /* enum session_way */
 	bool is_trusted; /* the deny-set does not apply to its addresses */
 	bool is_resolving;
-	bool takes_resting;	  /* second round of any: brokers that rest are better than none */
+	bool takes_resting;	  /* second round: brokers that rest are better than none */
 	enum close_reason reason; /* of the last failure */
 	struct addr addrs[ROUTE_ADDRS_MAX];
 };
@@ -73,13 +80,16 @@ struct session {
 	uint64_t abort_ns;  /* when to stop waiting in ABORT */
 	int client_fd, broker_fd;
 	uint32_t cluster;
+	char *server_name; /* HOST_MAX bytes of env->names; NULL: none is known */
 	uint16_t listener_id;
+	uint16_t rule_id; /* of the route it was counted for; SESSION_NO_RULE: none */
 	uint8_t state;
 	uint8_t reason;	    /* enum close_reason, once known */
 	uint8_t held;	    /* a bit per lane: its brain said HOLD */
 	uint8_t abort_lane; /* whose source was lost */
 	bool is_unrouted;
 	bool is_forward;
+	bool is_routed;	 /* by server name: its listener has no cluster */
 	bool is_tallied; /* counted in office->per_ip */
 	bool is_draining;
 	bool is_tending;		       /* session_side_tend is at work */
@@ -91,8 +101,10 @@ struct session {
 	struct session_dial dial;
 };
 
-#define SESSION_RESTS 256 /* direct-mapped tables of a worker */
-#define SESSION_ASKED 256
+#define SESSION_NO_RULE UINT16_MAX
+
+#define SESSION_RESTS	256 /* direct-mapped tables of a worker */
+#define SESSION_ASKED	256
 
 /* A broker that did not answer: others go first for a while. */
 struct session_rest {
@@ -121,11 +133,12 @@ struct session_env {
 	struct relay_queue
 		again; /* lanes that used up their share of the turn, or were asked to run */
 	struct proto_pools protos;
-	struct pool sessions, sides;
+	struct pool sessions, sides, names;
 	uint32_t unrouted;
 	uint8_t *scratch; /* SESSION_SCRATCH bytes for verdicts */
 	struct session_rest *rests;
 	struct session_asked *asked;
+	uint64_t hinted_ns; /* when a client without a server name was last explained */
 };
 
 #define SESSION_SCRATCH (2 * PROTO_FRAME_MAX)
@@ -156,6 +169,8 @@ MUST_USE bool session_open(struct session_env *env, int fd, uint16_t listener_id
 void session_open_header(struct session *session);
 /* The brain (or a forward listener) knows where to: connects the broker end. */
 void session_open_dial(struct session *session, struct span target);
+/* The same, to where a rule leads, if that has room for one more. */
+void session_open_route(struct session *session, uint32_t rule);
 
 /* The broker end is connected: relays, as soon as there is a buffer for what goes first. */
 void session_open_connected(struct session *session);
@@ -167,6 +182,7 @@ void session_open_proxy_header(const struct session *session, struct sink *sink)
 /* Begins; `done` may be called before this returns. Empty target: any live broker. */
 void session_dial_begin(struct session_dial *dial, struct span target);
 void session_dial_forward(struct session_dial *dial, const struct route_endpoint *endpoint);
+void session_dial_rule(struct session_dial *dial);
 void session_dial_cancel(struct session_dial *dial);
 void session_dial_answer(struct session_env *env, const struct mail_dns_answer *answer);
 

@@ -259,6 +259,7 @@ static void write_control(const struct admin *admin, struct admin_text *text)
 void admin_metrics_write(const struct admin *admin, struct admin_text *text)
 {
 	write_listeners(admin, text);
+	admin_metrics_route_write(admin, text);
 	write_stats(admin, text);
 	write_dials(admin, text);
 	write_control(admin, text);

@@ -77,7 +77,7 @@ void admin_text_json(struct admin_text *text, const char *value);
 void admin_text_label(struct admin_text *text, const char *value);
 void admin_text_fini(struct admin_text *text);
 
-/* ---- admin_metrics.c, admin_metrics_pulsar.c, admin_process.c ---------------------------------
+/* ---- admin_metrics*.c, admin_process.c ---------------------------------
  */
 
 void admin_metrics_write(const struct admin *admin, struct admin_text *text);
@@ -85,6 +85,7 @@ void admin_metrics_write(const struct admin *admin, struct admin_text *text);
 void admin_metrics_head(struct admin_text *text, const char *name, const char *type,
 			const char *help);
 uint64_t admin_metrics_sum(const struct admin *admin, enum stat_id stat);
+void admin_metrics_route_write(const struct admin *admin, struct admin_text *text);
 void admin_metrics_pulsar_write(const struct admin *admin, struct admin_text *text);
 void admin_process_write(struct admin_text *text, uint64_t started_wall_us);
 

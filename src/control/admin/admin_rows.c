@@ -30,11 +30,14 @@ static void write_row(const struct admin *admin, struct admin_waiter *waiter,
 	const char *listener = route != NULL && row->listener_id < STAT_LISTENERS_MAX
 				       ? route->listener_name[row->listener_id]
 				       : NULL;
+	uint32_t rule = route != NULL ? route_rule_of_id(route, row->rule_id) : ROUTE_NO_RULE;
 
 	admin_text_printf(text, "%s\n{\"id\":%llu,\"worker\":%u,\"listener\":",
 			  waiter->row_count == 0 ? "" : ",", (unsigned long long)row->id,
 			  row->worker);
 	admin_text_json(text, listener);
+	admin_text_printf(text, ",\"route\":");
+	admin_text_json(text, rule != ROUTE_NO_RULE ? route->config->routes[rule].label : NULL);
 	admin_text_printf(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"client\":", row->kind,
 			  row->state);
 	write_addr(text, &row->client);

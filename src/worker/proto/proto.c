@@ -43,10 +43,9 @@ void proto_begin(struct proto *proto, const struct proto_ops *ops)
 const char *proto_kind_name(enum proto_kind kind)
 {
 	static const char *const names[] = {
-		[PROTO_KIND_NEW] = "new",
-		[PROTO_KIND_DATA] = "data",
-		[PROTO_KIND_LOOKUP] = "lookup",
-		[PROTO_KIND_FORWARD] = "forward",
+		[PROTO_KIND_NEW] = "new",	[PROTO_KIND_DATA] = "data",
+		[PROTO_KIND_LOOKUP] = "lookup", [PROTO_KIND_FORWARD] = "forward",
+		[PROTO_KIND_ROUTED] = "routed",
 	};
 
 	return names[kind];

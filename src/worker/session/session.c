@@ -66,6 +66,8 @@ int session_env_init(struct session_env *env, const struct config *config,
 		ret = pool_init(&env->sides, sizeof(struct session_side),
 				(uint32_t)budget.hops_per_worker);
 	if (ret == 0)
+		ret = pool_init(&env->names, HOST_MAX, (uint32_t)budget.sessions_per_worker);
+	if (ret == 0)
 		ret = proto_pools_init(&env->protos, (uint32_t)budget.sessions_per_worker,
 				       (uint32_t)budget.hops_per_worker,
 				       lookups_share(config, office->worker_count));
@@ -75,6 +77,7 @@ int session_env_init(struct session_env *env, const struct config *config,
 void session_env_fini(struct session_env *env)
 {
 	proto_pools_fini(&env->protos);
+	pool_fini(&env->names);
 	pool_fini(&env->sides);
 	pool_fini(&env->sessions);
 	relay_fini(&env->relay);
@@ -112,6 +115,13 @@ static uint32_t index_of_cluster(const struct config *config, const char *name)
 	return i;
 }
 
+/* Once connected it is only bytes. Before, the target's PROXY header, say, is the route's. */
+static void follow_rule(struct session *session)
+{
+	if (session->state == SESSION_DIAL && session_rule(session) == ROUTE_NO_RULE)
+		session_close_refuse(session, CLOSE_LISTENER_GONE, span_of(NULL, 0));
+}
+
 void session_follow_config(struct session_env *env, const struct route *old)
 {
 	const struct config *config = env->route->config;
@@ -125,6 +135,10 @@ void session_follow_config(struct session_env *env, const struct route *old)
 
 		if (session == NULL || session->is_forward)
 			continue;
+		if (session->is_routed) {
+			follow_rule(session);
+			continue;
+		}
 		session->cluster = map[session->cluster];
 		if (session->cluster < config->cluster_count)
 			continue;

@@ -51,6 +51,11 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 	if (session->is_tallied)
 		tally_remove(env->office->per_ip, &session->client);
 	session_log(session);
+	if (session->rule_id != SESSION_NO_RULE)
+		stat_route_leave(&env->office->routes[session->rule_id]);
+	if (session->server_name != NULL)
+		pool_put(&env->names, session->server_name);
+	session->server_name = NULL;
 	atomic_store_explicit(&stats->closed[reason],
 			      atomic_load_explicit(&stats->closed[reason], memory_order_relaxed) +
 				      1,

@@ -2,8 +2,9 @@
  *
  * session_dial: connecting to a broker. A named broker is checked against the snapshot and the
  * egress rules, resolved by control if need be, and gets one deadline for everything. Any live
- * broker: candidates in turn from a random start, a dead one skipped at once and left to rest,
- * since a broker that died stays in ZooKeeper for its session time-out.
+ * broker, or the places a route leads to: candidates in turn from a random start, a dead one
+ * skipped at once and left to rest, since a broker that died stays in ZooKeeper for its session
+ * time-out.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -106,16 +107,24 @@ static void on_writable(struct uring_op *op, int events)
 	finish(dial, CLOSE_NONE);
 }
 
+/* The name in hand has no address that may be dialled. */
+static void unresolved(struct session_dial *dial, enum close_reason reason)
+{
+	dial->is_resolving = false;
+	dial->reason = reason;
+	try_next(dial);
+}
+
 static void on_timer(struct timer *timer)
 {
 	struct session_dial *dial = CONTAINER_OF(timer, struct session_dial, timer);
 
 	if (dial->is_resolving)
-		finish(dial, CLOSE_DNS_TIMEOUT);
-	else if (dial->is_any)
-		failed(dial, -ETIMEDOUT); /* the next candidate gets its own time */
-	else
+		unresolved(dial, CLOSE_DNS_TIMEOUT);
+	else if (dial->way == SESSION_WAY_ONE)
 		finish(dial, CLOSE_CONNECT_TIMEOUT);
+	else
+		failed(dial, -ETIMEDOUT); /* the next candidate gets its own time */
 }
 
 static void start_timer(struct session_dial *dial)
@@ -136,31 +145,51 @@ static void connect_to(struct session_dial *dial, const struct addr *addr)
 		failed(dial, ret);
 		return;
 	}
-	if (dial->is_any)
+	if (dial->way != SESSION_WAY_ONE)
 		start_timer(dial);
 	uring_poll(env->ring, &dial->op, dial->fd, POLLOUT, on_writable);
 }
 
-/* The addresses of the next candidate; false: all have been tried. */
-static bool next_candidate(struct session_dial *dial)
+/* The n-th candidate, counted from dial->start; false: there are no more. Asked of the snapshot of
+ * this turn: the one of the last may be gone. */
+static bool find_candidate(const struct session_dial *dial, uint32_t n,
+			   struct route_place *ret_place)
 {
-	struct session *session = dial->session;
+	const struct session *session = dial->session;
+	const struct route *route = session->env->route;
 	const struct route_endpoint *endpoint;
+	uint32_t rule = session_rule(session);
 
+	if (dial->way == SESSION_WAY_RULE)
+		return rule != ROUTE_NO_RULE &&
+		       route_rule_place(route, rule, session_server_name(session), dial->start, n,
+					ret_place);
+	if (!route_any(route, session->cluster, NULL, dial->start, n, &endpoint))
+		return false;
+	route_place(endpoint, ret_place);
+	return true;
+}
+
+/* Those that do not rest in a first round, in a second round those that were passed over. */
+static bool take_turn(struct session_dial *dial, const struct route_verdict *verdict)
+{
+	uint64_t bit = dial->candidate < 64 ? 1ull << dial->candidate : 0;
+	bool rests = verdict->answer == ROUTE_DIAL &&
+		     session_known_rests(env_of(dial), &verdict->addrs[0]);
+
+	dial->candidate++;
+	if ((dial->tried & bit) != 0 || rests != dial->takes_resting)
+		return false;
+	dial->tried |= bit;
+	return true;
+}
+
+static bool next_candidate(struct session_dial *dial, struct route_place *ret_place)
+{
 	for (;;) {
-		while (route_any(session->env->route, session->cluster, dial->start,
-				 dial->candidate, &endpoint)) {
-			bool rests = session_known_rests(session->env, &endpoint->addrs[0]);
-
-			dial->candidate++;
-			if (rests != dial->takes_resting)
-				continue;
-			dial->addr_count = endpoint->addr_count;
-			dial->addr_next = 0;
-			for (uint8_t i = 0; i < endpoint->addr_count; i++)
-				dial->addrs[i] = endpoint->addrs[i];
-			return true;
-		}
+		while (find_candidate(dial, dial->candidate, ret_place))
+			if (take_turn(dial, &ret_place->verdict))
+				return true;
 		if (dial->takes_resting)
 			return false;
 		dial->takes_resting = true;
@@ -168,14 +197,43 @@ static bool next_candidate(struct session_dial *dial)
 	}
 }
 
+static void resolve(struct session_dial *dial, struct span host);
+
+static void take_addrs(struct session_dial *dial, const struct route_verdict *verdict)
+{
+	dial->addr_next = 0;
+	dial->addr_count = verdict->addr_count;
+	for (uint8_t i = 0; i < verdict->addr_count; i++)
+		dial->addrs[i] = verdict->addrs[i];
+}
+
+/* The next candidate's addresses; false: they are being asked for, or there are no more. */
+static bool take_candidate(struct session_dial *dial)
+{
+	struct route_place place;
+
+	while (dial->way != SESSION_WAY_ONE && next_candidate(dial, &place)) {
+		dial->is_trusted = place.verdict.is_trusted;
+		dial->port = place.port;
+		if (place.verdict.answer == ROUTE_NEED_DNS) {
+			resolve(dial, span_str(place.host));
+			return false;
+		}
+		if (place.verdict.answer == ROUTE_DIAL) {
+			take_addrs(dial, &place.verdict);
+			return true;
+		}
+		stat_add(env_of(dial)->stats, STAT_TARGET_DENIED, 1);
+		dial->reason = place.verdict.reason;
+	}
+	finish(dial, dial->reason != CLOSE_NONE ? dial->reason : CLOSE_NO_BROKER);
+	return false;
+}
+
 static void try_next(struct session_dial *dial)
 {
-	if (dial->addr_next == dial->addr_count) {
-		if (!dial->is_any || !next_candidate(dial)) {
-			finish(dial, dial->reason != CLOSE_NONE ? dial->reason : CLOSE_NO_BROKER);
-			return;
-		}
-	}
+	if (dial->addr_next == dial->addr_count && !take_candidate(dial))
+		return;
 	if (dial->reason != CLOSE_NONE)
 		stat_add(env_of(dial)->stats, STAT_DIAL_RETRIES, 1);
 	dial->addr_next++;
@@ -184,12 +242,21 @@ static void try_next(struct session_dial *dial)
 
 /* ---- names ---- */
 
+/* What an answer belongs to:
+ *     32 bits of the session's id | 3: which dial | 5: which candidate | 24: place in the pool
+ * An answer that comes when its candidate has been given up is nobody's: it must not be taken for
+ * the next one's. */
+#define TICKET_PLACES	  (1u << 24)
+#define TICKET_CANDIDATES 32
+
 static uint64_t ticket_of(const struct session_dial *dial)
 {
 	const struct session *session = dial->session;
+	uint32_t place = pool_index(&session->env->sessions, session);
 
+	CHECK(place < TICKET_PLACES);
 	return session->id << 32 | (uint64_t)dial->which << 29 |
-	       pool_index(&session->env->sessions, session);
+	       (uint64_t)(dial->candidate % TICKET_CANDIDATES) << 24 | place;
 }
 
 static void resolve(struct session_dial *dial, struct span host)
@@ -208,6 +275,7 @@ static void resolve(struct session_dial *dial, struct span host)
 	}
 	stat_add(env->stats, STAT_DNS_ASKED, 1);
 	dial->is_resolving = true;
+	dial->addr_count = dial->addr_next = 0;
 	start_timer(dial);
 }
 
@@ -231,7 +299,7 @@ static void answered(struct session_dial *dial, const struct mail_dns_answer *an
 	if (dial->addr_count == 0) {
 		if (reason != CLOSE_DNS_FAILED)
 			stat_add(env_of(dial)->stats, STAT_TARGET_DENIED, 1);
-		finish(dial, reason);
+		unresolved(dial, reason);
 		return;
 	}
 	try_next(dial);
@@ -239,7 +307,7 @@ static void answered(struct session_dial *dial, const struct mail_dns_answer *an
 
 void session_dial_answer(struct session_env *env, const struct mail_dns_answer *answer)
 {
-	struct session *session = session_at(env, (uint32_t)(answer->ticket & ((1u << 29) - 1)));
+	struct session *session = session_at(env, (uint32_t)(answer->ticket % TICKET_PLACES));
 	uint32_t which = (uint32_t)(answer->ticket >> 29) & 7;
 
 	/* The session may have ended while the name was looked up. */
@@ -254,7 +322,7 @@ void session_dial_answer(struct session_env *env, const struct mail_dns_answer *
 			return;
 		dial = &side->dial;
 	}
-	if (dial->is_resolving)
+	if (dial->is_resolving && answer->ticket == ticket_of(dial))
 		answered(dial, answer);
 }
 
@@ -296,10 +364,15 @@ static void begin_named(struct session_dial *dial, struct span target)
 		resolve(dial, host);
 		return;
 	}
-	dial->addr_count = verdict.addr_count;
-	for (uint8_t i = 0; i < verdict.addr_count; i++)
-		dial->addrs[i] = verdict.addrs[i];
+	take_addrs(dial, &verdict);
 	start_timer(dial);
+	try_next(dial);
+}
+
+static void begin_candidates(struct session_dial *dial, enum session_way way)
+{
+	dial->way = (uint8_t)way;
+	dial->start = (uint32_t)rng_next(&env_of(dial)->rng);
 	try_next(dial);
 }
 
@@ -310,9 +383,7 @@ void session_dial_begin(struct session_dial *dial, struct span target)
 		begin_named(dial, target);
 		return;
 	}
-	dial->is_any = true;
-	dial->start = (uint32_t)rng_next(&env_of(dial)->rng);
-	try_next(dial);
+	begin_candidates(dial, SESSION_WAY_ANY);
 }
 
 void session_dial_forward(struct session_dial *dial, const struct route_endpoint *endpoint)
@@ -329,4 +400,10 @@ void session_dial_forward(struct session_dial *dial, const struct route_endpoint
 		dial->addrs[i] = endpoint->addrs[i];
 	start_timer(dial);
 	try_next(dial);
+}
+
+void session_dial_rule(struct session_dial *dial)
+{
+	dial->started_ns = env_of(dial)->now_ns;
+	begin_candidates(dial, SESSION_WAY_RULE);
 }

@@ -20,7 +20,9 @@ void session_lane_context(struct session *session, struct proto_context *ret_con
 
 	*ret_context = (struct proto_context){
 		.route = env->route,
+		.listener = env->route->listener_of_id[session->listener_id],
 		.cluster = session->cluster,
+		.client = session->client,
 		.now_ns = env->now_ns,
 		.first_frame_max = (uint32_t)config->limits.first_frame,
 		.frame_max = (uint32_t)config->limits.max_frame,
@@ -41,8 +43,10 @@ static enum next do_need(struct session *session, enum lane_id id,
 	*ret_status = relay_read(&env->relay, lane, (size_t)verdict->n, verdict->max);
 	if (*ret_status == RELAY_DECIDE)
 		return NEXT_MOVE;
-	/* A frame begun must be finished in time; between frames there is no hurry. */
-	if (session->frame_ns == 0 && relay_undecided(&env->relay, lane).len > 0) {
+	/* A frame begun must be finished in time; between frames there is no hurry. The first one
+	 * has the time of timeouts.hello. */
+	if (session->state == SESSION_RELAY && session->frame_ns == 0 &&
+	    relay_undecided(&env->relay, lane).len > 0) {
 		session->frame_ns = env->now_ns;
 		session_close_schedule(session);
 	}
@@ -125,11 +129,29 @@ static enum next carry_out(struct session *session, enum lane_id id,
 		CHECK(id == LANE_TO_BROKER && session->state == SESSION_HELLO);
 		session_open_dial(session, verdict->target);
 		return NEXT_DONE;
+	case PROTO_ROUTE:
+		CHECK(id == LANE_TO_BROKER && session->state == SESSION_HELLO);
+		session_open_route(session, verdict->rule);
+		return NEXT_DONE;
 	case PROTO_REFUSE:
 		session_close_refuse(session, verdict->reason, verdict->bytes);
 		return NEXT_DONE;
 	}
 	return NEXT_DONE;
+}
+
+/* For finding its route, also at the next target, and for the log. */
+static void keep_name(struct session *session, struct span name)
+{
+	CHECK(session->server_name == NULL);
+	session->server_name = pool_get(&session->env->names);
+	CHECK(session->server_name != NULL); /* there is one for each session there can be */
+	bool is_whole = span_to_str(name, session->server_name, HOST_MAX);
+
+	CHECK(is_whole); /* hello_read lets no longer one through */
+	for (char *at = session->server_name; *at != '\0'; at++)
+		if (*at >= 'A' && *at <= 'Z')
+			*at = (char)(*at - 'A' + 'a');
 }
 
 static enum next decide(struct session *session, enum lane_id id, enum relay_status *ret_status)
@@ -150,6 +172,8 @@ static enum next decide(struct session *session, enum lane_id id, enum relay_sta
 	session->proto.ops->see(&session->proto, channel, relay_undecided(&env->relay, lane),
 				&context, &verdict);
 	session_known_notes(session, &context);
+	if (context.server_name.len > 0)
+		keep_name(session, context.server_name);
 	return carry_out(session, id, &verdict, ret_status);
 }
 

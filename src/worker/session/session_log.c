@@ -7,6 +7,8 @@
 
 #include "session_priv.h"
 
+#define HINT_NS (60 * NS_PER_S)
+
 /* The second letter of the termination code: in which phase it ended (operations.md 2.7). */
 static char phase_letter(const struct session *session)
 {
@@ -48,6 +50,30 @@ static bool begin_line(const struct session_env *env, enum close_reason reason, 
 	return true;
 }
 
+static void log_route(struct log_line *line, const struct session *session)
+{
+	uint32_t rule = session_rule(session);
+
+	log_str(line, "sni", session->server_name != NULL ? session->server_name : "-");
+	log_str(line, "route",
+		rule != ROUTE_NO_RULE ? session_config(session->env)->routes[rule].label : "-");
+}
+
+/* What the log cannot say in a word, once in a while. */
+static void hint(const struct session *session)
+{
+	struct session_env *env = session->env;
+
+	if (session->reason != CLOSE_SNI_MISSING ||
+	    (env->hinted_ns != 0 && env->now_ns - env->hinted_ns < HINT_NS))
+		return;
+	env->hinted_ns = env->now_ns;
+	log_info("sni_missing",
+		 "listener %s: a client sent no server name. Java clients send none for addresses "
+		 "and for names without a dot: let brokers advertise full names, or set no_sni",
+		 env->route->listener_name[session->listener_id]);
+}
+
 static void log_term(struct log_line *line, enum close_reason reason, char phase)
 {
 	const char term[3] = { close_rows[reason].who, phase, '\0' };
@@ -75,6 +101,7 @@ void session_log(const struct session *session)
 	char addr[ADDR_TEXT_MAX];
 	struct log_line line;
 
+	hint(session);
 	if (!begin_line(env, session->reason, session->id, session->listener_id,
 			session->proto.kind, &line))
 		return;
@@ -83,6 +110,8 @@ void session_log(const struct session *session)
 		log_str(&line, "peer", addr_format(&session->peer, addr));
 	log_str(&line, "broker",
 		session->broker.is_set ? addr_format(&session->broker, addr) : "-");
+	if (session->is_routed)
+		log_route(&line, session);
 	log_term(&line, session->reason, phase_letter(session));
 	log_amounts(&line, bytes, lane[0].spliced + lane[1].spliced, session->dial_ns,
 		    env->now_ns - session->accepted_ns);
@@ -109,6 +138,7 @@ void session_log_row(const struct session *session, struct mail_row *ret_row)
 		.id = session->id,
 		.worker = (uint16_t)session->env->worker,
 		.listener_id = session->listener_id,
+		.rule_id = session->rule_id,
 		.kind = proto_kind_name(session->proto.kind),
 		.state = session_state_name((enum session_state)session->state),
 		.client = session->client,

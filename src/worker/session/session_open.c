@@ -2,7 +2,7 @@
  *
  * session_open: from an accepted socket to a connected broker:
  *
- *   accept -> (PROXY header) -> first frame -> brain says DIAL -> dial -> relay
+ *   accept -> (PROXY header) -> first frame -> brain says DIAL or ROUTE -> dial -> relay
  *
  * A bare `forward` listener has no brain and goes from accept to dial.
  */
@@ -31,17 +31,26 @@ static void set_routed(struct session *session)
 
 /* ---- connected ---- */
 
+static enum config_send_proxy header_version(const struct session *session)
+{
+	const struct config *config = session_config(session->env);
+	const struct config_listener *listener =
+		session_listener(session->env, session->listener_id);
+	uint32_t rule = session_rule(session);
+
+	if (session->is_routed)
+		return rule != ROUTE_NO_RULE ? config->routes[rule].send_proxy_protocol
+					     : CONFIG_SEND_PROXY_OFF;
+	if (session->is_forward)
+		return listener != NULL ? listener->send_proxy_protocol : CONFIG_SEND_PROXY_OFF;
+	return config->clusters[session->cluster].send_proxy_protocol;
+}
+
 void session_open_proxy_header(const struct session *session, struct sink *sink)
 {
-	const struct session_env *env = session->env;
-	const struct config_listener *listener = session_listener(env, session->listener_id);
-	enum config_send_proxy version = CONFIG_SEND_PROXY_OFF;
+	enum config_send_proxy version = header_version(session);
 	struct addr destination;
 
-	if (session->is_forward && listener != NULL)
-		version = listener->send_proxy_protocol;
-	else if (!session->is_forward)
-		version = session_config(env)->clusters[session->cluster].send_proxy_protocol;
 	if (version == CONFIG_SEND_PROXY_OFF)
 		return;
 	if (net_local_addr(session->client_fd, &destination) < 0)
@@ -106,7 +115,7 @@ static void on_dialled(struct session_dial *dial, enum close_reason reason)
 	session_open_connected(session);
 }
 
-void session_open_dial(struct session *session, struct span target)
+static void begin_dial(struct session *session)
 {
 	session_move(session, SESSION_DIAL);
 	timer_clear(&session->env->wheel, &session->timer);
@@ -116,6 +125,26 @@ void session_open_dial(struct session *session, struct span target)
 		.op.generation = session->dial.op.generation,
 		.fd = -1,
 	};
+}
+
+void session_open_route(struct session *session, uint32_t rule)
+{
+	struct session_env *env = session->env;
+	uint16_t id = env->route->rules[rule].id;
+
+	if (!stat_route_enter(&env->office->routes[id],
+			      session_config(env)->routes[rule].max_connections)) {
+		session_close_refuse(session, CLOSE_CONN_LIMIT_ROUTE, span_of(NULL, 0));
+		return;
+	}
+	session->rule_id = id;
+	begin_dial(session);
+	session_dial_rule(&session->dial);
+}
+
+void session_open_dial(struct session *session, struct span target)
+{
+	begin_dial(session);
 	if (session->is_forward) {
 		int32_t index = session->env->route->listener_of_id[session->listener_id];
 
@@ -256,6 +285,7 @@ static void init_session(struct session_env *env, struct session *session, int f
 		.listener_id = listener_id,
 		.peer = *peer,
 		.client = *peer,
+		.rule_id = SESSION_NO_RULE,
 		.is_unrouted = true,
 		.dial = { .session = session, .op = dial_op, .fd = -1 },
 	};
@@ -277,11 +307,14 @@ bool session_open(struct session_env *env, int fd, uint16_t listener_id, const s
 	env->unrouted++;
 	stat_add(env->stats, STAT_UNROUTED, 1);
 	stat_add(env->stats, STAT_SESSIONS_IN_USE, 1);
-	session->is_forward = listener->cluster < 0;
-	session->cluster = session->is_forward ? 0 : (uint32_t)listener->cluster;
+	session->is_forward = listener->forward_host != NULL;
+	session->is_routed = listener->route_count > 0;
+	session->cluster = listener->cluster < 0 ? 0 : (uint32_t)listener->cluster;
 	for (int i = 0; i < LANES; i++)
 		session->lane[i].is_splice_off = listener->splice == CONFIG_SPLICE_OFF;
-	proto_begin(&session->proto, session->is_forward ? NULL : &proto_pulsar_ops);
+	proto_begin(&session->proto, session->is_forward  ? NULL
+				     : session->is_routed ? &proto_sni_ops
+							  : &proto_pulsar_ops);
 	if (session->is_forward)
 		session->proto.kind = PROTO_KIND_FORWARD;
 

@@ -29,6 +29,19 @@ static inline const struct config_listener *session_listener(const struct sessio
 	return index < 0 ? NULL : &env->route->config->listeners[index];
 }
 
+/* The rule of the snapshot that the session's route is now, or ROUTE_NO_RULE. */
+static inline uint32_t session_rule(const struct session *session)
+{
+	return session->rule_id == SESSION_NO_RULE
+		       ? ROUTE_NO_RULE
+		       : route_rule_of_id(session->env->route, session->rule_id);
+}
+
+static inline struct span session_server_name(const struct session *session)
+{
+	return session->server_name != NULL ? span_str(session->server_name) : span_of(NULL, 0);
+}
+
 static inline enum lane_id lane_other(enum lane_id id)
 {
 	return id == LANE_TO_BROKER ? LANE_TO_CLIENT : LANE_TO_BROKER;

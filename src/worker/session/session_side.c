@@ -183,6 +183,7 @@ static bool side_decide(struct session_side *side, bool *ret_lost)
 	case PROTO_HOLD:
 		return false;
 	case PROTO_DIAL:
+	case PROTO_ROUTE:
 	case PROTO_REFUSE:
 		break;
 	}
