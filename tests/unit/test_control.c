@@ -254,6 +254,77 @@ static void test_reload_refused(void **state)
 	assert_int_equal(harness_count(0, MAIL_UNLISTEN), 0);
 }
 
+/* ---- routes ----------------------------------------------------------------------------------
+ */
+
+/* Routes of one letter each. */
+static void write_routes(uint16_t port, const char *letters)
+{
+	char text[1024];
+	size_t len = 0;
+
+	for (; *letters != '\0'; letters++)
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len,
+			"   - { host: %c.example.com, forward: [\"10.9.9.1:1\", \"[::2]:2\"] }\n",
+			*letters);
+	harness_write("listeners:\n - name: edge\n   bind: \"127.0.0.1:%u\"\n   routes:\n%s", port,
+		      text);
+}
+
+/* The id of a route in worker 0's snapshot; SIGHUP was answered when it shows `letters`. */
+static uint16_t id_of(char letter)
+{
+	const struct route *route = harness.route[0];
+
+	for (uint32_t i = 0; i < route->config->route_count; i++)
+		if (route->config->routes[i].host[0] == letter)
+			return route->rules[i].id;
+	return UINT16_MAX;
+}
+
+static void reload_routes(uint16_t port, const char *letters)
+{
+	uint64_t version = harness.route[0]->version;
+
+	write_routes(port, letters);
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness.route[0]->version > version &&
+		      harness.route[0]->config->route_count == strlen(letters));
+}
+
+/* A route keeps its id across reloads; one that is gone keeps it as long as it has connections. */
+static void test_route_ids(void **state)
+{
+	uint16_t port = harness_port();
+
+	(void)state;
+	write_routes(port, "abc");
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 1);
+	const struct route *route = harness.route[0];
+	uint16_t a = id_of('a'), b = id_of('b'), c = id_of('c');
+
+	assert_true(a != b && b != c && a != c);
+	assert_int_equal(route->target_count, 6);
+	assert_int_equal(route->targets[0].addr_count, 1);
+	assert_int_equal(route->targets[5].addrs[0].port, 2);
+	assert_true(stat_route_enter(&harness.office.routes[b], 1));
+	assert_true(stat_route_enter(&harness.office.routes[a], 1));
+	reload_routes(port, "dcae");
+	assert_int_equal(id_of('a'), a);
+	assert_int_equal(id_of('c'), c);
+	assert_true(id_of('d') != b && id_of('e') != b && id_of('d') != id_of('e'));
+	assert_int_equal(harness.office.routes[a].total, 1);
+	stat_route_leave(&harness.office.routes[b]);
+	stat_route_leave(&harness.office.routes[a]);
+	reload_routes(port, "ecafd");
+	assert_int_equal(id_of('f'), b); /* the first that is free */
+	assert_int_equal(harness.office.routes[b].total, 0);
+	assert_int_equal(harness.office.routes[a].total, 1);
+	assert_int_equal(route_rule_of_id(harness.route[0], b), 3);
+}
+
 static void test_learned_across_reload(void **state)
 {
 	uint16_t port = harness_port();
@@ -403,6 +474,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reload, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_reload_refused, harness_setup,
 						harness_teardown),
+		cmocka_unit_test_setup_teardown(test_route_ids, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_learned_across_reload, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_drain, harness_setup, harness_teardown),

@@ -82,6 +82,22 @@ static void test_rng(void **state)
 	assert_true(rng_next(&rng) != rng_next(&other));
 }
 
+static void test_route(void **state)
+{
+	struct stat_route route = { 0 };
+	(void)state;
+	assert_true(stat_route_enter(&route, 2));
+	assert_true(stat_route_enter(&route, 2));
+	assert_false(stat_route_enter(&route, 2));
+	assert_int_equal(route.active, 2);
+	assert_int_equal(route.total, 2);
+	stat_route_leave(&route);
+	assert_true(stat_route_enter(&route, 2));
+	assert_int_equal(route.total, 3);
+	assert_true(stat_route_enter(&route, UINT64_MAX));
+	assert_int_equal(route.active, 3);
+}
+
 static void test_clock(void **state)
 {
 	(void)state;
@@ -124,6 +140,7 @@ int main(void)
 		cmocka_unit_test(test_tables), cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_err),    cmocka_unit_test(test_rng),
 		cmocka_unit_test(test_clock),  cmocka_unit_test(test_cpu),
+		cmocka_unit_test(test_route),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
