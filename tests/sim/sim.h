@@ -11,6 +11,7 @@
  *     sim_uring.c    rings                  sim_worker.c workers as coroutines
  *     sim_stream.c   bytes that know who they are and where they belong
  *     sim_frame.c    Pulsar frames, written and read independently of src/wire
+ *     sim_hello.c    ClientHellos, likewise
  *     sim_flow.c, sim_side.c     byte streams through penstock and what must come of them
  *     sim_lookup.c, sim_client.c lookup connections, the client's end
  *     sim_broker.c, sim_answer.c the brokers' ends

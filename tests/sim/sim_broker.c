@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim_hello.h"
 #include "sim_lookup.h"
 #include "sim_town.h"
 
 #define NOT_PULSAR UINT32_MAX
+#define TLS	   22
 
 struct arrival {
 	struct sim_end *end;
@@ -93,8 +95,8 @@ static bool read_header(struct arrival *arrival)
 		return true;
 	if (!have(arrival, 1))
 		return false;
-	if (arrival->bytes.at[0] == 0) {
-		arrival->has_header = true; /* CONNECT: there is none */
+	if (arrival->bytes.at[0] == 0 || arrival->bytes.at[0] == TLS) {
+		arrival->has_header = true; /* CONNECT or a hello: there is none */
 		return true;
 	}
 	if (sim_plan.send_proxy == CONFIG_SEND_PROXY_V1)
@@ -113,9 +115,10 @@ static bool read_header(struct arrival *arrival)
 static void check_shown(const struct arrival *arrival, const struct sim_flow *flow)
 {
 	bool is_side = flow->kind == SIM_FLOW_LOOKUP && flow->lookups->primary >= 0;
+	bool may_lack_it = is_side || (flow->kind == SIM_FLOW_ROUTED && !flow->wants_header);
 	char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
 
-	if (!is_side && !arrival->shown.is_set && sim_plan.send_proxy != CONFIG_SEND_PROXY_OFF)
+	if (!may_lack_it && !arrival->shown.is_set && sim_plan.send_proxy != CONFIG_SEND_PROXY_OFF)
 		sim_fail("flow %u: its broker was told of nobody", flow->id);
 
 	if (arrival->shown.is_set && !addr_equal(&arrival->shown, &flow->shown))
@@ -124,6 +127,29 @@ static void check_shown(const struct arrival *arrival, const struct sim_flow *fl
 }
 
 /* ---- whose is it ---- */
+
+/* The hello byte for byte, and nothing in front of it but the header its route asks for. */
+static void begin_routed(struct arrival *arrival)
+{
+	int32_t here =
+		arrival->broker == NOT_PULSAR ? SIM_FLOW_TO_TARGET : (int32_t)arrival->broker;
+
+	if (!have(arrival, SIM_HELLO_HEAD))
+		return;
+	struct sim_flow *flow = sim_flow_of(sim_hello_flow(arrival->bytes.at));
+
+	if (flow == NULL || flow->kind != SIM_FLOW_ROUTED)
+		sim_fail("a hello of nobody");
+	if (!have(arrival, flow->connect.len))
+		return;
+	if (memcmp(arrival->bytes.at, flow->connect.at, flow->connect.len) != 0)
+		sim_fail("flow %u: its hello is not what the client sent", flow->id);
+	if (flow->target != here && !(flow->target == -1 && here >= 0))
+		sim_fail("flow %u: routed to %d, not to %d", flow->id, here, flow->target);
+	check_shown(arrival, flow);
+	sim_side_attach(&flow->broker, arrival->end, span_of(NULL, 0));
+	sim_frame_free(&arrival->bytes);
+}
 
 static void begin_raw(struct arrival *arrival)
 {
@@ -182,9 +208,11 @@ static void step(void *context)
 {
 	struct arrival *arrival = context;
 
-	if (!read_header(arrival))
+	if (!read_header(arrival) || !have(arrival, 1))
 		return;
-	if (arrival->broker == NOT_PULSAR)
+	if (arrival->bytes.at[0] == TLS)
+		begin_routed(arrival);
+	else if (arrival->broker == NOT_PULSAR)
 		begin_raw(arrival);
 	else
 		begin_pulsar(arrival);
@@ -211,15 +239,19 @@ static void serve(const struct addr *addr, uint32_t broker, enum sim_serving how
 void sim_broker_start_all(void)
 {
 	const struct addr target = sim_town_target(), dead = sim_town_target_dead();
+	const struct addr other = sim_town_target_other();
 
 	serve(&target, NOT_PULSAR, SIM_SERVING);
 	serve(&dead, NOT_PULSAR, SIM_REFUSING);
+	serve(&other, NOT_PULSAR, sim_chance(500) ? SIM_REFUSING : SIM_SILENT);
 	for (uint32_t i = 0; i < sim_plan.brokers + sim_plan.hidden; i++) {
-		const struct addr addr = sim_town_broker(i);
+		struct addr addr = sim_town_broker(i);
 		enum sim_serving how = SIM_SERVING;
 
 		if (sim_town_is_dead(i))
 			how = i + 1 == sim_plan.dead_broker ? SIM_REFUSING : SIM_SILENT;
+		serve(&addr, i, how);
+		addr.port = SIM_TOWN_TLS_PORT;
 		serve(&addr, i, how);
 	}
 }

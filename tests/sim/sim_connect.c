@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What a client says first: a PROXY header where a load balancer stands in front, then CONNECT, or
- * something that is not Pulsar at all.
+ * What a client says first: a PROXY header where a load balancer stands in front, then CONNECT or a
+ * ClientHello, or something that is neither.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "sim_flow.h"
+#include "sim_hello.h"
 #include "sim_town.h"
 
 #define ERROR_NOT_READY	  6
@@ -154,12 +155,154 @@ static void make_wrong(struct sim_text *prefix)
 	sim_frame_append(prefix, rows[row].bytes, rows[row].len);
 }
 
+/* ---- by server name ---- */
+
+#define ALERT_UNEXPECTED   10
+#define ALERT_HANDSHAKE	   40
+#define ALERT_DENIED	   49
+#define ALERT_INTERNAL	   80
+#define ALERT_UNRECOGNIZED 112
+
+static bool is_lenient(const struct sim_flow *flow)
+{
+	return flow->listener == SIM_TOWN_EDGE_PROXY;
+}
+
+static bool is_near(const struct sim_flow *flow)
+{
+	return flow->shown.ip[12] == 192 && flow->shown.ip[15] < 128;
+}
+
+static void may_lack_dns(struct sim_flow *flow)
+{
+	flow->may_be_refused |= sim_plan.faults.dns_failed > 0 || sim_plan.faults.dns_late > 0;
+}
+
+/* A name and where it leads. */
+static const char *choose_name(struct sim_flow *flow)
+{
+	static char text[64];
+
+	flow->target = SIM_FLOW_TO_TARGET;
+	may_lack_dns(flow); /* its target's name may not be resolved yet */
+	switch (sim_below(7)) {
+	case 0:
+		flow->may_be_refused = true;
+		return "few.sim";
+	case 1:
+		if (!is_near(flow))
+			break;
+		return "NEAR.sim";
+	case 2:
+		flow->target = -1;
+		return "pool.sim.";
+	case 3:
+	case 4:
+		do {
+			flow->target = (int32_t)sim_below(sim_plan.brokers);
+		} while (sim_town_is_dead((uint32_t)flow->target));
+		(void)snprintf(text, sizeof(text),
+			       sim_chance(500) ? "broker-%d.Sim" : "N%d.wild.sim", flow->target);
+		return text;
+	case 5:
+		if (!is_lenient(flow))
+			break;
+		flow->wants_header = true;
+		return sim_chance(500) ? NULL : "who.knows";
+	default:
+		break;
+	}
+	flow->wants_header = true;
+	return "One.sim";
+}
+
+/* A name that leads nowhere, and what its client is told. */
+static const char *choose_lost_name(struct sim_flow *flow)
+{
+	static char text[64];
+	uint8_t dead = sim_plan.dead_broker != 0 ? sim_plan.dead_broker : sim_plan.black_broker;
+
+	flow->wants_error = ALERT_UNRECOGNIZED;
+	switch (sim_below(7)) {
+	case 0:
+		if (dead == 0)
+			break;
+		flow->wants_error = ALERT_INTERNAL;
+		(void)snprintf(text, sizeof(text), "broker-%d.sim", dead - 1);
+		return text;
+	case 1:
+		if (is_near(flow))
+			break;
+		flow->wants_error = ALERT_DENIED;
+		return "near.sim";
+	case 2:
+		flow->wants_error = ALERT_INTERNAL;
+		return "nobody.wild.sim";
+	case 3:
+		if (is_lenient(flow))
+			break;
+		flow->wants_error = ALERT_HANDSHAKE;
+		return NULL;
+	case 4:
+		if (is_lenient(flow))
+			break;
+		return "n0.n0.wild.sim";
+	default:
+		break;
+	}
+	if (sim_plan.faults.dns_failed > 0 || sim_plan.faults.dns_late > 0)
+		flow->wants_error = 0; /* either */
+	return "loop.wild.sim";
+}
+
+static void make_routed(struct sim_flow *flow)
+{
+	struct sim_side *client = &flow->client;
+
+	sim_hello_put(&flow->connect, flow->id, choose_name(flow));
+	sim_frame_append(&client->prefix, flow->connect.at, flow->connect.len);
+	/* The whole of it within timeouts.hello, whatever the wire. */
+	if (client->write_max < client->prefix.len / 100)
+		client->write_max = client->prefix.len / 100;
+	flow->may_be_refused |= client->prefix.len > 4000;
+}
+
+static void make_alerted(struct sim_flow *flow)
+{
+	struct sim_text *prefix = &flow->client.prefix;
+
+	switch (sim_below(4)) {
+	case 0:
+		flow->wants_error = ALERT_UNEXPECTED;
+		sim_frame_append(prefix, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27);
+		return;
+	case 1:
+		sim_hello_put(&flow->connect, flow->id, "one.sim");
+		flow->wants_silence = true;
+		sim_frame_append(prefix, flow->connect.at, sim_below(flow->connect.len));
+		return;
+	default:
+		sim_hello_put(prefix, flow->id, choose_lost_name(flow));
+		flow->client.write_max = 65536;
+		flow->may_be_refused |= prefix->len > 4000;
+	}
+}
+
+/* ---- the beginning ---- */
+
+static uint32_t first_listener(enum sim_flow_kind kind)
+{
+	if (kind == SIM_FLOW_RAW)
+		return SIM_TOWN_FORWARD;
+	return kind == SIM_FLOW_ROUTED || kind == SIM_FLOW_ALERTED ? SIM_TOWN_EDGE
+								   : SIM_TOWN_PULSAR;
+}
+
 static void make_header(struct sim_flow *flow)
 {
-	bool is_pulsar = flow->kind != SIM_FLOW_RAW;
 	bool has_listener = sim_chance(400);
 
-	flow->listener = is_pulsar ? SIM_TOWN_PULSAR : SIM_TOWN_FORWARD;
+	flow->listener = first_listener(flow->kind);
 	flow->from = flow->shown = sim_town_client(flow->id);
 	if (!has_listener)
 		return;
@@ -198,6 +341,12 @@ void sim_connect_make(struct sim_flow *flow)
 		break;
 	case SIM_FLOW_WRONG:
 		make_wrong(prefix);
+		return;
+	case SIM_FLOW_ROUTED:
+		make_routed(flow);
+		return;
+	case SIM_FLOW_ALERTED:
+		make_alerted(flow);
 		return;
 	}
 	sim_connect_put(&flow->bare, flow, 1, NULL);

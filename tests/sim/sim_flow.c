@@ -47,7 +47,13 @@ static enum sim_flow_kind choose_kind(void)
 {
 	if (sim_chance(sim_plan.lookup_share))
 		return SIM_FLOW_LOOKUP;
-	switch (sim_below(12)) {
+	switch (sim_below(16)) {
+	case 12:
+		return SIM_FLOW_ALERTED;
+	case 13:
+	case 14:
+	case 15:
+		return SIM_FLOW_ROUTED;
 	case 0:
 		return SIM_FLOW_DENIED;
 	case 1:
@@ -120,7 +126,7 @@ static void make(uint32_t id)
 	if (flow->kind == SIM_FLOW_LOOKUP)
 		sim_client_make(flow);
 	if (flow->kind == SIM_FLOW_DENIED || flow->kind == SIM_FLOW_WRONG ||
-	    flow->kind == SIM_FLOW_SILENT)
+	    flow->kind == SIM_FLOW_SILENT || flow->kind == SIM_FLOW_ALERTED)
 		make_patient(&flow->client);
 	sim_at(sim_below(sim_plan.start_spread_ns + 1), begin, flow);
 }
@@ -188,6 +194,20 @@ void sim_flow_show(void)
 	}
 }
 
+static void check_alert(const struct sim_flow *flow)
+{
+	static const uint8_t begin[] = { 21, 3, 3, 0, 2, 2 };
+	const struct sim_text *answer = &flow->client.answer;
+
+	if (flow->wants_silence && answer->len == 0)
+		return;
+	if (answer->len != sizeof(begin) + 1 || memcmp(answer->at, begin, sizeof(begin)) != 0)
+		sim_fail("flow %u: %zu bytes that are no alert", flow->id, answer->len);
+	if (flow->wants_silence || (flow->wants_error != 0 && answer->at[6] != flow->wants_error))
+		sim_fail("flow %u: refused with alert %u, not %u", flow->id, answer->at[6],
+			 flow->wants_error);
+}
+
 /* A refused client: the right error, and not late. */
 static void check_refused(const struct sim_flow *flow)
 {
@@ -204,6 +224,10 @@ static void check_refused(const struct sim_flow *flow)
 			 (unsigned long long)(took_ns / NS_PER_MS));
 	if (flow->kind == SIM_FLOW_WRONG)
 		return;
+	if (flow->kind == SIM_FLOW_ALERTED) {
+		check_alert(flow);
+		return;
+	}
 	if (!sim_frame_read(span_of(client->answer.at, client->answer.len), &frame, "client"))
 		sim_fail("flow %u: refused without a word", flow->id);
 	if (frame.type != 14 || frame.whole.len != client->answer.len)
@@ -221,6 +245,7 @@ void sim_flow_check_all(void)
 		switch (flow->kind) {
 		case SIM_FLOW_RAW:
 		case SIM_FLOW_DATA:
+		case SIM_FLOW_ROUTED:
 			sim_side_check(flow);
 			break;
 		case SIM_FLOW_LOOKUP:
@@ -229,6 +254,7 @@ void sim_flow_check_all(void)
 		case SIM_FLOW_DENIED:
 		case SIM_FLOW_WRONG:
 		case SIM_FLOW_SILENT:
+		case SIM_FLOW_ALERTED:
 			check_refused(flow);
 			break;
 		}

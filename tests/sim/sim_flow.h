@@ -10,13 +10,17 @@
 #include "sim_tcp.h"
 
 enum sim_flow_kind {
-	SIM_FLOW_RAW,	 /* forward listener: opaque bytes */
-	SIM_FLOW_DATA,	 /* Pulsar CONNECT with field 6, then opaque bytes */
-	SIM_FLOW_LOOKUP, /* Pulsar CONNECT without it */
-	SIM_FLOW_DENIED, /* names a broker it may not have, or one that is dead */
-	SIM_FLOW_WRONG,	 /* does not speak Pulsar */
-	SIM_FLOW_SILENT, /* says nothing, or half of CONNECT */
+	SIM_FLOW_RAW,	  /* forward listener: opaque bytes */
+	SIM_FLOW_DATA,	  /* Pulsar CONNECT with field 6, then opaque bytes */
+	SIM_FLOW_LOOKUP,  /* Pulsar CONNECT without it */
+	SIM_FLOW_DENIED,  /* names a broker it may not have, or one that is dead */
+	SIM_FLOW_WRONG,	  /* does not speak Pulsar */
+	SIM_FLOW_SILENT,  /* says nothing, or half of CONNECT */
+	SIM_FLOW_ROUTED,  /* ClientHello, then opaque bytes */
+	SIM_FLOW_ALERTED, /* a ClientHello that goes nowhere, or something that is none */
 };
+
+#define SIM_FLOW_TO_TARGET (-2) /* the target of forward listeners */
 
 enum sim_last {
 	SIM_LAST_FIN,	  /* half-closes behind its last byte, reads on */
@@ -57,12 +61,14 @@ struct sim_flow {
 	uint32_t listener;
 	struct addr from;     /* whose connection to penstock it is */
 	struct addr shown;    /* whom a broker is told of: PROXY header, else `from` */
-	int32_t target;	      /* the broker named; -1: any */
-	uint32_t wants_error; /* DENIED: this Pulsar error */
+	int32_t target;	      /* the broker named; -1: any; or SIM_FLOW_TO_TARGET */
+	uint32_t wants_error; /* DENIED: this Pulsar error; ALERTED: this alert; 0: any */
+	bool wants_silence;   /* ALERTED: without a word */
+	bool wants_header;    /* ROUTED: its route sends the target a PROXY header */
 	uint64_t born_ns;
 	bool may_be_refused;
 	bool is_excused; /* the end of the run has overtaken it: ends are no longer checked */
-	struct sim_text connect, bare; /* its CONNECT, and as a broker should see it */
+	struct sim_text connect, bare; /* its CONNECT, and as a broker should see it; its hello */
 	struct sim_side client, broker;
 	struct sim_lookups *lookups;
 };

@@ -66,11 +66,12 @@ static void saw(struct sim_side *side, bool is_rst)
 	side->saw_ns = sim_now();
 }
 
-/* A refused client gets a frame, which begins with a zero byte as no stream does. */
+/* A refused client gets a frame, which begins with a zero byte as no stream does, or an alert. */
 static void take(struct sim_side *side, const uint8_t *bytes, size_t n)
 {
 	bool is_client = side == &side->flow->client;
-	bool is_answer = side->answer.len > 0 || (side->in.done == 0 && bytes[0] == 0);
+	bool is_answer =
+		side->answer.len > 0 || (side->in.done == 0 && (bytes[0] == 0 || bytes[0] == 21));
 
 	if (is_client && is_answer)
 		sim_frame_append(&side->answer, bytes, n);

@@ -9,6 +9,7 @@
 #include "sim_town.h"
 
 #define TARGET_HOST "target.sim"
+#define OTHER_HOST  "other.sim"
 #define IP(a, b, c, d) \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
@@ -55,6 +56,11 @@ struct addr sim_town_target_dead(void)
 	return addr_v4(IP(10, 2, 0, 2), 7000);
 }
 
+struct addr sim_town_target_other(void)
+{
+	return addr_v4(IP(10, 2, 0, 3), 7001);
+}
+
 struct addr sim_town_listener(uint32_t listener)
 {
 	return addr_v4(IP(198, 51, 100, 1), (uint16_t)(6600 + listener));
@@ -94,6 +100,10 @@ uint8_t sim_town_resolve(const char *host, struct addr *ret_addrs)
 		ret_addrs[0] = sim_town_target();
 		return 1;
 	}
+	if (strcmp(host, OTHER_HOST) == 0) {
+		ret_addrs[0] = sim_town_target_other();
+		return 1;
+	}
 	if (strcmp(host, "loop.ext.sim") == 0) {
 		ret_addrs[0] = addr_v4(IP(127, 0, 0, 1), 0);
 		return 1;
@@ -129,6 +139,64 @@ static void make_listener(uint32_t id, const char *name, bool is_forward, bool h
 		.splice = sim_chance(100) ? CONFIG_SPLICE_OFF : CONFIG_SPLICE_AUTO,
 		.backlog = 128,
 	};
+}
+
+/* The routes of a listener, with the targets of forward listeners and the brokers. */
+static void make_routes(uint32_t id, bool has_defaults)
+{
+	static struct config_target both[] = {
+		{ .host = TARGET_HOST, .port = 7000 },
+		{ .host = OTHER_HOST, .port = 7001 },
+	};
+	static struct config_target derived[] = {
+		{ .host = "{1}.ext.sim", .port = SIM_TOWN_PORT, .is_derived = true },
+	};
+	static struct config_route routes[2 * SIM_TOWN_ROUTES];
+	static struct cidr near;
+	const struct config_route all[SIM_TOWN_ROUTES] = {
+		{ .host = "one.sim",
+		  .targets = both,
+		  .target_count = 2,
+		  .send_proxy_protocol = (enum config_send_proxy)sim_plan.send_proxy },
+		{ .host = "*.wild.sim", .targets = derived, .target_count = 1 },
+		{ .host = "pool.sim", .cluster = 0 },
+		{ .discovered = 0 },
+		{ .host = "few.sim", .targets = both, .target_count = 1 },
+		{ .host = "near.sim",
+		  .targets = both,
+		  .target_count = 1,
+		  .allow = { .at = &near, .count = 1 } },
+	};
+	struct config_listener *listener = &config.listeners[id];
+
+	CHECK(addr_parse_cidr(span_str("192.0.2.0/25"), &near));
+	*listener = (struct config_listener){
+		.name = listener->name,
+		.bind = listener->bind,
+		.cluster = -1,
+		.route_count = SIM_TOWN_ROUTES,
+		.route_first = config.route_count,
+		.no_sni_route = has_defaults ? (int32_t)config.route_count : -1,
+		.unknown_route = has_defaults ? (int32_t)config.route_count : -1,
+		.allow_ports = { .is_any = true },
+		.proxy_mode = listener->proxy_mode,
+		.proxy_trusted = listener->proxy_trusted,
+		.splice = listener->splice,
+		.backlog = listener->backlog,
+	};
+	config.routes = routes;
+	for (uint32_t i = 0; i < SIM_TOWN_ROUTES; i++) {
+		struct config_route *route = &routes[config.route_count++];
+
+		*route = all[i];
+		route->label = route->host != NULL ? route->host : "discovered:town";
+		route->listener = id;
+		route->max_connections = i == 4 ? SIM_TOWN_FEW : CONFIG_OFF;
+		if (i != 2)
+			route->cluster = -1;
+		if (i != 3)
+			route->discovered = -1;
+	}
 }
 
 static void make_cluster(void)
@@ -183,6 +251,10 @@ const struct config *sim_town_config(void)
 	make_listener(SIM_TOWN_FORWARD_PROXY, "forward-proxy", true, true);
 	make_listener(SIM_TOWN_PULSAR, "pulsar", false, false);
 	make_listener(SIM_TOWN_PULSAR_PROXY, "pulsar-proxy", false, true);
+	make_listener(SIM_TOWN_EDGE, "edge", false, false);
+	make_listener(SIM_TOWN_EDGE_PROXY, "edge-proxy", false, true);
+	make_routes(SIM_TOWN_EDGE, false);
+	make_routes(SIM_TOWN_EDGE_PROXY, true);
 	make_cluster();
 	make_rest();
 	return &config;
@@ -199,15 +271,19 @@ static int32_t add_broker(struct route_builder *builder, uint32_t broker, bool i
 		.addr_count = 1,
 		.addrs = { sim_town_broker(broker) },
 	};
+	struct route_endpoint tls = endpoint;
 	int32_t index = route_build_endpoint(builder, 0, &endpoint);
 
 	CHECK(index >= 0);
+	tls.port = SIM_TOWN_TLS_PORT;
+	tls.is_tls = true;
 	if (!is_learned) {
 		const struct route_broker row = {
 			.id = endpoint.host,
 			.url = sim_town_url(broker, false),
+			.url_tls = sim_town_url(broker, true),
 			.plain = index,
-			.tls = -1,
+			.tls = route_build_endpoint(builder, 0, &tls),
 		};
 
 		route_build_broker(builder, 0, &row);
@@ -232,6 +308,25 @@ static void add_forwards(struct route_builder *builder)
 	target.addr_count = how == 0 ? 2 : how == 1 ? 1 : 0;
 	route_build_forward(builder, SIM_TOWN_FORWARD, &target);
 	route_build_forward(builder, SIM_TOWN_FORWARD_PROXY, &target);
+}
+
+static void add_rules(struct route_builder *builder)
+{
+	for (uint32_t i = 0; i < config.route_count; i++) {
+		const struct config_route *route = &config.routes[i];
+
+		route_build_rule(builder, i, (uint16_t)(1 + 2 * i));
+		for (uint32_t n = 0; n < route->target_count; n++) {
+			struct route_endpoint target = { .host = route->targets[n].host,
+							 .port = route->targets[n].port };
+
+			if (route->targets[n].is_derived)
+				continue;
+			if (!sim_chance(sim_plan.dns_share))
+				target.addr_count = sim_town_resolve(target.host, target.addrs);
+			route_build_target(builder, i, n, &target);
+		}
+	}
 }
 
 struct route *sim_town_route(uint64_t version, uint32_t learned, bool has_namespace)
@@ -260,6 +355,7 @@ struct route *sim_town_route(uint64_t version, uint32_t learned, bool has_namesp
 		route_build_namespace(builder, 0, &ns);
 	}
 	add_forwards(builder);
+	add_rules(builder);
 	for (uint32_t i = 0; i < SIM_TOWN_LISTENERS; i++) {
 		struct addr own = sim_town_listener(i);
 

@@ -11,6 +11,10 @@
 #include "sim.h"
 
 #define SIM_TOWN_PORT	   6650
+#define SIM_TOWN_TLS_PORT  6651
+#define SIM_TOWN_ROUTES	   6  /* of each of the two listeners that have any */
+#define SIM_TOWN_FEW	   2  /* max_connections of few.sim */
+#define SIM_TOWN_NEAR	   25 /* bits of 192.0.2.0, which near.sim lets in */
 #define SIM_TOWN_DIRECT_NS "t/direct"
 
 enum sim_listeners {
@@ -18,6 +22,8 @@ enum sim_listeners {
 	SIM_TOWN_FORWARD_PROXY, /* wants a PROXY header */
 	SIM_TOWN_PULSAR,
 	SIM_TOWN_PULSAR_PROXY,
+	SIM_TOWN_EDGE,	     /* by server name; refuses what it does not know */
+	SIM_TOWN_EDGE_PROXY, /* sends that to one.sim */
 	SIM_TOWN_LISTENERS,
 };
 
@@ -27,8 +33,9 @@ const char *sim_town_host(uint32_t broker);
 /* "pulsar://broker-1.sim:6650" or its TLS form, in a buffer used in turn with three others. */
 const char *sim_town_url(uint32_t broker, bool is_tls);
 struct addr sim_town_target(void);
-/* A second address of the target's name, which refuses. */
+/* A second address of the target's name, which refuses; and a second target of one.sim. */
 struct addr sim_town_target_dead(void);
+struct addr sim_town_target_other(void);
 struct addr sim_town_listener(uint32_t listener);
 /* Clients come from here, load balancers (whose PROXY headers are believed) from there. */
 struct addr sim_town_client(uint32_t flow);

@@ -250,6 +250,7 @@ static void check_gauges(uint32_t index, const struct session_env *env)
 	check_zero(index, "env.unrouted", env->unrouted);
 	check_zero(index, "sessions", env->sessions.in_use);
 	check_zero(index, "sides", env->sides.in_use);
+	check_zero(index, "server names", env->names.in_use);
 	check_zero(index, "buffers", env->relay.bufs.in_use);
 	check_zero(index, "small kept frames", env->protos.keep_small.in_use);
 	check_zero(index, "big kept frames", env->protos.keep_big.in_use);
@@ -283,6 +284,12 @@ static void check_listeners(const struct mail_office *office)
 	}
 }
 
+static void check_routes(const struct mail_office *office)
+{
+	for (uint32_t id = 0; id < STAT_ROUTES_MAX; id++)
+		check_zero(0, "connections of a route", office->routes[id].active);
+}
+
 /* Credentials are wiped when a kept frame is given back. */
 static void check_wiped(const struct pool *pool)
 {
@@ -303,6 +310,7 @@ void sim_worker_check_and_free(struct mail_office *office)
 		check_wiped(&fiber->worker->env.protos.keep_big);
 	}
 	check_listeners(office);
+	check_routes(office);
 	for (uint32_t i = 0; i < fiber_count; i++) {
 		fibers[i].worker->env.relay.bufs.capacity = fibers[i].bufs;
 		worker_free(fibers[i].worker);

@@ -244,8 +244,8 @@ static void try_next(struct session_dial *dial)
 
 /* What an answer belongs to:
  *     32 bits of the session's id | 3: which dial | 5: which candidate | 24: place in the pool
- * An answer that comes when its candidate has been given up is nobody's: it must not be taken for
- * the next one's. */
+ * While a name was looked up its session may have ended or its candidate been given up: then the
+ * answer is nobody's, and must not be taken for that of whoever came next. */
 #define TICKET_PLACES	  (1u << 24)
 #define TICKET_CANDIDATES 32
 
@@ -310,8 +310,7 @@ void session_dial_answer(struct session_env *env, const struct mail_dns_answer *
 	struct session *session = session_at(env, (uint32_t)(answer->ticket % TICKET_PLACES));
 	uint32_t which = (uint32_t)(answer->ticket >> 29) & 7;
 
-	/* The session may have ended while the name was looked up. */
-	if (session == NULL || (uint32_t)session->id != (uint32_t)(answer->ticket >> 32))
+	if (session == NULL)
 		return;
 	struct session_dial *dial = &session->dial;
 
