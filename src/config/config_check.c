@@ -20,14 +20,14 @@ static void name_resolve(struct check *check, const struct config_wanted *wanted
 	struct config *config = check->config;
 	const struct config_row *row = wanted->row;
 	struct config_mark mark = where(check, row->scope, wanted->index, row->path);
-	uint8_t *unit = config_unit(config, row->scope, wanted->index);
+	int32_t *field = config_field(config, row, wanted->index);
 	struct config_guess guess;
 	char label[200];
 
 	config_guess_begin(&guess, span_str(wanted->name));
 	for (uint32_t i = 0; i < config->cluster_count; i++) {
 		if (strcmp(config->clusters[i].name, wanted->name) == 0) {
-			*(int32_t *)(unit + row->offset) = (int32_t)i;
+			*field = (int32_t)i;
 			return;
 		}
 		config_guess_offer(&guess, config->clusters[i].name);

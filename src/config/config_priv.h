@@ -152,6 +152,11 @@ struct config_listener *config_add_listener(struct config_read *read, struct con
 /* The same for a route of the last listener. */
 struct config_route *config_add_route(struct config_read *read, struct config_mark mark);
 void *config_unit(struct config *config, enum config_scope scope, uint32_t index);
+static inline void *config_field(struct config *config, const struct config_row *row,
+				 uint32_t index)
+{
+	return (uint8_t *)config_unit(config, row->scope, index) + row->offset;
+}
 struct config_mark *config_mark(struct config_read *read, enum config_scope scope, uint32_t index,
 				const char *path);
 bool config_is_set(struct config_read *read, enum config_scope scope, uint32_t index,

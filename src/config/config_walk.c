@@ -10,8 +10,10 @@
 #define KEYS_MAX  1000 /* in one mapping: the search for doubles is quadratic */
 #define DEPTH_MAX 8    /* of the schema, which bounds the walk */
 
+enum frame_kind { FRAME_MAP, FRAME_CLUSTERS, FRAME_LISTENERS, FRAME_ROUTES };
+
 struct frame {
-	enum { FRAME_MAP, FRAME_CLUSTERS, FRAME_LISTENERS, FRAME_ROUTES } kind;
+	enum frame_kind kind;
 	enum config_scope scope;
 	uint32_t unit;
 	char prefix[2 * KEY_MAX]; /* "egress.allow." */
@@ -46,14 +48,13 @@ static const char *kind_of(const yaml_node_t *node)
 	return node->type == YAML_SEQUENCE_NODE ? "a list" : "a single value";
 }
 
-static struct frame *push(struct walk *walk, const yaml_node_t *node, int kind,
+static struct frame *push(struct walk *walk, const yaml_node_t *node, enum frame_kind kind,
 			  enum config_scope scope, uint32_t unit, const char *prefix)
 {
 	CHECK(walk->depth < DEPTH_MAX);
 	struct frame *frame = &walk->frames[walk->depth++];
 
-	*frame = (struct frame){ .scope = scope, .unit = unit, .node = node };
-	frame->kind = (unsigned)kind;
+	*frame = (struct frame){ .kind = kind, .scope = scope, .unit = unit, .node = node };
 	snprintf(frame->prefix, sizeof(frame->prefix), "%s", prefix);
 	return frame;
 }
@@ -70,14 +71,14 @@ static const char *key_label(const struct walk *walk, const struct frame *frame,
 	return config_label(walk->read, frame->scope, frame->unit, path, ret_text, size);
 }
 
-static bool is_list(int kind)
+static bool is_list(enum frame_kind kind)
 {
 	return kind == FRAME_LISTENERS || kind == FRAME_ROUTES;
 }
 
 /* Goes down into a section, or says why not. */
-static void enter(struct walk *walk, const yaml_node_t *node, int kind, enum config_scope scope,
-		  uint32_t unit, const char *path)
+static void enter(struct walk *walk, const yaml_node_t *node, enum frame_kind kind,
+		  enum config_scope scope, uint32_t unit, const char *path)
 {
 	yaml_node_type_t wanted = is_list(kind) ? YAML_SEQUENCE_NODE : YAML_MAPPING_NODE;
 	struct config_mark mark = config_yaml_mark(walk->file, &node->start_mark);
@@ -218,12 +219,12 @@ static const struct config_later *later_find(enum config_scope scope, const char
 	return NULL;
 }
 
-static int kind_of_section(enum config_scope scope, const char *path)
+static enum frame_kind kind_of_section(enum config_scope scope, const char *path)
 {
 	static const struct {
 		enum config_scope scope;
 		const char *path;
-		int kind;
+		enum frame_kind kind;
 	} rows[] = {
 		{ CONFIG_SCOPE_TOP, "clusters", FRAME_CLUSTERS },
 		{ CONFIG_SCOPE_TOP, "listeners", FRAME_LISTENERS },

@@ -144,14 +144,16 @@ void session_open_route(struct session *session, uint32_t rule)
 
 void session_open_dial(struct session *session, struct span target)
 {
-	begin_dial(session);
-	if (session->is_forward) {
-		int32_t index = session->env->route->listener_of_id[session->listener_id];
+	const struct route *route = session->env->route;
+	int32_t index = route->listener_of_id[session->listener_id];
 
-		session_dial_forward(&session->dial, &session->env->route->forwards[index]);
-	} else {
+	begin_dial(session);
+	if (!session->is_forward)
 		session_dial_begin(&session->dial, target);
-	}
+	else if (index >= 0 && route->forwards[index].host != NULL)
+		session_dial_forward(&session->dial, &route->forwards[index]);
+	else /* a reload made something else of the listener while the PROXY header came in */
+		session_close(session, CLOSE_LISTENER_GONE, false);
 }
 
 /* ---- reading what comes before routing ---- */
