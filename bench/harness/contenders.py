@@ -15,7 +15,7 @@ from . import BARE, PENSTOCK, BenchError
 from .machine import Machine
 from .processes import (Processes, first_line, free_port, http_get, metric_sum, peak_rss_kib, pin,
                         reset_peak_rss, rss_kib, wait_for_port, wait_ready)
-from .tls import Keys
+from .tls import SNI, Keys
 
 PROTOCOLS = ("pulsar", "kafka")     # roles that a relay can play too: to it they are bytes
 BUSY_POLL = "10ms"              # as long as it may: spinning the whole time while there is load
@@ -176,9 +176,8 @@ def which(program):
 @register("penstock", "penstock-busy")
 class Penstock(Contender):
     kind = "subject"
-    roles = frozenset({"relay", "pulsar"})
-    lacks = {"sni": "penstock has no SNI routing yet", "tls": "penstock has no TLS yet",
-             "kafka": "penstock has no Kafka yet"}
+    roles = frozenset({"relay", "sni", "pulsar"})
+    lacks = {"tls": "penstock has no TLS yet", "kafka": "penstock has no Kafka yet"}
     binary = PENSTOCK
 
     @classmethod
@@ -207,6 +206,9 @@ class Penstock(Contender):
                 f'  {sink}: {{ protocol: {role}, discovery: {{ urls: ["{role}://{to}"] }} }}'
                 for sink, to in self.to.items()]
             target = {sink: f"cluster: {sink}" for sink in self.to}
+        if role == "sni":
+            target = {sink: f'routes: [{{ host: {SNI}, forward: "{to}" }}]'
+                      for sink, to in self.to.items()}
         return [*clusters, "listeners:"] + [
             f'  - {{ name: {sink}, bind: "{address}", {target[sink]} }}'
             for sink, address in self.at.items()]
