@@ -7,7 +7,7 @@ from .cell_kinds import Goal, Metric
 from .cells import KIB, P50, P99, cost
 from .protocol_cells import BrokerStage, ProtocolCell
 
-RELAYS = ("direct", "haproxy-copy", "haproxy-splice")
+RELAYS = ("direct", "bare-copy-epoll", "bare-splice-epoll", "haproxy-copy", "haproxy-splice")
 EVERYBODY = (*RELAYS, "pulsar-java")
 STREAM = (Goal("cost", "haproxy-splice", 1.0), Goal("cost", "pulsar-java", 0.5))
 BATCH_BYTES = 128 * KIB     # where the clients' own batching stops

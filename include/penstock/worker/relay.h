@@ -29,6 +29,7 @@
 #define RELAY_BUF_BYTES	 65536
 #define RELAY_PIPE_BYTES 262144 /* 64 slots; relay-engine.md: 1 MiB stalls at 64 connections */
 #define RELAY_ALL	 UINT64_MAX
+#define RELAY_GATHER_NS	 50000 /* how long a fast stream is left alone between two looks */
 
 enum lane_id { LANE_TO_BROKER, LANE_TO_CLIENT, LANES };
 
@@ -58,6 +59,16 @@ enum relay_status {
 	RELAY_SINK_LOST,
 };
 
+/* What is known of a lane's pace; relay_gather.c. */
+struct relay_gather {
+	uint64_t since_ns, since_bytes; /* the run of turns that is being judged */
+	uint64_t last_bytes;		/* of the lane, at its last turn */
+	uint64_t other_bytes;		/* of the other direction: does it answer? */
+	uint8_t turns;
+	uint8_t misses;
+	bool is_on;
+};
+
 struct lane {
 	struct uring_op op; /* the one readiness it waits for */
 	int source, sink;
@@ -68,6 +79,7 @@ struct lane {
 	uint64_t pass;	/* bytes that may go unseen; RELAY_ALL: to the end */
 	uint64_t bytes; /* delivered to the sink */
 	uint64_t spliced;
+	struct relay_gather gather;
 	int err;
 	uint8_t small_run;	/* small reads in a row, while promoted */
 	bool is_promoted;	/* splice rather than copy */
@@ -97,6 +109,9 @@ struct relay {
 	struct relay_pipe *pipes_idle; /* open and empty */
 	struct relay_pipe *pipes_closed;
 	struct relay_queue starved;
+	struct relay_queue gathering; /* streams between two looks */
+	uint64_t look_ns;	      /* when those are due; 0: there are none */
+	bool is_eager;		      /* a worker that polls (busy_poll) leaves no stream alone */
 	struct stat_block *stats;
 };
 
@@ -146,6 +161,15 @@ bool relay_can_read(const struct relay *relay);
  * of the queue. */
 struct lane *relay_first_starved(const struct relay *relay);
 struct lane *relay_unstarve(struct relay *relay);
+
+/* Asked after each turn that left nothing to read: is the lane a stream in one direction, fast
+ * enough to be left alone for RELAY_GATHER_NS? Then relay_gather queues it, and relay_gathered
+ * gives it back when it is time (relay->look_ns, clock_now_ns): one at a time, NULL after the last
+ * one (ADR 0011). */
+bool relay_gathers(const struct relay *relay, struct lane *lane, const struct lane *other,
+		   uint64_t now_ns);
+void relay_gather(struct relay *relay, struct lane *lane, uint64_t now_ns);
+struct lane *relay_gathered(struct relay *relay, uint64_t now_ns);
 
 void relay_queue_init(struct relay_queue *queue);
 void relay_queue_push(struct relay_queue *queue, struct lane *lane);

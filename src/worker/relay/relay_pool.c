@@ -19,6 +19,7 @@ int relay_init(struct relay *relay, uint32_t bufs, uint32_t pipes, struct stat_b
 {
 	*relay = (struct relay){ .stats = stats };
 	relay_queue_init(&relay->starved);
+	relay_queue_init(&relay->gathering);
 
 	int ret = pool_init(&relay->bufs, sizeof(struct relay_buf), bufs);
 

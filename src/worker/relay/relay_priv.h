@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include <penstock/worker/relay.h>
 
 /* relay-engine.md: promotion at 16, 32 or 64 KiB measured equal; a read this long means a stream.

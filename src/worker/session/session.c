@@ -59,6 +59,7 @@ int session_env_init(struct session_env *env, const struct config *config,
 	if (ret == 0)
 		ret = relay_init(&env->relay, (uint32_t)budget.buffers_per_worker,
 				 (uint32_t)config->limits.pipes, env->stats);
+	env->relay.is_eager = config->process.busy_poll_ns != 0;
 	if (ret == 0)
 		ret = pool_init(&env->sessions, sizeof(struct session),
 				(uint32_t)budget.sessions_per_worker);
@@ -163,8 +164,12 @@ static void run_lane(struct lane *lane)
 
 void session_run_queued(struct session_env *env)
 {
-	struct relay_queue round = env->again;
 	struct lane *lane;
+
+	while ((lane = relay_gathered(&env->relay, env->now_ns)) != NULL)
+		relay_queue_push(&env->again, lane);
+
+	struct relay_queue round = env->again;
 
 	/* What joins the queue from now on waits for the next turn: sockets that became ready go
 	 * first, so a bulk lane cannot hold the loop. */

@@ -97,8 +97,11 @@ static void failed(struct session_dial *dial, int err)
 static void on_writable(struct uring_op *op, int events)
 {
 	struct session_dial *dial = CONTAINER_OF(op, struct session_dial, op);
-	int err = events < 0 ? events : net_error(dial->fd);
+	int err = events < 0 ? events : 0;
 
+	/* A connection that failed says so beside POLLOUT. */
+	if (events > 0 && (events & (POLLERR | POLLHUP)) != 0)
+		err = net_error(dial->fd);
 	if (err < 0) {
 		failed(dial, err);
 		return;

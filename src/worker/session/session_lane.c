@@ -177,78 +177,7 @@ static enum next decide(struct session *session, enum lane_id id, enum relay_sta
 	return carry_out(session, id, &verdict, ret_status);
 }
 
-/* ---- ends ---- */
-
-static void on_watch(struct uring_op *op, int events)
-{
-	struct session *session = session_of_lane(CONTAINER_OF(op, struct lane, op));
-	struct lane *lane = CONTAINER_OF(op, struct lane, op);
-	bool is_client = !lane->is_to_client;
-
-	if (events < 0 || (events & POLLERR) == 0)
-		return; /* the FIN we know of */
-	session_close_abort(session, is_client ? LANE_TO_BROKER : LANE_TO_CLIENT,
-			    is_client ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST);
-}
-
-/* The source finished and all its bytes are sent: the sink gets its FIN. Never before: a FIN ahead
- * of bytes still in the pipe would cut the stream short. */
-static void finished(struct session *session, enum lane_id id)
-{
-	struct lane *lane = &session->lane[id];
-	struct session_env *env = session->env;
-	bool is_client = id == LANE_TO_BROKER;
-
-	if (session->state == SESSION_HELLO) {
-		session_close(session, CLOSE_CLIENT_GONE, false);
-		return;
-	}
-	if (is_source_reset(session, id)) {
-		source_lost(session, id);
-		return;
-	}
-	/* Half a frame that the brain never saw whole has no use for the other end. */
-	relay_drop(&env->relay, lane, relay_undecided(&env->relay, lane).len);
-	CHECK(relay_is_clean(lane));
-	if (net_shutdown_write(lane->sink) < 0)
-		session->reason = CLOSE_BUG;
-	lane->sent_fin = true;
-	if (session->reason == CLOSE_NONE)
-		session->reason = is_client ? CLOSE_CLIENT_FIN : CLOSE_BROKER_FIN;
-	if (session->lane[lane_other(id)].sent_fin) {
-		session_close(session, session->reason, false);
-		return;
-	}
-	/* Nobody reads from this end any more, so its reset must be watched for. Many-shot: the
-	 * FIN already there would complete a one-shot at once, for ever. */
-	uring_cancel(env->ring, &lane->op);
-	uring_poll_many(env->ring, &lane->op, lane->source, 0, on_watch);
-	session_close_schedule(session);
-}
-
-/* The sink is gone. What it had sent before is still to be read and delivered: the other lane comes
- * to its end by itself, and the end is a reset, whatever recv says then (the error was consumed by
- * our send). */
-static void sink_lost(struct session *session, enum lane_id id)
-{
-	struct lane *lane = &session->lane[id];
-	enum lane_id other = lane_other(id);
-
-	if (id == LANE_TO_BROKER)
-		session->is_broker_reset = true;
-	else
-		session->is_client_reset = true;
-	uring_cancel(session->env->ring, &lane->op);
-	relay_lane_fini(&session->env->relay, lane);
-	lane->saw_fin = lane->sent_fin = true;
-	lane->pass = RELAY_ALL;
-	if (session->lane[other].sent_fin)
-		source_lost(session, other);
-	else
-		session_lane_soon(session, other);
-}
-
-/* ---- running and waiting ---- */
+/* ---- waiting ---- */
 
 static void on_source(struct uring_op *op, int events)
 {
@@ -270,6 +199,18 @@ static void on_sink(struct uring_op *op, int events)
 		lane->is_sink_hup = true;
 	session_lane_run(session_of_lane(lane),
 			 lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
+}
+
+static void on_watch(struct uring_op *op, int events)
+{
+	struct session *session = session_of_lane(CONTAINER_OF(op, struct lane, op));
+	struct lane *lane = CONTAINER_OF(op, struct lane, op);
+	bool is_client = !lane->is_to_client;
+
+	if (events < 0 || (events & POLLERR) == 0)
+		return; /* the FIN we know of */
+	session_close_abort(session, is_client ? LANE_TO_BROKER : LANE_TO_CLIENT,
+			    is_client ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST);
 }
 
 /* Does it wait for edges, calling fn, already? */
@@ -296,6 +237,19 @@ static void wait_for_arrival(struct session_env *env, struct lane *lane)
 		return;
 	uring_cancel(env->ring, &lane->op);
 	uring_poll_many(env->ring, &lane->op, lane->source, POLLIN, on_source);
+}
+
+/* Nobody reads from this end any more, so its reset must be watched for. Many-shot: the FIN already
+ * there would complete a one-shot at once, for ever. The many-shot that told of the FIN goes on
+ * serving. */
+static void watch_source(struct session_env *env, struct lane *lane)
+{
+	if (waits_for_edges(lane, on_source)) {
+		lane->op.fn = on_watch;
+		return;
+	}
+	uring_cancel(env->ring, &lane->op);
+	uring_poll_many(env->ring, &lane->op, lane->source, 0, on_watch);
 }
 
 static void wait_for_sink(struct session_env *env, struct lane *lane)
@@ -341,11 +295,86 @@ void session_lane_wait(struct session *session, enum lane_id id, enum relay_stat
 	}
 }
 
+/* ---- ends ---- */
+
+/* The source finished and all its bytes are sent: the sink gets its FIN. Never before: a FIN ahead
+ * of bytes still in the pipe would cut the stream short. */
+static void finished(struct session *session, enum lane_id id)
+{
+	struct lane *lane = &session->lane[id];
+	struct session_env *env = session->env;
+	bool is_client = id == LANE_TO_BROKER;
+
+	if (session->state == SESSION_HELLO) {
+		session_close(session, CLOSE_CLIENT_GONE, false);
+		return;
+	}
+	if (is_source_reset(session, id)) {
+		source_lost(session, id);
+		return;
+	}
+	/* Half a frame that the brain never saw whole has no use for the other end. */
+	relay_drop(&env->relay, lane, relay_undecided(&env->relay, lane).len);
+	CHECK(relay_is_clean(lane));
+	if (session->reason == CLOSE_NONE)
+		session->reason = is_client ? CLOSE_CLIENT_FIN : CLOSE_BROKER_FIN;
+	lane->sent_fin = true;
+	/* Both ends are read to their FIN, so closing sends the other FIN, and no reset. */
+	if (session->lane[lane_other(id)].sent_fin) {
+		session_close(session, session->reason, false);
+		return;
+	}
+	if (net_shutdown_write(lane->sink) < 0)
+		session->reason = CLOSE_BUG;
+	watch_source(env, lane);
+	session_close_schedule(session);
+}
+
+/* The sink is gone. What it had sent before is still to be read and delivered: the other lane comes
+ * to its end by itself, and the end is a reset, whatever recv says then (the error was consumed by
+ * our send). */
+static void sink_lost(struct session *session, enum lane_id id)
+{
+	struct lane *lane = &session->lane[id];
+	enum lane_id other = lane_other(id);
+
+	if (id == LANE_TO_BROKER)
+		session->is_broker_reset = true;
+	else
+		session->is_client_reset = true;
+	uring_cancel(session->env->ring, &lane->op);
+	relay_lane_fini(&session->env->relay, lane);
+	lane->saw_fin = lane->sent_fin = true;
+	lane->pass = RELAY_ALL;
+	if (session->lane[other].sent_fin)
+		source_lost(session, other);
+	else
+		session_lane_soon(session, other);
+}
+
+/* ---- running ---- */
+
+/* The source has been emptied, or nearly so. */
+static void wait_for_more(struct session *session, enum lane_id id, enum relay_status status)
+{
+	struct session_env *env = session->env;
+	struct lane *lane = &session->lane[id];
+
+	if (!relay_gathers(&env->relay, lane, &session->lane[lane_other(id)], env->now_ns)) {
+		session_lane_wait(session, id, status);
+		return;
+	}
+	uring_cancel(env->ring, &lane->op);
+	relay_gather(&env->relay, lane, env->now_ns);
+}
+
 static void settle(struct session *session, enum lane_id id, enum relay_status status)
 {
 	switch (status) {
 	case RELAY_WAIT_SOURCE:
 	case RELAY_DRAINED:
+		wait_for_more(session, id, status);
+		return;
 	case RELAY_WAIT_SINK:
 	case RELAY_WAIT_BUFFER:
 	case RELAY_AGAIN:

@@ -91,8 +91,12 @@ void session_open_connected(struct session *session)
 	}
 	session->active_ns = env->now_ns;
 	session_close_schedule(session);
-	/* The brain sends CONNECT on its next look, and the broker's first bytes come after it. */
-	session_lane_soon(session, LANE_TO_CLIENT);
+	/* A brain that sees the broker's frames may have something to say first (CONNECT, on its
+	 * next look). */
+	if (session->lane[LANE_TO_CLIENT].pass == RELAY_ALL)
+		session_lane_wait(session, LANE_TO_CLIENT, RELAY_DRAINED);
+	else
+		session_lane_soon(session, LANE_TO_CLIENT);
 	session_lane_run(session, LANE_TO_BROKER);
 }
 
