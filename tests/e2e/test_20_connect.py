@@ -43,6 +43,7 @@ def test_lookup_connect_is_untouched(pair):
     assert got.raw == wire.connect()
     assert peer.expect(wire.CONNECTED).raw == wire.connected()
     peer.close()
+    assert broker.read_to_end() == (b"", False)  # only then: who finished first is what the reason says
     broker.close()
     assert pair.gate.wait_access(kind="lookup")["reason"] == "client_fin"
 
