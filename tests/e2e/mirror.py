@@ -2,11 +2,13 @@
 
     with Mirror() as zk: zk.broker("pulsar://127.77.1.1:6650"); zk.copy_brokers(cluster); ... zk.servers.stop()
 """
+import contextlib
 import json
 import urllib.parse
 
 import netns
 from kazoo.client import KazooClient
+from kazoo.exceptions import ConnectionLoss, NodeExistsError, NoNodeError, SessionExpiredError
 from processes import wait_until
 from zookeeper import ZooKeeper
 
@@ -55,11 +57,19 @@ class Mirror:
         return self._client
 
     def put(self, path, text):
+        """Holds when it returns: a server that is killed, or loses its quorum, in the middle only makes it take longer."""
         data = text if isinstance(text, bytes) else text.encode()
-        if self.client.exists(path):
-            self.client.set(path, data)
-        else:
-            self.client.create(path, data, makepath=True)
+
+        def is_put():
+            with contextlib.suppress(ConnectionLoss, SessionExpiredError, NodeExistsError):
+                try:
+                    self.client.set(path, data)
+                except NoNodeError:
+                    self.client.create(path, data, makepath=True)
+                return True
+            return False
+
+        wait_until(f"{path} in the test's own ZooKeeper", 20, is_put)
 
     def remove(self, path):
         self.client.delete(path)
