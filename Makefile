@@ -31,7 +31,7 @@ ALL_CFLAGS := -std=gnu11 $(FLAGS_$(BUILD)) $(HARDEN) $(WARNINGS) $(WERROR) -Iinc
 	-DPENSTOCK_VERSION='"$(VERSION)"' -DPENSTOCK_COMMIT='"$(COMMIT)"' $(CFLAGS)
 LDFLAGS ?=
 ALL_LDFLAGS := $(FLAGS_$(BUILD)) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS := -luring -lzookeeper_mt -lyaml -ljansson -lmicrohttpd -lcares -lz
+LIBS := -luring -lzookeeper_mt -lyaml -ljansson -lmicrohttpd -lcares -lz -lwolfssl -lcrypto
 
 SRCS := $(sort $(shell find src -name '*.c'))
 OBJS := $(SRCS:%.c=$(B)/%.o)

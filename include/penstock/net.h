@@ -34,6 +34,11 @@ MUST_USE int net_shutdown_write(int fd);
 MUST_USE int net_unsent(int fd);
 /* The pending error of the socket as -errno, or 0. Clears it. */
 int net_error(int fd);
+/* Readable only when this many bytes are there, or its end (SO_RCVLOWAT); 1: as ever. For a reader
+ * that leaves half a record where it is and must not be woken for it again. */
+void net_wake_at(int fd, size_t bytes);
+/* Has the peer sent its FIN, or is the socket broken? Bytes may still be there to read. */
+bool net_is_ended(int fd);
 /* Closes. With `reset` the peer gets RST instead of FIN (SO_LINGER 0). */
 void net_close(int fd, bool reset);
 /* TCP_NODELAY and keep-alive (60 s, 10 s, 6 probes) on a socket that was not accepted. */
@@ -54,6 +59,33 @@ MUST_USE int net_accept(int fd, struct addr *ret_peer);
 /* A socket connecting to addr, in *ret_fd; -EINPROGRESS (the normal case), 0, or another -errno
  * and no socket. Ready when writable; then net_error says how it went. */
 MUST_USE int net_dial(const struct addr *addr, int *ret_fd);
+
+/* ---- net_ktls.c: sockets whose records the kernel seals and opens -------------------------- */
+
+enum net_ktls_cipher { NET_KTLS_AES_128_GCM, NET_KTLS_AES_256_GCM, NET_KTLS_CHACHA20_POLY1305 };
+
+struct net_ktls_key {
+	bool is_tls13;
+	enum net_ktls_cipher cipher;
+	uint8_t key[32];
+	/* The 4 bytes of TLS 1.2's AES-GCM, or the 12 of all others. */
+	uint8_t iv[12];
+	uint64_t seq; /* of the next record */
+};
+
+/* Makes a connected socket one that takes keys; without keys it stays what it was. -ENOENT: this
+ * kernel has no TLS, or the module is not loaded. Cannot be undone. */
+MUST_USE int net_ktls_attach(int fd);
+/* Gives the kernel the key of one direction, or the next one: -EBUSY where it cannot change keys.
+ */
+MUST_USE int net_ktls_set_key(int fd, bool is_send, const struct net_ktls_key *key);
+/* One record that is no data stands in the way of net_recv (-EIO) and net_splice_in (-EINVAL): this
+ * takes it. Bytes received and the record's content type. */
+MUST_USE ssize_t net_ktls_recv(int fd, void *ret_bytes, size_t size, uint8_t *ret_type);
+/* One record of that type. */
+MUST_USE ssize_t net_ktls_send(int fd, uint8_t type, const void *bytes, size_t len);
+/* A connection to ourselves over the loopback device: what a probe tries things on. */
+MUST_USE int net_ktls_pair(int ret_fds[2]);
 
 /* ---- net_pipe.c ---------------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -146,6 +147,13 @@ int net_error(int fd)
 	return -err;
 }
 
+bool net_is_ended(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&pollfd, 1, 0) > 0;
+}
+
 void net_close(int fd, bool reset)
 {
 	if (reset) {
@@ -160,6 +168,11 @@ static void set_int(int fd, int level, int name, int value)
 {
 	/* Tuning only: a socket without it still works. */
 	(void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+void net_wake_at(int fd, size_t bytes)
+{
+	set_int(fd, SOL_SOCKET, SO_RCVLOWAT, (int)bytes);
 }
 
 void net_tune(int fd)

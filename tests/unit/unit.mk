@@ -34,3 +34,10 @@ $(PULSAR_PB).o: $(PULSAR_PB).c
 $(B)/tests/unit/test_wire_pulsar.o: ALL_CFLAGS += -isystem $(B)/tests/unit
 $(B)/tests/unit/test_wire_pulsar.o: $(PULSAR_PB).h
 $(B)/tests/unit/test_wire_pulsar: $(PULSAR_PB).o
+
+# OpenSSL is the peer the ends of src/tls are tested with.
+TLS_TESTS := $(filter $(B)/tests/unit/test_tls_%,$(UNIT_BINS))
+
+$(TLS_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lssl -lcmocka

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * tls_end_priv: the state of a worker, of an end, and of a handshake.
+ */
+#pragma once
+
+#include <penstock/wire/hello.h>
+
+#include "tls_priv.h"
+
+/* Looked at, or sealed, at once. */
+#define TLS_CIPHER_BYTES ((TLS_BATCH + 1) * TLS_RECORD_MAX)
+/* A hello in several records is put together here, a record is opened here. */
+#define TLS_PLAIN_BYTES	 65536
+
+/* Answers and alerts that wait for the socket: a certificate chain and then some. */
+#define TLS_OUT_BYTES	 (2 * TLS_RECORD_MAX)
+#define TLS_TEXT_BYTES	 4096
+
+struct tls {
+	struct pool ends;
+	struct pool slots;
+	struct tls_aead *aead;
+	struct stat_block *stats;
+	uint64_t key_ids; /* handed out */
+	/* Scratch: between two calls only `plain` means anything, and only what `opened` says. */
+	uint8_t *cipher; /* TLS_CIPHER_BYTES: records as they are in the socket, or will be */
+	uint8_t *plain;	 /* TLS_PLAIN_BYTES */
+	/* The record `plain` holds, for a reader that takes it in pieces. */
+	struct {
+		uint64_t key_id; /* 0: none */
+		uint64_t seq;
+		uint32_t len;
+	} opened;
+};
+
+/* A record that is no data and waits to be sent. */
+struct tls_control {
+	uint8_t type;
+	uint8_t len; /* 0: none */
+	uint8_t bytes[5];
+};
+
+struct tls_end {
+	struct tls *tls;
+	struct tls_context *context;
+	struct tls_handshake *slot; /* until tls_start, once the hello is there */
+	/* Of a client that has not had its session ticket yet: 58 KB, until the first data. */
+	struct WOLFSSL *ticket_ssl;
+	struct tls_flow ticket_flow; /* the key wolfSSL still has */
+	const struct tls_suite *suite;
+	int fd;
+	bool is_server;
+	bool is_started;
+	bool is_agreed; /* the handshake is done */
+
+	/* What went wrong. */
+	enum tls_fail why;
+	uint8_t alert;
+	const char *detail;
+
+	struct span replay;
+	struct hello_reader hello;
+	char host[HOST_MAX]; /* of clients: whom we mean to speak to */
+
+	/* ---- receiving ---- */
+	struct tls_flow rx;
+	bool is_rx_closed;    /* close_notify */
+	uint8_t idle_records; /* in a row, without data */
+	uint16_t rx_offset;   /* of the first record, bytes that were taken */
+	uint32_t rx_wake;     /* bytes the socket wakes us for; 1 */
+	uint32_t rx_seen;     /* bytes of half a record that were there last time */
+	uint32_t skip;	      /* bytes of a handshake message that are of no interest */
+	/* Key changes in the second that began then. */
+	uint64_t rekey_from_ns;
+	uint32_t rekeys;
+
+	/* ---- sending ---- */
+	struct tls_flow tx;
+	uint16_t record_max;   /* bytes of content */
+	uint16_t tx_part_len;  /* a record of so many bytes of content is on its way, */
+	uint16_t tx_part_sent; /* and so much of the record is sent already; 0: none is */
+	bool is_tx_part_control;
+	bool is_tx_slow; /* the socket was full: one record at a time */
+	bool is_tx_closed;
+	bool is_rekey_owed; /* once control[0], a KeyUpdate, is out */
+	struct tls_control control;
+};
+
+struct tls_handshake {
+	struct WOLFSSL *ssl;
+	struct tls_end *end;
+	const struct tls_identity *identity;
+	struct tls_transcript transcript;
+	struct tls_result result;
+	struct sink texts; /* what result's spans are into */
+	int err;	   /* of the socket */
+	uint32_t in_len;
+	uint32_t out_from, out_len;
+	uint32_t out_last; /* where the last thing wolfSSL sent begins */
+	char detail[256];
+	uint8_t text_bytes[TLS_TEXT_BYTES];
+	uint8_t in[TLS_RECORD_MAX]; /* the record being received */
+	uint8_t out[TLS_OUT_BYTES];
+};
+
+/* ---- tls_end.c ------------------------------------------------------------------------------ */
+
+/* Leases a slot; false: all are in use. */
+MUST_USE bool tls_end_slot_get(struct tls_end *end, const struct tls_identity *identity);
+/* Ends the handshake's part, whether it is done or not. */
+void tls_end_slot_put(struct tls_end *end);
+/* Remembers the first failure only; -EPROTO. */
+int tls_end_fail(struct tls_end *end, enum tls_fail why);
+/* The same, and the peer is told if it can be. */
+int tls_end_abort(struct tls_end *end, enum tls_fail why);
+/* What the peer is told about a failure; 0: nothing. */
+uint8_t tls_end_alert(const struct tls_end *end, enum tls_fail why);
+
+/* ---- tls_hello.c: the first flight of a client ---------------------------------------------- */
+
+/* TLS_DONE: the slot has an identity and a server name. */
+enum tls_progress tls_hello_read(struct tls_end *end);
+
+/* ---- tls_io.c: what wolfSSL sends and receives ---------------------------------------------- */
+
+/* 0: all is sent; -EAGAIN; or what the socket says. */
+MUST_USE int tls_io_flush(struct tls_handshake *slot);
+
+/* ---- tls_handover.c: wolfSSL's keys, and the end of its part -------------------------------- */
+
+/* Key and iv in force for records from the server or the client. */
+void tls_handover_key(struct WOLFSSL *ssl, const struct tls_suite *suite, bool is_from_server,
+		      struct tls_flow *ret_flow);
+const struct tls_suite *tls_handover_suite(struct WOLFSSL *ssl);
+/* Takes all that the end needs out of wolfSSL. */
+void tls_handover(struct tls_handshake *slot);
+/* And lets go of it. */
+void tls_handover_free(struct WOLFSSL *ssl);
+
+/* ---- tls_control.c: records that are no data ------------------------------------------------ */
+
+/* 0: go on; 1: the peer has closed; -EPROTO. */
+MUST_USE int tls_control_take(struct tls_end *end, uint8_t type, struct span content);
+/* Sends a control record, or remembers to. */
+void tls_control_send(struct tls_end *end, uint8_t type, struct span bytes);
+/* 0: nothing waits any more; -EAGAIN; or what the socket says. */
+MUST_USE int tls_control_flush(struct tls_end *end);
+
+/* ---- tls_ktls.c: keys for the kernel -------------------------------------------------------- */
+
+/* Tries to give both directions to the kernel, as the context wants it; -EPROTO: it must and
+ * cannot.
+ */
+MUST_USE int tls_ktls_start(struct tls_end *end);
+/* The next key of a direction the kernel has; false: this kernel cannot. */
+MUST_USE bool tls_ktls_rekey(struct tls_end *end, bool is_send);
+
+/* ---- tls_session.c: sessions with brokers ---------------------------------------------------- */
+
+/* Offers the session kept for the host. */
+void tls_session_offer(struct tls_handshake *slot);
+/* Keeps the session, or wolfSSL until its ticket comes. */
+void tls_session_keep(struct tls_end *end);
+/* That ticket: a NewSessionTicket message. */
+void tls_session_feed(struct tls_end *end, struct span message);
+/* It is not waited for any longer. */
+void tls_session_drop(struct tls_end *end);

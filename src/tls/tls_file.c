@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * tls_file: certificates, keys and lists as they stand in files, read whole and at once, so that
+ * all who look at one see the same bytes.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <penstock/base/err.h>
+
+#include "tls_priv.h"
+
+/* A bundle of all public roots has 230 KB; revocation lists can be larger. */
+#define FILE_MAX (16 * 1024 * 1024)
+
+void tls_report_say(const struct tls_report *report, bool is_error, const char *format, ...)
+{
+	char sentence[512];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	report->say(report->with, is_error, sentence);
+}
+
+static int read_stream(struct tls_file *file, FILE *stream)
+{
+	size_t room = 0;
+
+	for (;;) {
+		if (file->size == room) {
+			room = room == 0 ? 16384 : room * 2;
+			if (room > FILE_MAX)
+				return -EFBIG;
+
+			uint8_t *bytes = realloc(file->bytes, room);
+
+			if (bytes == NULL)
+				return -ENOMEM;
+			file->bytes = bytes;
+		}
+
+		size_t n = fread(file->bytes + file->size, 1, room - file->size, stream);
+
+		file->size += n;
+		if (n == 0)
+			return ferror(stream) ? -EIO : 0;
+	}
+}
+
+bool tls_file_read(struct tls_file *file, const char *name, const struct tls_report *report)
+{
+	*file = (struct tls_file){ .name = name };
+
+	FILE *stream = fopen(name, "re");
+	int err = stream == NULL ? -errno : 0;
+
+	if (stream != NULL) {
+		setbuf(stream, NULL); /* no second copy of a key */
+		err = read_stream(file, stream);
+		(void)fclose(stream);
+	}
+	if (err == 0)
+		return true;
+	tls_mistake(report, "%s: %s", name, err_text(err));
+	tls_file_forget(file);
+	return false;
+}
+
+void tls_file_forget(struct tls_file *file)
+{
+	if (file->bytes != NULL)
+		explicit_bzero(file->bytes, file->size);
+	free(file->bytes);
+	file->bytes = NULL;
+	file->size = 0;
+}
+
+void tls_file_check_mode(const char *name, const struct tls_report *report)
+{
+	struct stat status;
+
+	if (stat(name, &status) == 0 && (status.st_mode & S_IROTH) != 0)
+		tls_doubt(report, "%s: everybody may read this key: chmod 640", name);
+}

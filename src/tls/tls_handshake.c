@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * tls_handshake: wolfSSL_accept and wolfSSL_connect on a socket that does not block, what came of
+ * it, and what went wrong with it in our words.
+ */
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <penstock/net.h>
+
+#include "tls_wolf.h"
+
+/* ---- beginning ------------------------------------------------------------------------------ */
+
+static bool set_up_client(struct tls_handshake *slot)
+{
+	struct tls_end *end = slot->end;
+	const struct tls_context *context = end->context;
+	struct addr addr;
+	char list[512];
+	struct sink alpn = sink_of(list, sizeof(list));
+
+	for (uint32_t i = 0; i < context->alpn_count; i++) {
+		if (i > 0)
+			sink_u8(&alpn, ',');
+		sink_span(&alpn, context->alpn[i]);
+	}
+	if (alpn.full ||
+	    (alpn.len > 0 && wolfSSL_UseALPN(slot->ssl, list, (unsigned)alpn.len,
+					     WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) != WOLFSSL_SUCCESS))
+		return false;
+	tls_session_offer(slot);
+	/* An address is no server name (RFC 6066 3). */
+	return addr_parse_ip(span_str(end->host), &addr) ||
+	       wolfSSL_UseSNI(slot->ssl, WOLFSSL_SNI_HOST_NAME, end->host,
+			      (unsigned short)strlen(end->host)) == WOLFSSL_SUCCESS;
+}
+
+/* The protocol is chosen already (tls_hello.c): wolfSSL knows no other. */
+static bool set_up_server(struct tls_handshake *slot)
+{
+	struct span alpn = slot->result.alpn;
+
+	return alpn.len == 0 ||
+	       wolfSSL_UseALPN(slot->ssl, (char *)(uintptr_t)alpn.at, (unsigned)alpn.len,
+			       WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS;
+}
+
+static bool set_up(struct tls_end *end)
+{
+	struct tls_handshake *slot = end->slot;
+
+	if (slot->transcript.md[0] == NULL && tls_transcript_init(&slot->transcript) < 0)
+		return false;
+	tls_transcript_start(&slot->transcript);
+	slot->ssl = wolfSSL_new(slot->identity->ctx);
+	if (slot->ssl == NULL)
+		return false;
+	wolfSSL_SetIOReadCtx(slot->ssl, slot);
+	wolfSSL_SetIOWriteCtx(slot->ssl, slot);
+	wolfSSL_SetCertCbCtx(slot->ssl, slot);
+	wolfSSL_KeepArrays(slot->ssl); /* with the master secret: tls_handover.c */
+	return end->is_server ? set_up_server(slot) : set_up_client(slot);
+}
+
+static enum tls_progress begin(struct tls_end *end)
+{
+	if (end->slot == NULL) {
+		enum tls_progress progress = TLS_DONE;
+
+		if (end->is_server)
+			progress = tls_hello_read(end);
+		else if (!tls_end_slot_get(end, &end->context->identities[0]))
+			progress = TLS_WANT_SLOT;
+		if (progress != TLS_DONE)
+			return progress;
+	}
+	if (!set_up(end)) {
+		(void)tls_end_fail(end, TLS_FAIL_NO_MEMORY);
+		return TLS_FAILED;
+	}
+	return TLS_DONE;
+}
+
+/* ---- the end of it -------------------------------------------------------------------------- */
+
+static void put_peer(struct tls_handshake *slot)
+{
+	WOLFSSL_X509 *cert = wolfSSL_get_peer_certificate(slot->ssl);
+	int size = 0;
+	const uint8_t *der = cert != NULL ? wolfSSL_X509_get_der(cert, &size) : NULL;
+
+	if (der != NULL && size > 0 &&
+	    !tls_cert_peer(span_of(der, (size_t)size), &slot->result.peer, &slot->texts))
+		slot->result.peer = (struct tls_peer){ .has_certificate = false };
+	wolfSSL_X509_free(cert);
+}
+
+static void put_alpn(struct tls_handshake *slot)
+{
+	const struct tls_context *context = slot->end->context;
+	unsigned short len = 0;
+	char *name = NULL;
+
+	slot->result.alpn = span_of(NULL, 0);
+	if (wolfSSL_ALPN_GetProtocol(slot->ssl, &name, &len) != WOLFSSL_SUCCESS)
+		return;
+	for (uint32_t i = 0; i < context->alpn_count; i++)
+		if (span_equal(context->alpn[i], span_of(name, len)))
+			slot->result.alpn = context->alpn[i];
+}
+
+/* False: wolfSSL has agreed on something that is not ours. */
+static bool agree(struct tls_end *end)
+{
+	struct tls_handshake *slot = end->slot;
+	const struct tls_suite *suite = tls_handover_suite(slot->ssl);
+
+	if (suite == NULL || end->replay.len > 0)
+		return false;
+	end->suite = suite;
+	end->is_agreed = true;
+	slot->result.version = suite->version;
+	slot->result.cipher = suite->cipher;
+	slot->result.suite = suite->name;
+	slot->result.is_resumed = wolfSSL_session_reused(slot->ssl) != 0;
+	put_peer(slot);
+	if (!end->is_server)
+		put_alpn(slot);
+	tls_handover(slot);
+	return true;
+}
+
+/* ---- what went wrong ------------------------------------------------------------------------ */
+
+static const struct {
+	int error;
+	enum tls_fail why;
+} reasons[] = {
+	{ MEMORY_E, TLS_FAIL_NO_MEMORY },
+	{ MEMORY_ERROR, TLS_FAIL_NO_MEMORY },
+	{ VERSION_ERROR, TLS_FAIL_VERSION },
+	{ UNSUPPORTED_PROTO_VERSION, TLS_FAIL_VERSION },
+	{ MATCH_SUITE_ERROR, TLS_FAIL_NO_CIPHER },
+	{ UNSUPPORTED_SUITE, TLS_FAIL_NO_CIPHER },
+	{ ECC_CURVE_ERROR, TLS_FAIL_NO_CIPHER },
+	{ EXT_MASTER_SECRET_NEEDED_E, TLS_FAIL_NO_CIPHER },
+	{ UNKNOWN_ALPN_PROTOCOL_NAME_E, TLS_FAIL_ALPN },
+	{ NO_PEER_CERT, TLS_FAIL_CERT_MISSING },
+	{ NO_PEER_VERIFY, TLS_FAIL_PROOF },
+	{ ASN_AFTER_DATE_E, TLS_FAIL_CERT_EXPIRED },
+	{ ASN_BEFORE_DATE_E, TLS_FAIL_CERT_EXPIRED },
+	{ ASN_NO_SIGNER_E, TLS_FAIL_CERT_UNKNOWN_CA },
+	{ ASN_SELF_SIGNED_E, TLS_FAIL_CERT_UNKNOWN_CA },
+	{ ASN_PATHLEN_INV_E, TLS_FAIL_CERT_BAD },
+	{ ASN_PATHLEN_SIZE_E, TLS_FAIL_CERT_BAD },
+	{ ASN_SIG_CONFIRM_E, TLS_FAIL_CERT_BAD },
+	{ ASN_NAME_INVALID_E, TLS_FAIL_CERT_BAD },
+	{ ASN_CRIT_EXT_E, TLS_FAIL_CERT_BAD },
+	{ MAX_CHAIN_ERROR, TLS_FAIL_CERT_BAD },
+	{ PEER_KEY_ERROR, TLS_FAIL_CERT_BAD },
+	{ RSA_KEY_SIZE_E, TLS_FAIL_CERT_BAD },
+	{ ECC_KEY_SIZE_E, TLS_FAIL_CERT_BAD },
+	{ CRL_CERT_REVOKED, TLS_FAIL_CERT_REVOKED },
+	{ CRL_MISSING, TLS_FAIL_CERT_CRL },
+	{ CRL_CERT_DATE_ERR, TLS_FAIL_CERT_CRL },
+	{ DOMAIN_NAME_MISMATCH, TLS_FAIL_CERT_NAME },
+	{ VERIFY_CERT_ERROR, TLS_FAIL_CERT_NAME },
+	{ KEYUSE_SIGNATURE_E, TLS_FAIL_CERT_USAGE },
+	{ KEYUSE_ENCIPHER_E, TLS_FAIL_CERT_USAGE },
+	{ EXTKEYUSE_AUTH_E, TLS_FAIL_CERT_USAGE },
+	{ NOT_CA_ERROR, TLS_FAIL_CERT_USAGE },
+	{ VERIFY_FINISHED_ERROR, TLS_FAIL_PROOF },
+	{ VERIFY_SIGN_ERROR, TLS_FAIL_PROOF },
+	{ SIG_VERIFY_E, TLS_FAIL_PROOF },
+	{ BAD_BINDER, TLS_FAIL_PROOF },
+	{ DECRYPT_ERROR, TLS_FAIL_BAD_RECORD },
+	{ VERIFY_MAC_ERROR, TLS_FAIL_BAD_RECORD },
+	{ AES_GCM_AUTH_E, TLS_FAIL_BAD_RECORD },
+	{ MAC_CMP_FAILED_E, TLS_FAIL_BAD_RECORD },
+	{ LENGTH_ERROR, TLS_FAIL_RECORD_SIZE },
+	{ OUT_OF_ORDER_E, TLS_FAIL_UNEXPECTED },
+	{ DUPLICATE_MSG_E, TLS_FAIL_UNEXPECTED },
+	{ SANITY_MSG_E, TLS_FAIL_UNEXPECTED },
+	{ NO_CHANGE_CIPHER_E, TLS_FAIL_UNEXPECTED },
+	{ UNKNOWN_RECORD_TYPE, TLS_FAIL_UNEXPECTED },
+	{ UNKNOWN_HANDSHAKE_TYPE, TLS_FAIL_UNEXPECTED },
+	{ EXT_NOT_ALLOWED, TLS_FAIL_ILLEGAL },
+	{ UNSUPPORTED_EXTENSION, TLS_FAIL_ILLEGAL },
+	{ DUPLICATE_TLS_EXT_E, TLS_FAIL_ILLEGAL },
+	{ INVALID_PARAMETER, TLS_FAIL_ILLEGAL },
+	{ BAD_KEY_SHARE_DATA, TLS_FAIL_ILLEGAL },
+	{ ECC_PEERKEY_ERROR, TLS_FAIL_ILLEGAL },
+	{ PSK_KEY_ERROR, TLS_FAIL_ILLEGAL },
+	{ SECURE_RENEGOTIATION_E, TLS_FAIL_RENEGOTIATION },
+};
+
+static enum tls_fail reason_of(int error)
+{
+	for (size_t i = 0; i < COUNT_OF(reasons); i++)
+		if (reasons[i].error == error)
+			return reasons[i].why;
+	/* BUFFER_ERROR, INCOMPLETE_DATA, PARSE_ERROR, the ASN.1 parser's, and so on. */
+	return TLS_FAIL_DECODE;
+}
+
+/* wolfSSL's alert if it sent one, else ours. */
+static void tell_peer(struct tls_handshake *slot)
+{
+	struct tls_end *end = slot->end;
+	WOLFSSL_ALERT_HISTORY alerts = { .last_tx = { .code = -1 } };
+
+	(void)wolfSSL_get_alert_history(slot->ssl, &alerts);
+	if (alerts.last_tx.code >= 0) {
+		end->alert = (uint8_t)alerts.last_tx.code;
+		return;
+	}
+
+	uint8_t record[] = { TLS_TYPE_ALERT, 3, 3, 0, 2, 2, tls_end_alert(end, end->why) };
+
+	end->alert = record[6];
+	if (end->alert != 0 && slot->out_len + sizeof(record) <= sizeof(slot->out)) {
+		memcpy(slot->out + slot->out_len, record, sizeof(record));
+		slot->out_len += sizeof(record);
+	}
+}
+
+static enum tls_progress failed(struct tls_handshake *slot, int error)
+{
+	struct tls_end *end = slot->end;
+	WOLFSSL_ALERT_HISTORY alerts = { .last_rx = { .code = -1 } };
+
+	(void)wolfSSL_get_alert_history(slot->ssl, &alerts);
+	if (alerts.last_rx.code >= 0 && error != WOLFSSL_ERROR_NONE &&
+	    alerts.last_rx.level == alert_fatal) {
+		(void)tls_end_fail(end, TLS_FAIL_PEER_ALERT);
+		end->alert = (uint8_t)alerts.last_rx.code;
+		return TLS_FAILED;
+	}
+	if (slot->err != 0) {
+		(void)tls_end_fail(end, slot->err == -EPIPE ? TLS_FAIL_GONE : TLS_FAIL_RESET);
+		return TLS_FAILED;
+	}
+	(void)tls_end_fail(end, reason_of(error));
+	if (end->detail == NULL) {
+		(void)snprintf(slot->detail, sizeof(slot->detail), "wolfSSL: %s",
+			       wolfSSL_ERR_reason_error_string((unsigned long)error));
+		end->detail = slot->detail;
+	}
+	tell_peer(slot);
+	/* If it does not fit now, the peer was not reading. */
+	if (tls_io_flush(slot) < 0)
+		end->alert = 0;
+	return TLS_FAILED;
+}
+
+/* ---- going on ------------------------------------------------------------------------------- */
+
+static enum tls_progress flushed(struct tls_handshake *slot, enum tls_progress then)
+{
+	int ret = tls_io_flush(slot);
+
+	if (ret == -EAGAIN)
+		return TLS_WANT_WRITE;
+	if (ret == 0)
+		return then;
+	(void)tls_end_fail(slot->end, TLS_FAIL_RESET);
+	return TLS_FAILED;
+}
+
+enum tls_progress tls_handshake(struct tls_end *end)
+{
+	enum tls_progress progress = TLS_DONE;
+
+	CHECK(!end->is_started);
+	if (end->why != TLS_FAIL_NONE)
+		return TLS_FAILED;
+	if (end->slot == NULL || end->slot->ssl == NULL)
+		progress = begin(end);
+	if (progress == TLS_DONE)
+		progress = flushed(end->slot, TLS_DONE);
+	if (progress != TLS_DONE || end->is_agreed)
+		return progress;
+
+	struct tls_handshake *slot = end->slot;
+	int ret = end->is_server ? wolfSSL_accept(slot->ssl) : wolfSSL_connect(slot->ssl);
+	int error = ret == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(slot->ssl, ret);
+
+	if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
+		return flushed(slot, TLS_WANT_READ);
+	if (error != 0)
+		return failed(slot, error);
+	if (!agree(end)) {
+		(void)tls_end_fail(end, TLS_FAIL_INTERNAL);
+		return TLS_FAILED;
+	}
+	return flushed(slot, TLS_DONE);
+}
+
+/* ---- after it ------------------------------------------------------------------------------- */
+
+void tls_refuse(struct tls_end *end, enum tls_fail why)
+{
+	CHECK(end->is_agreed && !end->is_started);
+	(void)tls_end_abort(end, why);
+}
+
+int tls_start(struct tls_end *end)
+{
+	CHECK(end->is_agreed && !end->is_started && end->why == TLS_FAIL_NONE);
+	tls_session_keep(end);
+	end->detail = NULL;
+	tls_end_slot_put(end);
+	end->is_started = true;
+	stat_add(end->tls->stats,
+		 end->suite->version == TLS_1_3 ? STAT_TLS_HANDSHAKES_13 : STAT_TLS_HANDSHAKES_12,
+		 1);
+	return tls_ktls_start(end);
+}

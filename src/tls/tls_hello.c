@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * tls_hello: a client's first flight, looked at where it is until it is whole. Only then are a slot
+ * and wolfSSL's memory spent on it, with the certificate already chosen: whoever sends half a hello
+ * holds an end, and nothing else. wolfSSL then reads the same bytes itself.
+ */
+#include <errno.h>
+
+#include <penstock/net.h>
+
+#include "tls_end_priv.h"
+
+/* Our whole answer to a client that is refused here. */
+static enum tls_progress refuse(struct tls_end *end, const struct hello *hello, enum tls_fail why,
+				uint8_t alert)
+{
+	uint8_t bytes[HELLO_ALERT_BYTES];
+	struct sink sink = sink_of(bytes, sizeof(bytes));
+
+	end->alert = alert;
+	hello_write_alert(&sink, hello, (enum hello_alert)alert);
+	/* The first bytes on a new connection: if they do not fit, nobody is there. */
+	if (net_send(end->fd, bytes, sink.len) < 0)
+		end->alert = 0;
+	(void)tls_end_fail(end, why);
+	return TLS_FAILED;
+}
+
+static enum tls_progress refuse_fault(struct tls_end *end, const struct hello *hello)
+{
+	const struct hello_fault_row *fault = &hello_faults[hello->fault];
+
+	end->detail = fault->text;
+	return refuse(end, hello, TLS_FAIL_HELLO, (uint8_t)fault->alert);
+}
+
+static enum tls_progress gone(struct tls_end *end, int err)
+{
+	(void)tls_end_fail(end, err == 0 ? TLS_FAIL_GONE : TLS_FAIL_RESET);
+	return TLS_FAILED;
+}
+
+/* `seen` bytes of the hello are in the socket, not enough. */
+static enum tls_progress wait(struct tls_end *end, size_t seen, size_t need)
+{
+	if (seen == end->rx_seen && seen > 0 && net_is_ended(end->fd))
+		return gone(end, net_error(end->fd));
+	end->rx_seen = (uint32_t)seen;
+	end->rx_wake = (uint32_t)(need - end->replay.len);
+	net_wake_at(end->fd, end->rx_wake);
+	return TLS_WANT_READ;
+}
+
+/* A name in the one spelling the table knows. */
+static struct span keep_name(struct sink *texts, struct span name)
+{
+	uint8_t *at = texts->at + texts->len;
+
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t byte = name.at[i];
+
+		sink_u8(texts, byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 'a' - 'A') : byte);
+	}
+	return span_of(at, name.len);
+}
+
+static enum tls_progress accept_hello(struct tls_end *end, const struct hello *hello)
+{
+	enum tls_fail why = TLS_FAIL_NONE;
+	struct span name = hello->name, alpn;
+	const struct tls_identity *identity = tls_context_choose(end->context, name, &why);
+
+	if (identity == NULL)
+		return refuse(end, hello, why,
+			      name.len == 0 ? (uint8_t)hello_no_name_alert(hello)
+					    : tls_fail_rows[why].alert);
+	if (hello->version < (uint16_t)end->context->version_min)
+		return refuse(end, hello, TLS_FAIL_VERSION, tls_fail_rows[TLS_FAIL_VERSION].alert);
+	if (!tls_context_choose_alpn(end->context, hello->alpn, &alpn))
+		return refuse(end, hello, TLS_FAIL_ALPN, tls_fail_rows[TLS_FAIL_ALPN].alert);
+	if (!tls_end_slot_get(end, identity))
+		return TLS_WANT_SLOT;
+
+	struct tls_handshake *slot = end->slot;
+
+	slot->result.alpn = alpn;
+	slot->result.server_name = keep_name(&slot->texts, name);
+	if (end->rx_wake != 1) {
+		end->rx_wake = 1;
+		net_wake_at(end->fd, 1);
+	}
+	end->rx_seen = 0;
+	return TLS_DONE;
+}
+
+/* What was read before and what is in the socket, one behind the other; the length in the socket,
+ * or what it says. */
+static ssize_t look(struct tls_end *end)
+{
+	uint8_t *at = end->tls->cipher;
+
+	if (end->replay.len > 0)
+		memcpy(at, end->replay.at, end->replay.len);
+
+	ssize_t n = net_peek(end->fd, at + end->replay.len, TLS_CIPHER_BYTES - end->replay.len);
+
+	return n == -EAGAIN ? 0 : n == 0 ? -EPIPE : n;
+}
+
+enum tls_progress tls_hello_read(struct tls_end *end)
+{
+	struct tls *tls = end->tls;
+	struct hello hello = { .size = 0 };
+	enum wire wire = WIRE_MORE;
+	ssize_t seen = 0;
+
+	tls->opened.key_id = 0; /* `plain` is needed */
+	if (end->replay.len > 0)
+		wire = hello_read(&end->hello, end->replay, tls->plain, &hello);
+	if (wire == WIRE_MORE) {
+		seen = look(end);
+		if (seen < 0)
+			return gone(end, seen == -EPIPE ? 0 : (int)seen);
+		wire = hello_read(&end->hello, span_of(tls->cipher, end->replay.len + (size_t)seen),
+				  tls->plain, &hello);
+	}
+	switch (wire) {
+	case WIRE_OK:
+		return accept_hello(end, &hello);
+	case WIRE_MORE:
+		return wait(end, (size_t)seen, hello.need);
+	case WIRE_BAD:
+		break;
+	}
+	return refuse_fault(end, &hello);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * tls_io: what wolfSSL receives and sends. It gets exactly the bytes it asks for, which are those
+ * of one record and never more, so that what follows the handshake is still in the socket when it
+ * is over. What it sends is gathered, since it sends every message by itself, and goes out when it
+ * is about to wait. Both are shown to the transcript.
+ */
+#include <wolfssl/options.h>
+
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/ssl.h>
+
+#include <errno.h>
+
+#include <penstock/net.h>
+
+#include "tls_wolf.h"
+
+/* Records in clear are messages until the first sealed one; sealed ones count only of the server.
+ */
+static void show(struct tls_handshake *slot, struct span record, bool is_from_server)
+{
+	struct tls_transcript *transcript = &slot->transcript;
+	struct tls *tls = slot->end->tls;
+
+	if (record.at[0] == TLS_TYPE_HANDSHAKE) {
+		tls_transcript_clear(transcript, span_of(record.at + TLS_HEADER_BYTES,
+							 record.len - TLS_HEADER_BYTES));
+	} else if (record.at[0] == TLS_TYPE_DATA && is_from_server) {
+		tls->opened.key_id = 0; /* `plain` is needed */
+		tls_transcript_sealed(transcript, tls->aead, record, tls->plain);
+	}
+}
+
+int tls_wolf_keys(WOLFSSL *ssl, void *unused)
+{
+	struct tls_handshake *slot = wolfSSL_GetIOReadCtx(ssl);
+	const struct tls_suite *suite = tls_handover_suite(ssl);
+
+	(void)unused;
+	/* The first ones of TLS 1.3 seal its handshake. */
+	if (suite != NULL && suite->version == TLS_1_3 && slot->transcript.suite == NULL) {
+		struct tls_flow flow = { .key_id = ++slot->end->tls->key_ids };
+
+		tls_handover_key(ssl, suite, true, &flow);
+		tls_transcript_key(&slot->transcript, suite, &flow);
+		explicit_bzero(&flow, sizeof(flow));
+	}
+	return PROTOCOLCB_UNAVAILABLE; /* it goes on by itself */
+}
+
+/* ---- receiving ------------------------------------------------------------------------------ */
+
+/* Puts the record together that wolfSSL takes in pieces: its header, then the rest. */
+static void gather_in(struct tls_handshake *slot, const uint8_t *bytes, size_t len)
+{
+	if (slot->in_len + len > sizeof(slot->in)) {
+		slot->transcript.is_broken = true; /* and wolfSSL will refuse it */
+		return;
+	}
+	memcpy(slot->in + slot->in_len, bytes, len);
+	slot->in_len += (uint32_t)len;
+
+	size_t size = slot->in_len < TLS_HEADER_BYTES
+			      ? TLS_HEADER_BYTES + 1
+			      : TLS_HEADER_BYTES + (size_t)(slot->in[3] << 8 | slot->in[4]);
+
+	if (slot->in_len < size)
+		return;
+	show(slot, span_of(slot->in, size), !slot->end->is_server);
+	slot->in_len = 0;
+}
+
+static ssize_t receive(struct tls_end *end, void *bytes, size_t size)
+{
+	struct span head;
+
+	if (end->replay.len == 0)
+		return net_recv(end->fd, bytes, size);
+	if (size > end->replay.len)
+		size = end->replay.len;
+	CHECK(span_take(&end->replay, size, &head));
+	memcpy(bytes, head.at, head.len);
+	return (ssize_t)head.len;
+}
+
+int tls_wolf_recv(WOLFSSL *ssl, char *ret_bytes, int size, void *context)
+{
+	struct tls_handshake *slot = context;
+	ssize_t n = receive(slot->end, ret_bytes, (size_t)size);
+
+	(void)ssl;
+	if (n > 0) {
+		if (!slot->transcript.is_broken)
+			gather_in(slot, (const uint8_t *)ret_bytes, (size_t)n);
+		return (int)n;
+	}
+	if (n == -EAGAIN)
+		return WOLFSSL_CBIO_ERR_WANT_READ;
+	slot->err = n == 0 ? -EPIPE : (int)n;
+	return n == 0 ? WOLFSSL_CBIO_ERR_CONN_CLOSE : WOLFSSL_CBIO_ERR_GENERAL;
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+int tls_io_flush(struct tls_handshake *slot)
+{
+	while (slot->out_from < slot->out_len) {
+		ssize_t n = net_send(slot->end->fd, slot->out + slot->out_from,
+				     slot->out_len - slot->out_from);
+
+		if (n < 0)
+			return (int)n;
+		slot->out_from += (uint32_t)n;
+	}
+	slot->out_from = slot->out_len = slot->out_last = 0;
+	return 0;
+}
+
+/* wolfSSL hands over whole records, one or several. */
+static void show_out(struct tls_handshake *slot, struct span bytes)
+{
+	while (!slot->transcript.is_broken && bytes.len >= TLS_HEADER_BYTES) {
+		size_t size = TLS_HEADER_BYTES + (size_t)(bytes.at[3] << 8 | bytes.at[4]);
+		struct span record;
+
+		if (!span_take(&bytes, size, &record)) {
+			slot->transcript.is_broken = true;
+			return;
+		}
+		show(slot, record, slot->end->is_server);
+	}
+}
+
+int tls_wolf_send(WOLFSSL *ssl, char *bytes, int len, void *context)
+{
+	struct tls_handshake *slot = context;
+	size_t size = (size_t)len;
+
+	(void)ssl;
+	if (size > sizeof(slot->out) - slot->out_len) {
+		int ret = tls_io_flush(slot);
+
+		if (ret == -EAGAIN)
+			return WOLFSSL_CBIO_ERR_WANT_WRITE;
+		if (ret < 0 || size > sizeof(slot->out)) {
+			slot->err = ret;
+			return WOLFSSL_CBIO_ERR_GENERAL;
+		}
+	}
+	memcpy(slot->out + slot->out_len, bytes, size);
+	slot->out_last = slot->out_len;
+	slot->out_len += (uint32_t)size;
+	show_out(slot, span_of(bytes, size));
+	return len;
+}
