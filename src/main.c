@@ -16,6 +16,7 @@
 #include <penstock/base/log.h>
 #include <penstock/cli.h>
 #include <penstock/control.h>
+#include <penstock/tls/set.h>
 #include <penstock/worker.h>
 
 struct server {
@@ -24,6 +25,7 @@ struct server {
 	struct mail_office office;
 	struct worker **workers;
 	uint32_t started;
+	struct tls_tickets *tickets;
 };
 
 /* ---- host ---- */
@@ -81,9 +83,22 @@ static struct config *load(void *context, struct config_errors *errors)
 	return config;
 }
 
+/* Certificates and keys, and what TLS needs before the first of them. */
+static bool load_tls(struct server *server, const struct config *config,
+		     struct config_errors *errors, struct tls_set **ret_tls)
+{
+	if (tls_init(config->limits.tls_memory) < 0 ||
+	    (server->tickets = tls_tickets_new()) == NULL) {
+		config_error(errors, NULL, 0, 0, "TLS: out of memory");
+		return false;
+	}
+	*ret_tls = tls_set_new(config, server->tickets, errors);
+	return *ret_tls != NULL;
+}
+
 /* The first load: problems go to standard error as they are; mere warnings are log lines, in the
  * format the configuration asks for. */
-static struct config *first_load(struct server *server)
+static struct config *first_load(struct server *server, struct tls_set **ret_tls)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -91,6 +106,10 @@ static struct config *first_load(struct server *server)
 	struct config_errors errors = { .out = out != NULL ? out : stderr };
 	struct config *config = load(server, &errors);
 
+	if (config != NULL && !load_tls(server, config, &errors, ret_tls)) {
+		config_free(config);
+		config = NULL;
+	}
 	if (out == NULL)
 		return config;
 	(void)fclose(out);
@@ -163,10 +182,12 @@ static void stop_workers(struct server *server)
 	free(server->workers);
 }
 
-static int serve(struct server *server, struct config *config)
+static int serve(struct server *server, struct config *config, struct tls_set *tls)
 {
 	const struct control_args args = {
 		.config = config,
+		.tls = tls,
+		.tickets = server->tickets,
 		.office = &server->office,
 		.reload = load,
 		.reload_context = server,
@@ -202,7 +223,8 @@ static int run(struct cli *cli)
 	log_thread_name("control");
 	server.descriptor_limit = raise_descriptor_limit();
 
-	struct config *config = first_load(&server);
+	struct tls_set *tls = NULL;
+	struct config *config = first_load(&server, &tls);
 
 	if (config == NULL || !has_ring())
 		return CLI_CONFIG;
@@ -210,10 +232,12 @@ static int run(struct cli *cli)
 		log_error("start_failed", "out of memory");
 		return CLI_FAILURE;
 	}
-	int code = serve(&server, config);
+	int code = serve(&server, config, tls);
 
 	log_stop();
 	mail_office_fini(&server.office);
+	tls_tickets_free(server.tickets);
+	tls_fini();
 	return code;
 }
 

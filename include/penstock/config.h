@@ -49,6 +49,38 @@ struct config_url {
 	bool is_tls;
 };
 
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+enum config_ktls { CONFIG_KTLS_AUTO, CONFIG_KTLS_OFF, CONFIG_KTLS_REQUIRE };
+enum config_client_auth {
+	CONFIG_CLIENT_AUTH_NONE,
+	CONFIG_CLIENT_AUTH_OPTIONAL,
+	CONFIG_CLIENT_AUTH_REQUIRE
+};
+enum config_unknown_name { CONFIG_UNKNOWN_NAME_DEFAULT, CONFIG_UNKNOWN_NAME_REFUSE };
+enum config_verify { CONFIG_VERIFY_FULL, CONFIG_VERIFY_CA, CONFIG_VERIFY_OFF };
+
+/* TLS with clients; no certificates: none is spoken. */
+struct config_tls_server {
+	struct config_names cert_files, key_files, ocsp_files;
+	enum config_unknown_name unknown_name;
+	bool is_name_required;
+	enum config_client_auth client_auth;
+	const char *client_ca_file, *crl_file;
+	struct config_names allow_clients; /* rules of tls/peer.h; count 0: all verified ones */
+	struct config_names alpn;
+	bool has_tickets;
+	enum config_tls_version min_version, max_version;
+	enum config_ktls ktls;
+};
+
+/* TLS with brokers (config_speaks_tls). */
+struct config_tls_client {
+	const char *ca_file, *crl_file, *cert_file, *key_file;
+	enum config_verify verify;
+	enum config_tls_version min_version, max_version;
+	enum config_ktls ktls;
+};
+
 struct config_cluster {
 	const char *name;
 	/* Exactly one of the two: */
@@ -61,6 +93,7 @@ struct config_cluster {
 	uint64_t zookeeper_resync_ns;
 	enum config_lookup lookup;
 	enum config_send_proxy send_proxy_protocol;
+	struct config_tls_client broker_tls;
 	bool check_active; /* discovered and configured brokers only: egress.allow is not asked */
 	uint32_t line;
 };
@@ -107,6 +140,7 @@ struct config_listener {
 	enum config_proxy_mode proxy_mode;
 	struct config_cidrs proxy_trusted;
 	enum config_send_proxy send_proxy_protocol; /* with forward */
+	struct config_tls_server tls;
 	enum config_splice splice;
 	uint32_t backlog;
 	uint32_t line;
@@ -135,12 +169,15 @@ struct config {
 		uint64_t lookups;	    /* in flight, of the process */
 		uint64_t first_frame;	    /* bytes, <= 64 KiB */
 		uint64_t pipes;		    /* of one worker */
+		uint64_t handshakes;	    /* of one worker, at once */
+		uint64_t tls_memory;	    /* bytes: certificates and handshakes */
 		uint64_t max_frame;	    /* bytes of a whole Pulsar frame before CONNECTED says
 					     * otherwise: maxMessageSize + 10,240 */
 	} limits;
 
 	struct {
-		uint64_t hello_ns, connect_ns, frame_ns, half_close_ns, idle_ns, drain_ns;
+		uint64_t hello_ns, handshake_ns, connect_ns, frame_ns, half_close_ns, idle_ns,
+			drain_ns;
 	} timeouts;
 
 	struct {
@@ -245,6 +282,13 @@ void config_budget(const struct config *config, struct config_budget *ret_budget
 /* Lowers limits.connections until the descriptors fit under `descriptor_limit`; false if not even
  * a handful fits. */
 bool config_budget_fit(struct config *config, uint64_t descriptor_limit);
+
+/* Is TLS spoken to the brokers of the cluster? */
+static inline bool config_speaks_tls(const struct config_cluster *cluster)
+{
+	return cluster->broker_tls.ca_file != NULL ||
+	       cluster->broker_tls.verify == CONFIG_VERIFY_OFF;
+}
 
 /* The nearer of two candidates to a word somebody may have meant; NULL: none is near enough. */
 const char *config_nearer(const char *word, const char *best, const char *candidate);

@@ -14,7 +14,9 @@
 struct control;
 
 struct control_args {
-	struct config *config; /* becomes control's */
+	struct config *config;	     /* becomes control's, */
+	struct tls_set *tls;	     /* and so does this */
+	struct tls_tickets *tickets; /* outlives control, which changes their key every hour */
 	struct mail_office *office;
 	/* Loads the configuration again for SIGHUP; NULL and errors: keep the old one. */
 	struct config *(*reload)(void *context, struct config_errors *errors);

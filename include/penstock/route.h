@@ -15,6 +15,8 @@
 #include <penstock/config.h>
 #include <penstock/route/sni.h>
 
+struct tls_set;
+
 #define ROUTE_ADDRS_MAX	    4	 /* addresses kept per name */
 #define ROUTE_ENDPOINTS_MAX 4096 /* per cluster */
 #define ROUTE_LOCALS_MAX    64
@@ -99,6 +101,9 @@ struct route {
 	struct addr
 		local[ROUTE_LOCALS_MAX]; /* this machine's addresses, for own[] on 0.0.0.0 or :: */
 	uint32_t local_count;
+	/* Certificates and rules of the configuration (tls/set.h), which lives as long as it does;
+	 * NULL: TLS is spoken nowhere. */
+	const struct tls_set *tls;
 	void *block;
 };
 
@@ -143,10 +148,17 @@ MUST_USE bool route_any(const struct route *route, uint32_t cluster,
 			const struct config_ports *tls_ports, uint32_t start, uint32_t n,
 			const struct route_endpoint **ret_endpoint);
 
+/* Where a cluster of brokers that are spoken TLS to (config_cluster.broker_tls) has the broker that
+ * a client names by "host:port", be it the plain port of one that has a TLS port as well; NULL: it
+ * is not one that discovery or the configuration names. */
+const struct route_endpoint *route_tls_endpoint(const struct route *route, uint32_t cluster,
+						struct span target);
+
 const struct route_endpoint *route_find(const struct route *route, uint32_t cluster,
 					struct span host, uint16_t port);
 
-/* The owner of a topic ("persistent://t/n/x", full form), or NULL: ask a broker. */
+/* The owner of a topic ("persistent://t/n/x", full form), or NULL: ask a broker. Its TLS endpoint
+ * where brokers are spoken TLS to. */
 const struct route_endpoint *route_owner(const struct route *route, uint32_t cluster,
 					 struct span topic);
 
@@ -191,6 +203,7 @@ bool route_host_matches(struct span host, const char *pattern);
 struct route_builder;
 /* NULL when out of memory; every function below takes that and does nothing. */
 struct route_builder *route_build_begin(const struct config *config, uint64_t version);
+void route_build_tls(struct route_builder *builder, const struct tls_set *tls);
 void route_build_cluster(struct route_builder *builder, uint32_t cluster, bool is_loaded,
 			 bool is_zookeeper, bool is_direct, uint64_t read_ns);
 /* Returns the endpoint's index; the same host and port is added once. -1: not a host and port, more

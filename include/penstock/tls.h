@@ -2,7 +2,7 @@
  *
  * tls: TLS 1.2 and 1.3 for either end of a connection. wolfSSL makes the handshake; the keys then
  * go to the kernel (kTLS), each direction for itself, or to our own records (libcrypto's AEADs); in
- * both cases wolfSSL's object, 58 KB of it, is gone (docs/adr/0008), and records that are no data
+ * both cases wolfSSL's object, 58 KB of it, is gone (docs/adr/0012), and records that are no data
  * are understood in one place (tls_control.c).
  *
  * How a lane uses an end:
@@ -25,7 +25,7 @@
  * Thread:   worker (struct tls and its ends); tls_init, tls_fini: the first and last of the process
  * Memory:   ends and handshake slots from pools sized by tls_new; wolfSSL's and libcrypto's own
  * from a counted heap with a bound (tls_init) Errors:   -errno; -EPROTO: tls_why See:
- * docs/adr/0008, tls/context.h
+ * docs/adr/0012, tls/context.h
  */
 #pragma once
 
@@ -166,6 +166,11 @@ MUST_USE ssize_t tls_discard(struct tls_end *end, size_t len);
 MUST_USE ssize_t tls_send(struct tls_end *end, const void *bytes, size_t len);
 /* close_notify, then FIN; -EAGAIN: again when writable. */
 MUST_USE int tls_shutdown_write(struct tls_end *end);
+/* The same where it is possible at once, for an end that is about to be closed anyhow: without
+ * close_notify its peer would take the end for a cut (RFC 8446 6.1). */
+void tls_goodbye(struct tls_end *end);
+/* Has tls_start been successful? */
+bool tls_is_started(const struct tls_end *end);
 
 /* May this side be spliced? Only while the kernel has its keys. */
 bool tls_can_splice_in(const struct tls_end *end);

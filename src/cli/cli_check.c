@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <penstock/cli.h>
+#include <penstock/tls/set.h>
 
 #define MIB (1024u * 1024u)
 
@@ -59,6 +60,17 @@ static void host_check(struct config *config, const struct config_budget *budget
 			    pages, budget->pipe_bytes / page);
 }
 
+/* Every file named: is it there, is it what it should be, do the two belong together? */
+static void files_check(const struct config *config, struct config_errors *errors)
+{
+	if (tls_init(config->limits.tls_memory) < 0) {
+		config_error(errors, NULL, 0, 0, "TLS: out of memory");
+		return;
+	}
+	tls_set_free(tls_set_new(config, NULL, errors));
+	tls_fini();
+}
+
 int cli_check(struct cli *cli)
 {
 	struct config_errors errors = { .out = stderr };
@@ -66,6 +78,7 @@ int cli_check(struct cli *cli)
 	struct config *config = cli_load(cli, &errors);
 
 	if (config != NULL) {
+		files_check(config, &errors);
 		config_budget(config, &budget);
 		if (!cli->is_quiet)
 			host_check(config, &budget, &errors);

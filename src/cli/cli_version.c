@@ -18,7 +18,9 @@
 #include <zlib.h>
 #include <zookeeper/zookeeper_version.h>
 
+#include <penstock/base/err.h>
 #include <penstock/cli.h>
+#include <penstock/tls.h>
 #include <penstock/uring.h>
 
 /* By its own file name, since not every library can say its version. */
@@ -65,6 +67,8 @@ static void libraries_print(void)
 	library_print("libmicrohttpd", microhttpd, "libmicrohttpd.so");
 	library_print("c-ares", ARES_VERSION_STR, "libcares.so");
 	library_print("zlib", ZLIB_VERSION, "libz.so");
+	library_print("wolfssl", "-", "libwolfssl.so");
+	library_print("libcrypto", "-", "libcrypto.so");
 }
 
 static void sysctl_print(const char *name, const char *path)
@@ -116,6 +120,44 @@ static void uring_print(void)
 	printf("  %-26s %s\n", "ring restrictions", features.is_restricted ? "yes" : "no");
 }
 
+/* One version of TLS: which ciphers the kernel takes, and in which direction. */
+static void ktls_version_print(const struct tls_features *features, bool is_tls13)
+{
+	static const char *const ciphers[TLS_CIPHERS] = { "AES-128-GCM", "AES-256-GCM",
+							  "ChaCha20-Poly1305" };
+
+	printf("  %-26s", is_tls13 ? "kernel TLS 1.3" : "kernel TLS 1.2");
+	for (int i = 0; i < TLS_CIPHERS; i++) {
+		bool sends = features->can_send[is_tls13][i],
+		     receives = features->can_recv[is_tls13][i];
+
+		printf(" %s %s%s", ciphers[i],
+		       sends && receives ? "both ways"
+		       : sends		 ? "sending"
+		       : receives	 ? "receiving"
+					 : "no",
+		       i + 1 < TLS_CIPHERS ? "," : "\n");
+	}
+}
+
+static void ktls_print(void)
+{
+	const struct tls_features *features;
+
+	if (tls_init(1 << 20) < 0)
+		return;
+	features = tls_features();
+	if (features->err != 0) {
+		printf("  %-26s no: %s\n", "kernel TLS", err_text(features->err));
+	} else {
+		ktls_version_print(features, false);
+		ktls_version_print(features, true);
+		printf("  %-26s %s\n", "kernel TLS, key changes",
+		       features->can_rekey ? "yes" : "no");
+	}
+	tls_fini();
+}
+
 int cli_version(void)
 {
 	struct utsname kernel;
@@ -132,6 +174,7 @@ int cli_version(void)
 		printf("  %-26s %s %s %s\n", "kernel", kernel.sysname, kernel.release,
 		       kernel.machine);
 	uring_print();
+	ktls_print();
 	sysctl_print("fs.pipe-max-size", "/proc/sys/fs/pipe-max-size");
 	sysctl_print("fs.pipe-user-pages-soft", "/proc/sys/fs/pipe-user-pages-soft");
 	sysctl_print("fs.pipe-user-pages-hard", "/proc/sys/fs/pipe-user-pages-hard");

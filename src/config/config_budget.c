@@ -5,8 +5,12 @@
  */
 #include "config_priv.h"
 
-#define SESSION_BYTES	 768u	  /* a session with both lanes and its timers */
+#define SESSION_BYTES	 896u	  /* a session with both lanes and its timers */
 #define NAME_BYTES	 HOST_MAX /* of a session on a listener with routes */
+#define TLS_END_BYTES	 1024u	  /* either end of a session that speaks TLS */
+#define HANDSHAKE_BYTES	 65536u
+#define HALVES_MAX	 1024u /* records of TLS held in part */
+#define HALF_BYTES	 16768u
 #define BUFFER_BYTES	 65536u
 #define PIPE_BYTES	 262144u
 #define HOPS_MAX	 1024u /* redirect connections of a worker */
@@ -23,6 +27,17 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
+}
+
+static bool speaks_tls(const struct config *config)
+{
+	bool is_any = false;
+
+	for (uint32_t i = 0; i < config->listener_count; i++)
+		is_any |= config->listeners[i].tls.cert_files.count > 0;
+	for (uint32_t i = 0; i < config->cluster_count; i++)
+		is_any |= config_speaks_tls(&config->clusters[i]);
+	return is_any;
 }
 
 void config_budget(const struct config *config, struct config_budget *ret_budget)
@@ -47,8 +62,16 @@ void config_budget(const struct config *config, struct config_budget *ret_budget
 			     DESCRIPTOR_SPARE;
 	uint64_t session_bytes = SESSION_BYTES + (config->route_count > 0 ? NAME_BYTES : 0);
 
+	if (speaks_tls(config))
+		session_bytes += 2 * TLS_END_BYTES + NAME_BYTES;
 	budget.memory_bytes = workers * (budget.sessions_per_worker * session_bytes +
 					 budget.buffers_per_worker * BUFFER_BYTES);
+	if (speaks_tls(config))
+		budget.memory_bytes +=
+			workers *
+				(config->limits.handshakes * HANDSHAKE_BYTES +
+				 smaller(2 * budget.sessions_per_worker, HALVES_MAX) * HALF_BYTES) +
+			config->limits.tls_memory;
 	budget.pipe_bytes = workers * config->limits.pipes * PIPE_BYTES;
 	*ret_budget = budget;
 }

@@ -112,6 +112,7 @@ static void clusters_check(struct check *check)
 		bool is_used = is_routed_to(config, (int32_t)i);
 
 		cluster_check(check, i);
+		config_check_tls_cluster(check, i);
 		for (uint32_t j = 0; j < config->listener_count; j++)
 			is_used |= config->listeners[j].cluster == (int32_t)i;
 		if (!is_used)
@@ -157,10 +158,12 @@ static void listener_target(struct check *check, uint32_t index)
 		      "listeners[%u].send_proxy_protocol: goes with forward; for brokers set "
 		      "clusters.<name>.send_proxy_protocol, with routes that of the route",
 		      index);
-	if (listener->cluster >= 0 && !has_plain_url(&check->config->clusters[listener->cluster]))
+	if (listener->cluster >= 0 &&
+	    !config_speaks_tls(&check->config->clusters[listener->cluster]) &&
+	    !has_plain_url(&check->config->clusters[listener->cluster]))
 		FAULT(check, where(check, scope, index, "cluster"),
-		      "listeners[%u].cluster: clusters.%s.discovery.urls has no pulsar:// URL, and "
-		      "TLS to brokers is not in this version of penstock; add those",
+		      "listeners[%u].cluster: clusters.%s.discovery.urls has no pulsar:// URL; add "
+		      "those, or broker_tls to speak TLS to brokers",
 		      index, check->config->clusters[listener->cluster].name);
 }
 
@@ -170,6 +173,7 @@ static void listener_check(struct check *check, uint32_t index)
 	const struct config_listener *listener = &check->config->listeners[index];
 
 	listener_target(check, index);
+	config_check_tls_listener(check, index);
 	if (!is_set(check, scope, index, "name"))
 		FAULT(check, where(check, scope, index, "name"),
 		      "listeners[%u]: has no name; add name:, it is the label in logs and metrics",

@@ -39,3 +39,7 @@ static inline bool is_set(const struct check *check, enum config_scope scope, ui
 
 /* All routes, and the keys of listeners that go with them. Clusters' names are resolved. */
 void config_check_routes(struct check *check);
+
+/* The keys of TLS of a listener, of a cluster. */
+void config_check_tls_listener(struct check *check, uint32_t index);
+void config_check_tls_cluster(struct check *check, uint32_t index);

@@ -230,6 +230,15 @@ static bool is_alternative(const struct config_row *row)
 	return false;
 }
 
+/* A value other than the default, where that would make nonsense of the keys beside it. */
+static const char *value_beside(const struct config_row *row)
+{
+	bool is_client_auth =
+		row->scope == CONFIG_SCOPE_LISTENER && strcmp(row->path, "tls.client_auth") == 0;
+
+	return is_client_auth ? "require" : NULL;
+}
+
 static bool is_quoted(const struct config_row *row)
 {
 	return row->type == CONFIG_TYPE_ADMIN || row->type == CONFIG_TYPE_WEB ||
@@ -252,8 +261,12 @@ static void key_print(FILE *out, const struct config_row *row, int indent, int l
 		fputc('\n', out);
 		return;
 	}
+	if (value_beside(row) != NULL)
+		fprintf(out, "%*s# Default: %s\n", indent + 2 * level, "", row->initial);
 	fprintf(out, "#%*s%s%s: ", spaces, "", dash, key);
-	if (row->initial == NULL || config_is_list(row->type))
+	if (value_beside(row) != NULL)
+		fputs(value_beside(row), out);
+	else if (row->initial == NULL || config_is_list(row->type))
 		example_print(out, row);
 	else if (is_quoted(row) && strcmp(row->initial, "off") != 0)
 		fprintf(out, "\"%s\"", row->initial);

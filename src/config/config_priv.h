@@ -41,6 +41,7 @@ enum config_type {
 	CONFIG_TYPE_PORTS,    /* struct config_ports */
 	CONFIG_TYPE_URLS,     /* struct config_url *urls and url_count */
 	CONFIG_TYPE_WORDS,    /* struct config_names, of any printable characters */
+	CONFIG_TYPE_PATHS,    /* struct config_names, absolute; a single one is no list */
 	CONFIG_TYPE_TARGETS,  /* targets and target_count of a route; a single one is no list */
 	CONFIG_TYPE_LAST,
 };
@@ -184,7 +185,7 @@ static inline bool config_is_list(enum config_type type)
 /* A list that may be written as its only item. */
 static inline bool config_is_list_or_one(enum config_type type)
 {
-	return type == CONFIG_TYPE_TARGETS;
+	return type == CONFIG_TYPE_TARGETS || type == CONFIG_TYPE_PATHS;
 }
 
 /* ---- config_type.c, config_type_net.c, config_type_list.c ------------------------------------ */
@@ -222,6 +223,7 @@ bool config_type_cidrs(struct config_value *value);
 bool config_type_ports(struct config_value *value);
 bool config_type_urls(struct config_value *value);
 bool config_type_words(struct config_value *value);
+bool config_type_paths(struct config_value *value);
 bool config_type_targets(struct config_value *value);
 bool config_type_cpus(struct config_value *value);
 void config_print_addr(const struct config *config, const struct config_row *row, const void *unit,

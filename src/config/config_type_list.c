@@ -105,6 +105,26 @@ bool config_type_words(struct config_value *value)
 	return true;
 }
 
+#define PATH_MAX_LEN 4096
+
+bool config_type_paths(struct config_value *value)
+{
+	struct config_names *names = names_begin(value);
+	struct span path = value->text;
+	bool is_good = path.len > 0 && path.len <= PATH_MAX_LEN && path.at[0] == '/';
+	char shown[80];
+
+	if (value->count == 0)
+		return config_bad(value, "the list is empty; name something, or remove the key");
+	for (size_t i = 0; i < path.len; i++)
+		is_good &= path.at[i] >= ' ' && path.at[i] != 0x7f;
+	if (!is_good)
+		return config_bad(value, "'%s' is not an absolute path; begin it with /",
+				  config_show(path, shown, sizeof(shown)));
+	names->at[names->count++] = config_copy(value->read->config, path);
+	return true;
+}
+
 void config_print_hosts(const struct config *config, const struct config_row *row, const void *unit,
 			FILE *out)
 {

@@ -142,20 +142,31 @@ static int open_all(struct control *control)
 	return ret;
 }
 
+/* A stolen key opens the tickets of three hours at the most (tls/context.h). */
+static void on_ticket(struct timer *timer)
+{
+	struct control *control = CONTAINER_OF(timer, struct control, ticket_timer);
+
+	tls_tickets_rotate(control->tickets);
+	timer_set(&control->wheel, timer, clock_now_ns() + CONTROL_TICKET_NS, on_ticket);
+}
+
 int control_open(struct control **ret_control, const struct control_args *args)
 {
 	struct control *control = calloc(1, sizeof(*control));
 
 	if (control == NULL) {
+		tls_set_free(args->tls);
 		config_free(args->config);
 		return -ENOMEM;
 	}
-	control->config = control_publish_config(args->config);
+	control->config = control_publish_config(args->config, args->tls);
 	control->workers = calloc(args->office->worker_count, sizeof(*control->workers));
 	if (control->config == NULL || control->workers == NULL) {
 		free(control->config);
 		free(control->workers);
 		free(control);
+		tls_set_free(args->tls);
 		config_free(args->config);
 		return -ENOMEM;
 	}
@@ -164,6 +175,7 @@ int control_open(struct control **ret_control, const struct control_args *args)
 	control->office = args->office;
 	control->reload = args->reload;
 	control->reload_context = args->reload_context;
+	control->tickets = args->tickets;
 	control->signal_fd = -1;
 	control->is_last_reload_good = true;
 	control->config_generation = 1;
@@ -171,6 +183,8 @@ int control_open(struct control **ret_control, const struct control_args *args)
 	rng_init(&control->rng);
 	timer_wheel_init(&control->wheel, control->started_ns);
 	control_learned_apply(control, args->config);
+	timer_set(&control->wheel, &control->ticket_timer, control->started_ns + CONTROL_TICKET_NS,
+		  on_ticket);
 
 	int ret = open_all(control);
 

@@ -13,6 +13,7 @@
 #include <penstock/control.h>
 #include <penstock/control/admin.h>
 #include <penstock/control/discovery.h>
+#include <penstock/tls/set.h>
 
 #define CONTROL_RING_ENTRIES 256
 #define CONTROL_TICK_NS	     NS_PER_S
@@ -21,6 +22,7 @@
 	64 /* kept for slow workers; more are not made until they catch up \
 	    */
 #define CONTROL_RELOAD_NS	NS_PER_S
+#define CONTROL_TICKET_NS	(3600 * NS_PER_S)
 #define CONTROL_OUTBOX_NS	(5 * NS_PER_MS)
 #define CONTROL_OUTBOX_MAX	8192 /* DNS answers beyond this are dropped: the asker times out */
 #define CONTROL_LEARNED_NS	(600 * NS_PER_S)
@@ -56,6 +58,7 @@ enum control_phase {
 /* A configuration lives until no snapshot refers to it. */
 struct control_config {
 	struct config *config;
+	struct tls_set *tls; /* its certificates */
 	uint32_t refs;
 };
 
@@ -168,6 +171,8 @@ struct control {
 	struct mail_office *office;
 	struct config *(*reload)(void *context, struct config_errors *errors);
 	void *reload_context;
+	struct tls_tickets *tickets;
+	struct timer ticket_timer;
 	struct uring *ring;
 	struct timer_wheel wheel;
 	struct rng rng;
@@ -254,7 +259,8 @@ void control_publish_now(struct control *control);
 void control_publish_sweep(struct control *control);
 void control_publish_fini(struct control *control);
 bool control_publish_is_taken(const struct control *control, uint64_t version);
-MUST_USE struct control_config *control_publish_config(struct config *config);
+/* Takes both over. NULL: out of memory, and they are still the caller's. */
+MUST_USE struct control_config *control_publish_config(struct config *config, struct tls_set *tls);
 void control_publish_config_put(struct control_config *config);
 
 /* control_mail.c */

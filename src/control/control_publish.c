@@ -12,13 +12,14 @@
 
 #include "control_priv.h"
 
-struct control_config *control_publish_config(struct config *config)
+struct control_config *control_publish_config(struct config *config, struct tls_set *tls)
 {
 	struct control_config *holder = calloc(1, sizeof(*holder));
 
 	if (holder == NULL)
 		return NULL;
 	holder->config = config;
+	holder->tls = tls;
 	holder->refs = 1;
 	return holder;
 }
@@ -27,6 +28,7 @@ void control_publish_config_put(struct control_config *config)
 {
 	if (config == NULL || --config->refs > 0)
 		return;
+	tls_set_free(config->tls);
 	config_free(config->config);
 	free(config);
 }
@@ -106,6 +108,7 @@ static struct route *build(struct control *control, uint64_t version, uint64_t n
 
 	if (builder == NULL)
 		return NULL;
+	route_build_tls(builder, control->config->tls);
 	for (uint32_t i = 0; i < config->cluster_count; i++) {
 		discovery_build(control->discovery, i, builder, now_ns);
 		control_learned_build(control, i, builder);

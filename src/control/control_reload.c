@@ -29,13 +29,16 @@ static void log_problems(char *text, enum log_level level)
 	}
 }
 
-static struct config *load(struct control *control)
+static struct config *load(struct control *control, struct tls_set **ret_tls)
 {
 	char *text = NULL;
 	size_t size = 0;
 	struct config_errors errors = { .out = open_memstream(&text, &size) };
 	struct config *config = control->reload(control->reload_context, &errors);
 
+	*ret_tls = config != NULL && errors.error_count == 0
+			   ? tls_set_new(config, control->tickets, &errors)
+			   : NULL;
 	if (errors.out != NULL && fclose(errors.out) == 0)
 		log_problems(text, errors.error_count > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
 	free(text);
@@ -90,7 +93,8 @@ static void commit(struct control *control, struct control_config *fresh,
 /* 0, or -errno with everything as it was. */
 static int replace(struct control *control)
 {
-	struct config *config = load(control);
+	struct tls_set *tls;
+	struct config *config = load(control, &tls);
 
 	if (config == NULL)
 		return -EINVAL;
@@ -100,7 +104,7 @@ static int replace(struct control *control)
 	int ret = is_possible(control, config) ? 0 : -EINVAL;
 
 	if (ret == 0)
-		fresh = control_publish_config(config);
+		fresh = control_publish_config(config, tls);
 	if (ret == 0)
 		ret = fresh == NULL ? -ENOMEM : control_rule_prepare(control, config, &rules);
 	if (ret == 0)
@@ -113,6 +117,7 @@ static int replace(struct control *control)
 	if (ret < 0) {
 		free(fresh);
 		free(rules);
+		tls_set_free(tls);
 		config_free(config);
 		return ret;
 	}

@@ -236,6 +236,25 @@ void route_target(const struct route *route, uint32_t cluster_index, struct span
 		route_egress(route, cluster, host, port, ret_verdict);
 }
 
+const struct route_endpoint *route_tls_endpoint(const struct route *route, uint32_t cluster_index,
+						struct span target)
+{
+	const struct route_cluster *cluster = cluster_of(route, cluster_index);
+	char name[HOST_MAX];
+	uint16_t port;
+	if (!read_target(target, name, &port))
+		return NULL;
+	const struct route_endpoint *endpoint = find_normal(cluster, span_str(name), port);
+	if (endpoint == NULL || endpoint->is_tls)
+		return endpoint;
+	for (uint32_t i = 0; i < cluster->broker_count; i++) {
+		const struct route_broker *broker = &cluster->brokers[i];
+		if (broker->plain >= 0 && &cluster->endpoints[broker->plain] == endpoint)
+			return broker->tls >= 0 ? &cluster->endpoints[broker->tls] : NULL;
+	}
+	return NULL;
+}
+
 bool route_any(const struct route *route, uint32_t cluster_index,
 	       const struct config_ports *tls_ports, uint32_t start, uint32_t n,
 	       const struct route_endpoint **ret_endpoint)
@@ -302,8 +321,12 @@ const struct route_endpoint *route_owner(const struct route *route, uint32_t clu
 	if (ns == NULL)
 		return NULL;
 	const struct route_bundle *bundle = find_bundle(ns, route_topic_hash(topic));
-	if (bundle == NULL || bundle->plain < 0)
+	if (bundle == NULL)
 		return NULL;
-	const struct route_endpoint *owner = &cluster->endpoints[bundle->plain];
+	bool is_tls = config_speaks_tls(&route->config->clusters[cluster_index]);
+	int32_t number = is_tls ? bundle->tls : bundle->plain;
+	if (number < 0)
+		return NULL;
+	const struct route_endpoint *owner = &cluster->endpoints[number];
 	return owner->addr_count > 0 ? owner : NULL;
 }

@@ -83,6 +83,11 @@ static struct build_cluster *cluster_of(struct route_builder *builder, uint32_t 
 	return &builder->clusters[cluster];
 }
 
+void route_build_tls(struct route_builder *builder, const struct tls_set *tls)
+{
+	builder->head.tls = tls;
+}
+
 void route_build_cluster(struct route_builder *builder, uint32_t cluster_index, bool is_loaded,
 			 bool is_zookeeper, bool is_direct, uint64_t read_ns)
 {

@@ -22,7 +22,7 @@ struct tls_trust {
 	struct tls_file crls;
 };
 
-/* False: the report has been told. `issuer` lets wolfSSL check the stapled answer. */
+/* False: the report has been told. */
 MUST_USE bool tls_context_wolf_server(struct tls_identity *identity, const struct tls_pair *pair,
 				      const struct tls_trust *trust,
 				      const struct tls_report *report);

@@ -19,19 +19,20 @@
 /* How long a ticket is good for, and so a session. */
 #define SESSION_SECONDS 7200
 
-static bool set_versions(WOLFSSL_CTX *ctx, const struct tls_context *context)
+static bool set_versions(WOLFSSL_CTX *ctx, const struct tls_context *context,
+			 enum tls_version version_max)
 {
 	int min = context->version_min == TLS_1_3 ? WOLFSSL_TLSV1_3 : WOLFSSL_TLSV1_2;
 	int groups[] = { WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1 };
 	char list[512];
 	struct sink suites = sink_of(list, sizeof(list));
 
-	tls_suite_list(&suites, context->version_min, context->version_max);
+	tls_suite_list(&suites, context->version_min, version_max);
 	sink_u8(&suites, 0);
 	CHECK(!suites.full);
 	return wolfSSL_CTX_set_groups(ctx, groups, COUNT_OF(groups)) == WOLFSSL_SUCCESS &&
 	       wolfSSL_CTX_SetMinVersion(ctx, min) == WOLFSSL_SUCCESS &&
-	       (context->version_max == TLS_1_3 ||
+	       (version_max == TLS_1_3 ||
 		wolfSSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION) == WOLFSSL_SUCCESS) &&
 	       wolfSSL_CTX_set_cipher_list(ctx, list) == WOLFSSL_SUCCESS &&
 	       wolfSSL_CTX_set1_sigalgs_list(ctx, SIGNATURES) == WOLFSSL_SUCCESS;
@@ -81,32 +82,26 @@ static bool set_trust(WOLFSSL_CTX *ctx, const struct tls_trust *trust,
 	return true;
 }
 
-/* What both kinds need. NULL: something wolfSSL refuses, for want of memory most likely. */
-static WOLFSSL_CTX *new_ctx(WOLFSSL_METHOD *method, struct tls_identity *identity,
-			    const struct tls_pair *pair)
+/* What all need. False: something wolfSSL refuses, for want of memory most likely. */
+static bool set_up(WOLFSSL_CTX *ctx, const struct tls_identity *identity,
+		   const struct tls_pair *pair, enum tls_version version_max)
 {
-	WOLFSSL_CTX *ctx = wolfSSL_CTX_new(method);
-
-	identity->ctx = ctx;
 	if (ctx == NULL)
-		return NULL;
+		return false;
 	wolfSSL_SetIORecv(ctx, tls_wolf_recv);
 	wolfSSL_SetIOSend(ctx, tls_wolf_send);
 	wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
 	wolfSSL_CTX_set_timeout(ctx, SESSION_SECONDS);
 	wolfSSL_CTX_SetEncryptKeysCb(ctx, tls_wolf_keys);
-	if (wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
-	    wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
-	    !set_versions(ctx, identity->context) || !set_pair(ctx, pair))
-		return NULL;
-	return ctx;
+	return wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) == WOLFSSL_SUCCESS &&
+	       wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) == WOLFSSL_SUCCESS &&
+	       set_versions(ctx, identity->context, version_max) && set_pair(ctx, pair);
 }
 
-static bool refused(const struct tls_identity *identity, const struct tls_report *report)
+static void refused(const struct tls_identity *identity, const struct tls_report *report)
 {
 	tls_mistake(report, "%s: wolfSSL cannot use it, or is out of memory",
 		    identity->file != NULL ? identity->file : "TLS to brokers");
-	return false;
 }
 
 static void set_tickets(WOLFSSL_CTX *ctx, const struct tls_context *context)
@@ -119,22 +114,6 @@ static void set_tickets(WOLFSSL_CTX *ctx, const struct tls_context *context)
 	(void)wolfSSL_CTX_set_TicketEncCb(ctx, tls_wolf_ticket);
 	(void)wolfSSL_CTX_set_TicketHint(ctx, SESSION_SECONDS);
 	(void)wolfSSL_CTX_set_num_tickets(ctx, 1);
-}
-
-/* wolfSSL staples only what it has checked itself, for which it must know the issuer. Where client
- * certificates are verified that would make the issuer one of their authorities too: there it has
- * to be one anyway. */
-static void set_staple(WOLFSSL_CTX *ctx, const struct tls_identity *identity,
-		       const struct tls_pair *pair)
-{
-	if (identity->staple.bytes == NULL)
-		return;
-	if (identity->context->client_auth == TLS_CLIENT_AUTH_NONE)
-		(void)wolfSSL_CTX_load_verify_buffer_ex(ctx, pair->chain.bytes,
-							(long)pair->chain.size,
-							WOLFSSL_FILETYPE_PEM, 0,
-							WOLFSSL_LOAD_FLAG_IGNORE_ERR);
-	(void)wolfSSL_CTX_set_tlsext_status_cb(ctx, tls_wolf_staple);
 }
 
 static int verify_mode(enum tls_client_auth client_auth)
@@ -150,27 +129,67 @@ static int verify_mode(enum tls_client_auth client_auth)
 	return WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 }
 
+static WOLFSSL_CTX *new_server(const struct tls_identity *identity, const struct tls_pair *pair,
+			       const struct tls_trust *trust, enum tls_version version_max,
+			       const struct tls_report *report)
+{
+	const struct tls_context *context = identity->context;
+	WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfTLS_server_method());
+	bool ok = set_up(ctx, identity, pair, version_max);
+
+	if (!ok)
+		refused(identity, report);
+	if (!ok || !set_trust(ctx, trust, report)) {
+		wolfSSL_CTX_free(ctx);
+		return NULL;
+	}
+	wolfSSL_CTX_set_verify(ctx, verify_mode(context->client_auth), tls_wolf_verify);
+	set_tickets(ctx, context);
+	return ctx;
+}
+
+/* wolfSSL staples only what it has checked itself, for which it must know the issuer. Where client
+ * certificates are verified that would make the issuer one of their authorities too: there it has
+ * to be one anyway. And it staples in TLS 1.2 only, in a context apart: for TLS 1.3 wolfSSL 5.5.4
+ * loses 900 bytes in every handshake (TLSX_CSR_Parse frees neither the answer nor the certificate's
+ * names). */
+static bool add_staple(struct tls_identity *identity, const struct tls_pair *pair,
+		       const struct tls_trust *trust, const struct tls_report *report)
+{
+	const struct tls_context *context = identity->context;
+
+	if (identity->staple.bytes == NULL || context->version_min > TLS_1_2)
+		return true;
+	identity->ctx_staple = new_server(identity, pair, trust, TLS_1_2, report);
+	if (identity->ctx_staple == NULL)
+		return false;
+	if (context->client_auth == TLS_CLIENT_AUTH_NONE)
+		(void)wolfSSL_CTX_load_verify_buffer_ex(identity->ctx_staple, pair->chain.bytes,
+							(long)pair->chain.size,
+							WOLFSSL_FILETYPE_PEM, 0,
+							WOLFSSL_LOAD_FLAG_IGNORE_ERR);
+	return wolfSSL_CTX_set_tlsext_status_cb(identity->ctx_staple, tls_wolf_staple) ==
+	       WOLFSSL_SUCCESS;
+}
+
 bool tls_context_wolf_server(struct tls_identity *identity, const struct tls_pair *pair,
 			     const struct tls_trust *trust, const struct tls_report *report)
 {
-	WOLFSSL_CTX *ctx = new_ctx(wolfTLS_server_method(), identity, pair);
-
-	if (ctx == NULL)
-		return refused(identity, report);
-	wolfSSL_CTX_set_verify(ctx, verify_mode(identity->context->client_auth), tls_wolf_verify);
-	set_tickets(ctx, identity->context);
-	set_staple(ctx, identity, pair);
-	return set_trust(ctx, trust, report);
+	identity->ctx = new_server(identity, pair, trust, identity->context->version_max, report);
+	return identity->ctx != NULL && add_staple(identity, pair, trust, report);
 }
 
 bool tls_context_wolf_client(struct tls_identity *identity, const struct tls_pair *pair,
 			     const struct tls_trust *trust, bool is_peer_unchecked,
 			     const struct tls_report *report)
 {
-	WOLFSSL_CTX *ctx = new_ctx(wolfTLS_client_method(), identity, pair);
+	WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfTLS_client_method());
 
-	if (ctx == NULL)
-		return refused(identity, report);
+	identity->ctx = ctx;
+	if (!set_up(ctx, identity, pair, identity->context->version_max)) {
+		refused(identity, report);
+		return false;
+	}
 	wolfSSL_CTX_set_verify(ctx, is_peer_unchecked ? WOLFSSL_VERIFY_NONE : WOLFSSL_VERIFY_PEER,
 			       tls_wolf_verify);
 	if (identity->context->sessions != NULL)
@@ -181,4 +200,5 @@ bool tls_context_wolf_client(struct tls_identity *identity, const struct tls_pai
 void tls_context_free_wolf(struct tls_identity *identity)
 {
 	wolfSSL_CTX_free(identity->ctx);
+	wolfSSL_CTX_free(identity->ctx_staple);
 }

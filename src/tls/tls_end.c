@@ -22,7 +22,9 @@ int tls_new(struct tls **ret_tls, uint32_t ends, uint32_t handshakes, struct sta
 	tls->aead = tls_aead_new();
 	if (tls->cipher == NULL || tls->plain == NULL || tls->aead == NULL ||
 	    pool_init(&tls->ends, sizeof(struct tls_end), ends) < 0 ||
-	    pool_init(&tls->slots, sizeof(struct tls_handshake), handshakes) < 0) {
+	    pool_init(&tls->slots, sizeof(struct tls_handshake), handshakes) < 0 ||
+	    pool_init(&tls->halves, sizeof(struct tls_half),
+		      ends < TLS_HALVES_MAX ? ends : TLS_HALVES_MAX) < 0) {
 		tls_free(tls);
 		return -ENOMEM;
 	}
@@ -34,11 +36,12 @@ void tls_free(struct tls *tls)
 {
 	if (tls == NULL)
 		return;
-	CHECK(tls->ends.in_use == 0 && tls->slots.in_use == 0);
+	CHECK(tls->ends.in_use == 0 && tls->slots.in_use == 0 && tls->halves.in_use == 0);
 	for (uint32_t i = 0; i < tls->slots.fresh; i++)
 		tls_transcript_fini(&((struct tls_handshake *)pool_at(&tls->slots, i))->transcript);
 	pool_fini(&tls->ends);
 	pool_fini(&tls->slots);
+	pool_fini(&tls->halves);
 	tls_aead_free(tls->aead);
 	free(tls->cipher);
 	free(tls->plain);
@@ -131,6 +134,7 @@ void tls_end_put(struct tls_end *end)
 
 	tls_end_slot_put(end);
 	tls_session_drop(end);
+	tls_recv_drop_half(end);
 	tls_context_put(end->context);
 	explicit_bzero(end, sizeof(*end));
 	pool_put(&tls->ends, end);
@@ -140,6 +144,11 @@ const struct tls_result *tls_result(const struct tls_end *end)
 {
 	CHECK(end->is_agreed && end->slot != NULL);
 	return &end->slot->result;
+}
+
+bool tls_is_started(const struct tls_end *end)
+{
+	return end->is_started;
 }
 
 /* ---- failures ------------------------------------------------------------------------------- */
@@ -159,14 +168,6 @@ const char *tls_why_detail(const struct tls_end *end)
 	return end->detail != NULL ? end->detail : "";
 }
 
-uint8_t tls_end_alert(const struct tls_end *end, enum tls_fail why)
-{
-	const struct tls_fail_row *row = &tls_fail_rows[why];
-	bool is_tls13 = end->suite == NULL || end->suite->version == TLS_1_3;
-
-	return is_tls13 ? row->alert : row->alert12;
-}
-
 int tls_end_fail(struct tls_end *end, enum tls_fail why)
 {
 	CHECK(why != TLS_FAIL_NONE);
@@ -179,7 +180,9 @@ int tls_end_abort(struct tls_end *end, enum tls_fail why)
 {
 	uint8_t level =
 		why == TLS_FAIL_RENEGOTIATION ? 1 : 2; /* RFC 5246 7.2.2: always a warning */
-	uint8_t alert[2] = { level, tls_end_alert(end, why) };
+	const struct tls_fail_row *row = &tls_fail_rows[why];
+	bool is_tls13 = end->suite->version == TLS_1_3;
+	uint8_t alert[2] = { level, is_tls13 ? row->alert : row->alert12 };
 
 	if (end->why == TLS_FAIL_NONE && alert[1] != 0 && !end->is_tx_closed) {
 		end->alert = alert[1];

@@ -17,9 +17,19 @@
 #define TLS_OUT_BYTES	 (2 * TLS_RECORD_MAX)
 #define TLS_TEXT_BYTES	 4096
 
+/* Of a worker: 17 MB at the most, none until one is needed. */
+#define TLS_HALVES_MAX	 1024
+
+/* Half a record the socket had no room to make whole. */
+struct tls_half {
+	uint32_t len;
+	uint8_t bytes[TLS_RECORD_MAX];
+};
+
 struct tls {
 	struct pool ends;
 	struct pool slots;
+	struct pool halves;
 	struct tls_aead *aead;
 	struct stat_block *stats;
 	uint64_t key_ids; /* handed out */
@@ -65,12 +75,13 @@ struct tls_end {
 
 	/* ---- receiving ---- */
 	struct tls_flow rx;
-	bool is_rx_closed;    /* close_notify */
-	uint8_t idle_records; /* in a row, without data */
-	uint16_t rx_offset;   /* of the first record, bytes that were taken */
-	uint32_t rx_wake;     /* bytes the socket wakes us for; 1 */
-	uint32_t rx_seen;     /* bytes of half a record that were there last time */
-	uint32_t skip;	      /* bytes of a handshake message that are of no interest */
+	bool is_rx_closed;     /* close_notify */
+	uint8_t idle_records;  /* in a row, without data */
+	uint16_t rx_offset;    /* of the first record, bytes that were taken */
+	struct tls_half *half; /* the first record, if it is not in the socket */
+	uint32_t rx_wake;      /* bytes the socket wakes us for; 1 */
+	uint32_t rx_seen;      /* bytes of half a record that were there last time */
+	uint32_t skip;	       /* bytes of a handshake message that are of no interest */
 	/* Key changes in the second that began then. */
 	uint64_t rekey_from_ns;
 	uint32_t rekeys;
@@ -91,6 +102,7 @@ struct tls_handshake {
 	struct WOLFSSL *ssl;
 	struct tls_end *end;
 	const struct tls_identity *identity;
+	bool is_old; /* the client does not speak TLS 1.3 */
 	struct tls_transcript transcript;
 	struct tls_result result;
 	struct sink texts; /* what result's spans are into */
@@ -114,8 +126,6 @@ void tls_end_slot_put(struct tls_end *end);
 int tls_end_fail(struct tls_end *end, enum tls_fail why);
 /* The same, and the peer is told if it can be. */
 int tls_end_abort(struct tls_end *end, enum tls_fail why);
-/* What the peer is told about a failure; 0: nothing. */
-uint8_t tls_end_alert(const struct tls_end *end, enum tls_fail why);
 
 /* ---- tls_hello.c: the first flight of a client ---------------------------------------------- */
 
@@ -137,6 +147,11 @@ const struct tls_suite *tls_handover_suite(struct WOLFSSL *ssl);
 void tls_handover(struct tls_handshake *slot);
 /* And lets go of it. */
 void tls_handover_free(struct WOLFSSL *ssl);
+
+/* ---- tls_recv.c ----------------------------------------------------------------------------- */
+
+/* Forgets the record that was taken off the socket, if one was. */
+void tls_recv_drop_half(struct tls_end *end);
 
 /* ---- tls_control.c: records that are no data ------------------------------------------------ */
 

@@ -58,7 +58,9 @@ static bool set_up(struct tls_end *end)
 	if (slot->transcript.md[0] == NULL && tls_transcript_init(&slot->transcript) < 0)
 		return false;
 	tls_transcript_start(&slot->transcript);
-	slot->ssl = wolfSSL_new(slot->identity->ctx);
+	slot->ssl = wolfSSL_new(slot->is_old && slot->identity->ctx_staple != NULL
+					? slot->identity->ctx_staple
+					: slot->identity->ctx);
 	if (slot->ssl == NULL)
 		return false;
 	wolfSSL_SetIOReadCtx(slot->ssl, slot);
@@ -209,25 +211,64 @@ static enum tls_fail reason_of(int error)
 	return TLS_FAIL_DECODE;
 }
 
-/* wolfSSL's alert if it sent one, else ours. */
+/* Is what wolfSSL sent last, and what has not left yet, an alert? */
+static bool has_alert_waiting(const struct tls_handshake *slot)
+{
+	size_t len = slot->out_len - slot->out_last;
+	const uint8_t *record = slot->out + slot->out_last;
+
+	return len > 0 &&
+	       (record[0] == TLS_TYPE_ALERT ||
+		(record[0] == TLS_TYPE_DATA && len == TLS_HEADER_BYTES + 3 + TLS_TAG_BYTES));
+}
+
+/* An alert behind what waits to be sent; `number` is that of its record if it is sealed. */
+static void put_alert(struct tls_handshake *slot, uint8_t code, uint64_t number)
+{
+	struct tls_end *end = slot->end;
+	const struct tls_suite *suite = tls_handover_suite(slot->ssl);
+	const uint8_t record[] = { TLS_TYPE_ALERT, 3, 3, 0, 2, 2, code };
+	struct sink out = sink_of(slot->out, sizeof(slot->out));
+
+	out.len = slot->out_len;
+	if (slot->transcript.is_sealed && suite != NULL &&
+	    out.size - out.len >= TLS_HEADER_BYTES + 3 + TLS_TAG_BYTES) {
+		struct tls_flow flow = { .key_id = ++end->tls->key_ids };
+
+		tls_handover_key(slot->ssl, suite, end->is_server, &flow);
+		out.len += tls_record_seal(end->tls->aead, suite, &flow, number, TLS_TYPE_ALERT,
+					   span_of(record + TLS_HEADER_BYTES, 2), out.at + out.len);
+		explicit_bzero(&flow, sizeof(flow));
+	} else {
+		sink_bytes(&out, record, sizeof(record));
+	}
+	slot->out_len = (uint32_t)out.len;
+	end->alert = out.full ? 0 : code;
+}
+
+/* The alert of fail.def. wolfSSL may have sent one already, not always the same
+ * (certificate_required in TLS 1.2), or none: if it has not left yet, ours takes its place. */
 static void tell_peer(struct tls_handshake *slot)
 {
 	struct tls_end *end = slot->end;
+	const struct tls_fail_row *row = &tls_fail_rows[end->why];
+	bool is_tls13 = wolfSSL_GetVersion(slot->ssl) == WOLFSSL_TLSV1_3;
+	uint8_t code = is_tls13 ? row->alert : row->alert12;
 	WOLFSSL_ALERT_HISTORY alerts = { .last_tx = { .code = -1 } };
+	word64 sent = 0;
 
 	(void)wolfSSL_get_alert_history(slot->ssl, &alerts);
+	(void)wolfSSL_GetSequenceNumber(slot->ssl, &sent);
+	end->alert = code;
 	if (alerts.last_tx.code >= 0) {
 		end->alert = (uint8_t)alerts.last_tx.code;
-		return;
+		if (end->alert == code || !has_alert_waiting(slot))
+			return;
+		slot->out_len = slot->out_last;
+		sent--;
 	}
-
-	uint8_t record[] = { TLS_TYPE_ALERT, 3, 3, 0, 2, 2, tls_end_alert(end, end->why) };
-
-	end->alert = record[6];
-	if (end->alert != 0 && slot->out_len + sizeof(record) <= sizeof(slot->out)) {
-		memcpy(slot->out + slot->out_len, record, sizeof(record));
-		slot->out_len += sizeof(record);
-	}
+	if (code != 0)
+		put_alert(slot, code, sent);
 }
 
 static enum tls_progress failed(struct tls_handshake *slot, int error)

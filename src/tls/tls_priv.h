@@ -183,7 +183,7 @@ MUST_USE bool tls_cert_check_crls(const struct tls_file *file, const struct tls_
 MUST_USE bool tls_cert_check_staple(const struct tls_file *file, struct span leaf_der,
 				    const struct tls_report *report);
 
-/* ---- tls_sign.c: our own key, by libcrypto (docs/adr/0008) ---------------------------------- */
+/* ---- tls_sign.c: our own key, by libcrypto (docs/adr/0012) ---------------------------------- */
 
 /* Size in, size out; false: this key cannot. */
 MUST_USE bool tls_sign_ecdsa(struct evp_pkey_st *key, struct span digest, uint8_t *ret_signature,
@@ -218,6 +218,7 @@ MUST_USE bool tls_ticket_open(struct tls_tickets *tickets, const struct tls_tick
  * none. */
 struct tls_identity {
 	struct WOLFSSL_CTX *ctx;
+	struct WOLFSSL_CTX *ctx_staple; /* NULL: there is nothing to staple */
 	struct tls_context *context;
 	struct evp_pkey_st *key;
 	struct tls_file staple;

@@ -8,6 +8,11 @@
  *
  *     socket   | record, rx_offset bytes of it taken | record | record | half a rec
  *                rx.seq                                rx.seq + 1
+ *
+ * But the rest may find no room: half a record keeps the whole segment it came in, 64 KB and more
+ * by the kernel's count, and that can be all the receive buffer there is. A socket says it is
+ * readable then though it has less than we wait for, and the half is taken off it (the kernel's own
+ * TLS does the same, tls_strp_read_copy()).
  */
 #include <errno.h>
 
@@ -126,24 +131,77 @@ static void wake_at(struct tls_end *end, size_t bytes)
 	net_wake_at(end->fd, bytes);
 }
 
+/* The rest of the record that was taken off the socket in part; its size. */
+static ssize_t fill_half(struct tls_end *end)
+{
+	struct tls_half *half = end->half;
+
+	for (;;) {
+		int size = tls_record_size(span_of(half->bytes, half->len));
+		size_t need = size > 0 ? (size_t)size : TLS_HEADER_BYTES;
+
+		if (size < 0 || half->len == need)
+			return half->len; /* what is wrong with it shows when it is opened */
+
+		ssize_t n = net_recv(end->fd, half->bytes + half->len, need - half->len);
+
+		if (n == 0)
+			return tls_end_fail(end, TLS_FAIL_TRUNCATED);
+		if (n == -EAGAIN)
+			wake_at(end, need - half->len);
+		if (n < 0)
+			return n;
+		half->len += (uint32_t)n;
+	}
+}
+
+/* 0: there is a whole record now, and the socket will not tell of it. */
 static ssize_t wait_for_rest(struct tls_end *end, size_t seen, size_t need)
 {
-	/* A socket with bytes in it does not say that no more will come. */
-	if (seen == end->rx_seen && net_is_ended(end->fd)) {
+	if (seen != end->rx_seen) {
+		end->rx_seen = (uint32_t)seen;
+		wake_at(end, need);
+		return -EAGAIN;
+	}
+	/* Woken, and no byte more: no more will come, or there is no room for them. */
+	if (net_is_ended(end->fd)) {
 		int err = net_error(end->fd);
 
 		return err < 0 ? err : tls_end_fail(end, TLS_FAIL_TRUNCATED);
 	}
-	end->rx_seen = (uint32_t)seen;
-	wake_at(end, need);
-	return -EAGAIN;
+	CHECK(end->half == NULL);
+	end->half = pool_get(&end->tls->halves);
+	if (end->half == NULL)
+		return tls_end_abort(end, TLS_FAIL_NO_ROOM);
+	end->half->len = 0;
+	end->rx_seen = 0;
+	stat_add(end->tls->stats, STAT_TLS_HALVES_IN_USE, 1);
+
+	ssize_t n = fill_half(end);
+
+	return n < 0 ? n : 0;
+}
+
+void tls_recv_drop_half(struct tls_end *end)
+{
+	if (end->half == NULL)
+		return;
+	pool_put(&end->tls->halves, end->half);
+	stat_sub(end->tls->stats, STAT_TLS_HALVES_IN_USE, 1);
+	end->half = NULL;
 }
 
 static void take_off(struct tls_end *end, size_t bytes)
 {
+	if (bytes == 0)
+		return;
+	if (end->half != NULL) {
+		CHECK(end->half->len == bytes);
+		tls_recv_drop_half(end);
+		return;
+	}
 	/* They were there a moment ago, and nobody else takes them. */
-	if (bytes > 0)
-		CHECK(net_discard(end->fd, bytes) == (ssize_t)bytes);
+	CHECK(net_discard(end->fd, bytes) == (ssize_t)bytes);
 }
 
 /* Takes the walk's records as read. */
@@ -181,28 +239,34 @@ static size_t look_size(size_t size)
 	return wire < TLS_CIPHER_BYTES ? wire : TLS_CIPHER_BYTES;
 }
 
-static ssize_t look(struct tls_end *end, size_t size)
+/* The records there are; -EAGAIN: none that is whole, or no byte at all. */
+static ssize_t look(struct tls_end *end, size_t size, struct span *ret_seen)
 {
+	if (UNLIKELY(end->half != NULL)) {
+		ssize_t n = fill_half(end);
+
+		*ret_seen = span_of(end->half->bytes, n > 0 ? (size_t)n : 0);
+		return n;
+	}
 	ssize_t n = net_peek(end->fd, end->tls->cipher, look_size(size));
 
 	if (n == 0)
 		return tls_end_fail(end, TLS_FAIL_TRUNCATED);
 	if (n == -EAGAIN)
 		wake_at(end, 1);
+	*ret_seen = span_of(end->tls->cipher, n > 0 ? (size_t)n : 0);
 	return n;
 }
 
 static ssize_t read_own(struct tls_end *end, uint8_t *out, size_t size, bool is_taken)
 {
-	for (int i = 0; i < CONTROLS_MAX; i++) {
-		ssize_t n = look(end, size);
+	for (int controls = 0; controls < CONTROLS_MAX;) {
+		struct walk walk = { .seq = end->rx.seq, .offset = end->rx_offset };
+		ssize_t n = look(end, size, &walk.seen);
 
 		if (n < 0)
 			return n;
 
-		struct walk walk = { .seen = span_of(end->tls->cipher, (size_t)n),
-				     .seq = end->rx.seq,
-				     .offset = end->rx_offset };
 		size_t len = read_records(end, &walk, out, size);
 
 		if (len > 0) {
@@ -212,13 +276,18 @@ static ssize_t read_own(struct tls_end *end, uint8_t *out, size_t size, bool is_
 		}
 		if (walk.stop == STOP_BAD)
 			return tls_end_abort(end, walk.why);
-		if (walk.stop == STOP_HALF)
-			return wait_for_rest(end, (size_t)n, walk.need);
+		if (walk.stop == STOP_HALF) {
+			ssize_t ret = wait_for_rest(end, (size_t)n, walk.need);
 
+			if (ret != 0)
+				return ret;
+			continue;
+		}
 		ssize_t ret = take_control(end, &walk);
 
 		if (ret != -EAGAIN)
 			return ret;
+		controls++;
 	}
 	return -EAGAIN; /* the socket is readable: the others first */
 }

@@ -143,3 +143,11 @@ int tls_shutdown_write(struct tls_end *end)
 
 	return ret < 0 ? ret : net_shutdown_write(end->fd);
 }
+
+void tls_goodbye(struct tls_end *end)
+{
+	/* Behind half a record it would be part of that. */
+	if (end->is_started && !end->is_tx_closed && end->why == TLS_FAIL_NONE &&
+	    end->tx_part_len == 0)
+		(void)!tls_shutdown_write(end);
+}

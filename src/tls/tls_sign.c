@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * tls_sign: signatures with our own key by libcrypto: P-256 four times, RSA six times as fast as
- * Debian's wolfSSL, which has no assembler (docs/adr/0008). One key serves all workers.
+ * Debian's wolfSSL, which has no assembler (docs/adr/0012). One key serves all workers.
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>

@@ -75,10 +75,11 @@ def lab():
 def cluster(lab):
     """PENSTOCK_E2E_CLUSTER="extensible three-zookeepers" makes it another one (for `make matrix`)."""
     words = os.environ.get("PENSTOCK_E2E_CLUSTER", "").split()
-    cluster = Cluster(auth=True, extensible="extensible" in words, zookeepers=3 if "three-zookeepers" in words else 1)
+    cluster = Cluster(auth=True, tls=True, extensible="extensible" in words, zookeepers=3 if "three-zookeepers" in words else 1)
     if not all(broker.alive() for broker in cluster.brokers.values()):
         cluster.forget()  # brokers on a tree of an earlier run may take 25 s for the first topic of each namespace
     cluster.up()
+    lab.names.table.update({name: settings.BROKER_ADDRESSES[number] for number, name in settings.BROKER_NAMES.items()})
     yield cluster
     if not KEEP:
         cluster.forget()

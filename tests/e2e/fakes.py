@@ -11,12 +11,12 @@ import threading
 import netns
 import wire
 
-_numbers = itertools.count(1)
+_addresses = itertools.product(range(16, 256), range(1, 255))  # each used once in a run
 
 
 class FakeBroker:
     def __init__(self, serve=None, address=None, port=6650, seconds=5, backlog=256, buffers=None):
-        self.address = address or f"127.77.1.{next(_numbers)}"
+        self.address = address or "127.77.{}.{}".format(*next(_addresses))
         self.port = port
         self.where = f"{self.address}:{port}"
         self.url = f"pulsar://{self.where}"

@@ -5,10 +5,14 @@ their own that echo inside TLS.
     alert(b"\\x15\\x03\\x03...") -> 112
     authority = Authority(folder); server = authority.server("b1.test"); broker = fake(server.serve)
 """
+import contextlib
 import pathlib
+import select
 import ssl
 import struct
-import subprocess
+import time
+
+import pki
 
 VECTORS = pathlib.Path(__file__).resolve().parents[1] / "vectors/hello"
 
@@ -53,28 +57,46 @@ def alert(data):
     return data[6]
 
 
-class Authority:
+def exchange(sock, data, size, seconds=20):
+    """Sends and receives at the same time, from one thread: an SSLSocket is not to be used from two. The first `size` bytes that came."""
+    deadline = time.monotonic() + seconds
+    got, sent = bytearray(), 0
+    sock.setblocking(False)
+    while len(got) < size or sent < len(data):
+        idle = True
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            if sent < len(data):
+                sent += sock.send(data[sent : sent + 65536])
+                idle = False
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            if len(got) < size:
+                part = sock.recv(min(65536, size - len(got)))
+                if not part:
+                    raise AssertionError(f"the end after {len(got)} of {size} bytes, {sent} of {len(data)} sent")
+                got += part
+                idle = False
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{len(got)} of {size} bytes came in {seconds} s, {sent} of {len(data)} sent")
+        if idle:
+            select.select([sock], [sock] if sent < len(data) else [], [], 0.1)
+    sock.setblocking(True)
+    return bytes(got)
+
+
+class Authority(pki.Authority):
     """A CA of the test's own."""
 
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.file = self.folder / "ca.pem"
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                      "-subj", "/CN=test CA", "-keyout", self.folder / "ca.key", "-out", self.file)  # fmt: skip
+    def server(self, *names, **how):
+        return Server(*self.issue(*names, **how))
 
-    def _openssl(self, *words):
-        done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-
-    def server(self, *names):
-        base = self.folder / names[0].replace("*", "any")
-        key, request, certificate, more = (base.with_suffix(s) for s in (".key", ".csr", ".pem", ".ext"))
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={names[0]}",
-                      "-keyout", key, "-out", request)  # fmt: skip
-        more.write_text("subjectAltName=" + ",".join(f"DNS:{n}" for n in names) + "\n")
-        self._openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.folder / "ca.key", "-CAcreateserial",
-                      "-days", "2", "-extfile", more, "-out", certificate)  # fmt: skip
-        return Server(certificate, key)
+    def trusting(self, certificate=None, **limits):
+        """What a client that trusts this CA dials with."""
+        context = ssl.create_default_context(cafile=self.file)
+        if certificate:
+            context.load_cert_chain(*certificate)
+        for name, value in limits.items():
+            setattr(context, name, value)
+        return context
 
 
 class Server:
@@ -85,6 +107,11 @@ class Server:
         self.context.load_cert_chain(certificate, key)
         self.names = []
         self.context.sni_callback = lambda _sock, name, _context: self.names.append(name)
+
+    def wrap(self, peer):
+        """TLS with a client that has just connected."""
+        peer.sock = self.context.wrap_socket(peer.sock, server_side=True, suppress_ragged_eofs=False)
+        return peer
 
     def serve(self, peer):
         with self.context.wrap_socket(peer.sock, server_side=True) as inside:

@@ -1,6 +1,6 @@
 """A private Pulsar cluster: ZooKeeper, one bookie, two brokers, all on the broker side and out of the clients' reach.
 
-    cluster.py up [--auth] [--extensible] [--zookeepers 3] [--brokers 1]    start what is not running (about 20 s)
+    cluster.py up [--auth] [--tls] [--extensible] [--zookeepers 3] [--brokers 1]    start what is not running (about 20 s)
     cluster.py hold [options of up]                           a new one that ends with this command; says where it is
     cluster.py broker-kill N | broker-start N                 kill -9 one broker, start it again
     cluster.py give TOPIC N                                   hand a topic's bundle to broker N, e.g. public/default/t 2
@@ -13,6 +13,7 @@
 Options are remembered from `up` until `wipe`. Names and folders: settings.py.
 """
 import argparse
+import functools
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ import urllib.parse
 
 import java
 import netns
+import pki
 import settings
 import tokens
 import web
@@ -35,7 +37,7 @@ class Cluster:
         """With options: a new cluster, or the running one if its options are the same. Without: the one that runs."""
         self._file = settings.RUN / "cluster.json"
         kept = json.loads(self._file.read_text()) if self._file.exists() else None
-        defaults = {"auth": False, "extensible": False, "zookeepers": 1, "brokers": 2}
+        defaults = {"auth": False, "tls": False, "extensible": False, "zookeepers": 1, "brokers": 2}
         self.options = {**defaults, **options} if options else kept or defaults
         self.zookeeper = ZooKeeper("zookeeper", settings.ZOOKEEPER_ADDRESSES[: self.options["zookeepers"]])
         self.bookie = Process("bookie")
@@ -43,6 +45,13 @@ class Cluster:
         self.java_proxy = Process("java-proxy")
         if kept and kept != self.options and any(broker.alive() for broker in self.brokers.values()):
             raise LabError(f"a cluster with other options is running ({kept}); first: cluster.py wipe")
+
+    @functools.cached_property
+    def authority(self):
+        """Who signs the brokers' certificates; kept until `wipe`."""
+        folder = settings.RUN / "data" / "pki"
+        folder.mkdir(parents=True, exist_ok=True)
+        return pki.Authority(folder)
 
     # ---- start and stop
 
@@ -204,6 +213,14 @@ class Cluster:
         }  # fmt: skip
         if self.options["extensible"]:
             lines["loadBalancerTransferEnabled"] = "true"
+        if self.options["tls"]:
+            certificate, key = self.authority.issue(settings.BROKER_NAMES[number], address)
+            secure = f"pulsar+ssl://{settings.BROKER_NAMES[number]}:{settings.BROKER_TLS_PORT}"
+            lines |= {
+                "brokerServicePortTls": settings.BROKER_TLS_PORT, "tlsCertificateFilePath": certificate, "tlsKeyFilePath": key,
+                "tlsTrustCertsFilePath": self.authority.file,
+                "advertisedListeners": f"internal:{internal},internal:{secure},gateway:{gateway}",
+            }  # fmt: skip
         if self.options["auth"]:
             lines |= {
                 "authenticationEnabled": "true", "authorizationEnabled": "true", "authenticationRefreshCheckSeconds": 1,
@@ -281,6 +298,7 @@ def main():
     if verb in ("up", "hold"):
         options = argparse.ArgumentParser()
         options.add_argument("--auth", action="store_true")
+        options.add_argument("--tls", action="store_true")
         options.add_argument("--extensible", action="store_true")
         options.add_argument("--zookeepers", type=int, choices=(1, 3), default=1)
         options.add_argument("--brokers", type=int, choices=(1, 2), default=2)

@@ -26,8 +26,11 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->limits.lookups, 50000);
 	assert_int_equal(config->limits.first_frame, 65536);
 	assert_int_equal(config->limits.pipes, 64);
+	assert_int_equal(config->limits.handshakes, 64);
+	assert_int_equal(config->limits.tls_memory, 256 << 20);
 	assert_int_equal(config->limits.max_frame, 5 * 1024 * 1024 + 10240);
 	assert_true(config->timeouts.hello_ns == 5 * S);
+	assert_true(config->timeouts.handshake_ns == 5 * S);
 	assert_true(config->timeouts.connect_ns == 2 * S);
 	assert_true(config->timeouts.frame_ns == 30 * S);
 	assert_true(config->timeouts.half_close_ns == 60 * S);
@@ -75,6 +78,7 @@ static void test_defaults(void **state)
 	assert_int_equal(listener->proxy_trusted.count, 0);
 	assert_int_equal(listener->send_proxy_protocol, CONFIG_SEND_PROXY_OFF);
 	assert_int_equal(listener->splice, CONFIG_SPLICE_AUTO);
+	assert_int_equal(listener->tls.cert_files.count, 0);
 	assert_int_equal(listener->backlog, 4096);
 	assert_int_equal(listener->line, 2);
 	help_free(&outcome);
@@ -100,8 +104,51 @@ static void test_cluster_defaults(void **state)
 	assert_int_equal(cluster->lookup, CONFIG_LOOKUP_RELAY);
 	assert_int_equal(cluster->send_proxy_protocol, CONFIG_SEND_PROXY_OFF);
 	assert_false(cluster->check_active);
+	assert_false(config_speaks_tls(cluster));
 	assert_int_equal(cluster->line, 1);
 	assert_int_equal(outcome.config->listeners[0].cluster, 0);
+	help_free(&outcome);
+}
+
+/* What is spoken where no more is said than what is needed. */
+static void test_tls_defaults(void **state)
+{
+	struct outcome outcome =
+		help_load("clusters: { a: { discovery: { zookeeper: { servers: z } }, "
+			  "broker_tls: { ca_file: /ca } } }\n"
+			  "listeners: [{ name: x, bind: \"[::]:7000\", cluster: a, "
+			  "tls: { cert_file: [/c], key_file: /k } }]\n",
+			  NULL);
+
+	(void)state;
+	assert_int_equal(outcome.errors + outcome.warnings, 0);
+	const struct config_tls_client *brokers = &outcome.config->clusters[0].broker_tls;
+	const struct config_tls_server *clients = &outcome.config->listeners[0].tls;
+
+	assert_true(config_speaks_tls(&outcome.config->clusters[0]));
+	assert_string_equal(brokers->ca_file, "/ca");
+	assert_int_equal(brokers->verify, CONFIG_VERIFY_FULL);
+	assert_null(brokers->cert_file);
+	assert_null(brokers->key_file);
+	assert_null(brokers->crl_file);
+	assert_int_equal(brokers->min_version, CONFIG_TLS_1_2);
+	assert_int_equal(brokers->max_version, CONFIG_TLS_1_3);
+	assert_int_equal(brokers->ktls, CONFIG_KTLS_AUTO);
+	assert_int_equal(clients->cert_files.count, 1);
+	assert_string_equal(clients->cert_files.at[0], "/c");
+	assert_string_equal(clients->key_files.at[0], "/k");
+	assert_int_equal(clients->ocsp_files.count, 0);
+	assert_int_equal(clients->unknown_name, CONFIG_UNKNOWN_NAME_DEFAULT);
+	assert_false(clients->is_name_required);
+	assert_int_equal(clients->client_auth, CONFIG_CLIENT_AUTH_NONE);
+	assert_null(clients->client_ca_file);
+	assert_null(clients->crl_file);
+	assert_int_equal(clients->allow_clients.count, 0);
+	assert_int_equal(clients->alpn.count, 0);
+	assert_true(clients->has_tickets);
+	assert_int_equal(clients->min_version, CONFIG_TLS_1_2);
+	assert_int_equal(clients->max_version, CONFIG_TLS_1_3);
+	assert_int_equal(clients->ktls, CONFIG_KTLS_AUTO);
 	help_free(&outcome);
 }
 
@@ -119,6 +166,8 @@ static const char full[] =
 	"    lookup: direct\n"
 	"    credentials: pass\n"
 	"    send_proxy_protocol: v1\n"
+	"    broker_tls: { ca_file: /ca, verify: ca, cert_file: '/c d', key_file: /k, crl_file: /r, "
+	"min_version: 1.3, max_version: '1.3', ktls: require }\n"
 	"    check_active: true\n"
 	"  West.1_x-y:\n"
 	"    discovery: { urls: [\"pulsar://B-1\", \"pulsar://[2001:DB8::1]:6652/\", "
@@ -130,6 +179,10 @@ static const char full[] =
 	"    proxy_protocol: { mode: required, trusted: [10.0.0.0/8, \"::/0\", \"fd00::1\", "
 	"192.168.1.1] }\n"
 	"    splice: off\n"
+	"    tls: { cert_file: [/c1, /c2], key_file: [/k1, /k2], ocsp_file: [/o1, /o2], "
+	"unknown_name: refuse, require_name: true, client_auth: optional, client_ca_file: /ca, "
+	"crl_file: /r, allow_clients: ['cn:A.b', \"uri:spiffe://x/*\"], alpn: [pulsar, h2], "
+	"tickets: false, min_version: 1.2, max_version: 1.2, ktls: off }\n"
 	"    backlog: 7\n"
 	"  - { name: b, bind: \"0.0.0.0:7000\", forward: \"[2001:db8::9]:7001\", "
 	"send_proxy_protocol: v2 }\n"
@@ -150,8 +203,8 @@ static const char full[] =
 	"  allow: { hosts: [\"*.Internal\", \"**.x.y\", \"*\", h], networks: [10.0.0.0/8, "
 	"\"fd00::/8\"], ports: [1, 65535, \"*\"] }\n"
 	"limits: { connections: 100, per_ip: 7, unrouted: 8, lookups: 9, first_frame: 1KiB, "
-	"pipes: 0, max_frame: 65537B }\n"
-	"timeouts: { hello: 10ms, connect: 250ms, frame: 1m, half_close: 2h, idle: 30d, drain: 1d "
+	"pipes: 0, handshakes: 3, tls_memory: 2MiB, max_frame: 65537B }\n"
+	"timeouts: { hello: 10ms, handshake: 20ms, connect: 250ms, frame: 1m, half_close: 2h, idle: 30d, drain: 1d "
 	"}\n"
 	"drain: { lame_duck: 0s, spread: 1500ms }\n"
 	"process: { workers: 1, cpus: \"0\", busy_poll: 50us }\n"
@@ -185,6 +238,41 @@ static void check_full_clusters(const struct config *config)
 	assert_int_equal(west->urls[1].port, 6652);
 	assert_string_equal(west->urls[2].host, "10.0.0.3");
 	assert_false(west->urls[2].is_tls);
+}
+
+static void check_full_tls(const struct config *config)
+{
+	const struct config_tls_client *brokers = &config->clusters[0].broker_tls;
+	const struct config_tls_server *clients = &config->listeners[0].tls;
+
+	assert_false(config_speaks_tls(&config->clusters[1]));
+	assert_string_equal(brokers->ca_file, "/ca");
+	assert_int_equal(brokers->verify, CONFIG_VERIFY_CA);
+	assert_string_equal(brokers->cert_file, "/c d");
+	assert_string_equal(brokers->key_file, "/k");
+	assert_string_equal(brokers->crl_file, "/r");
+	assert_int_equal(brokers->min_version, CONFIG_TLS_1_3);
+	assert_int_equal(brokers->max_version, CONFIG_TLS_1_3);
+	assert_int_equal(brokers->ktls, CONFIG_KTLS_REQUIRE);
+	assert_int_equal(clients->cert_files.count, 2);
+	assert_string_equal(clients->cert_files.at[1], "/c2");
+	assert_string_equal(clients->key_files.at[1], "/k2");
+	assert_string_equal(clients->ocsp_files.at[1], "/o2");
+	assert_int_equal(clients->unknown_name, CONFIG_UNKNOWN_NAME_REFUSE);
+	assert_true(clients->is_name_required);
+	assert_int_equal(clients->client_auth, CONFIG_CLIENT_AUTH_OPTIONAL);
+	assert_string_equal(clients->client_ca_file, "/ca");
+	assert_string_equal(clients->crl_file, "/r");
+	assert_int_equal(clients->allow_clients.count, 2);
+	assert_string_equal(clients->allow_clients.at[0], "cn:A.b");
+	assert_string_equal(clients->allow_clients.at[1], "uri:spiffe://x/*");
+	assert_int_equal(clients->alpn.count, 2);
+	assert_string_equal(clients->alpn.at[0], "pulsar");
+	assert_false(clients->has_tickets);
+	assert_int_equal(clients->min_version, CONFIG_TLS_1_2);
+	assert_int_equal(clients->max_version, CONFIG_TLS_1_2);
+	assert_int_equal(clients->ktls, CONFIG_KTLS_OFF);
+	assert_int_equal(config->listeners[1].tls.cert_files.count, 0);
 }
 
 static void check_full_listeners(const struct config *config)
@@ -270,8 +358,11 @@ static void check_full_rest(const struct config *config)
 	assert_int_equal(config->limits.lookups, 9);
 	assert_int_equal(config->limits.first_frame, 1024);
 	assert_int_equal(config->limits.pipes, 0);
+	assert_int_equal(config->limits.handshakes, 3);
+	assert_int_equal(config->limits.tls_memory, 2 << 20);
 	assert_int_equal(config->limits.max_frame, 65537);
 	assert_true(config->timeouts.hello_ns == S / 100);
+	assert_true(config->timeouts.handshake_ns == S / 50);
 	assert_true(config->timeouts.connect_ns == S / 4);
 	assert_true(config->timeouts.frame_ns == 60 * S);
 	assert_true(config->timeouts.half_close_ns == 7200 * S);
@@ -303,6 +394,7 @@ static void test_full(void **state)
 	(void)state;
 	assert_int_equal(outcome.errors, 0);
 	check_full_clusters(outcome.config);
+	check_full_tls(outcome.config);
 	check_full_listeners(outcome.config);
 	check_full_routes(outcome.config);
 	check_full_rest(outcome.config);
@@ -312,6 +404,7 @@ static void test_full(void **state)
 	outcome = help_load(dump, NULL);
 	assert_string_equal(outcome.said != NULL && outcome.errors > 0 ? outcome.said : "", "");
 	check_full_clusters(outcome.config);
+	check_full_tls(outcome.config);
 	check_full_listeners(outcome.config);
 	check_full_routes(outcome.config);
 	check_full_rest(outcome.config);
@@ -500,8 +593,16 @@ static void test_budget(void **state)
 	assert_int_equal(budget.hops_per_worker, 1024);
 	assert_int_equal(budget.buffers_per_worker, 1024 + 64);
 	assert_int_equal(budget.descriptors, 2 * 50000 + 1024 + 2 * 64 + 3 + 64);
-	assert_int_equal(budget.memory_bytes, 50000ull * 768 + 1088ull * 65536);
+	assert_int_equal(budget.memory_bytes, 50000ull * 896 + 1088ull * 65536);
 	assert_int_equal(budget.pipe_bytes, 64 * 262144);
+	/* With TLS somewhere: two ends and a name for each session, the handshakes, and records
+	 * held in part. */
+	config->listeners[2].tls.cert_files.count = 1;
+	config_budget(config, &budget);
+	assert_int_equal(budget.memory_bytes, 50000ull * (896 + 2 * 1024 + HOST_MAX) +
+						      1088ull * 65536 + 64 * 65536 + 1024 * 16768 +
+						      (256 << 20));
+	config->listeners[2].tls.cert_files.count = 0;
 	config->process.workers = 4;
 	config_budget(config, &budget);
 	assert_int_equal(budget.sessions_per_worker, 12500 * 5 / 4 + 64);
@@ -621,19 +722,13 @@ static void test_manual(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_cluster_defaults),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_full_is_full),
-		cmocka_unit_test(test_default_dump),
-		cmocka_unit_test(test_servers),
-		cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_restart_after_fit),
-		cmocka_unit_test(test_budget),
-		cmocka_unit_test(test_budget_fit),
-		cmocka_unit_test(test_example),
-		cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_defaults),	 cmocka_unit_test(test_tls_defaults),
+		cmocka_unit_test(test_cluster_defaults), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full_is_full),	 cmocka_unit_test(test_default_dump),
+		cmocka_unit_test(test_servers),		 cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_restart),		 cmocka_unit_test(test_restart_after_fit),
+		cmocka_unit_test(test_budget),		 cmocka_unit_test(test_budget_fit),
+		cmocka_unit_test(test_example),		 cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests(tests, help_setup, NULL);

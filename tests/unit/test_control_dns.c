@@ -176,7 +176,7 @@ static int setup(void **state)
 	control = calloc(1, sizeof(*control));
 	if (control == NULL || config == NULL || mail_office_init(&office, 2) < 0)
 		return -1;
-	control->config = control_publish_config(config);
+	control->config = control_publish_config(config, NULL);
 	control->office = &office;
 	control->workers = calloc(2, sizeof(*control->workers));
 	control->phase = CONTROL_SERVING;

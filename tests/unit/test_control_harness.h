@@ -20,6 +20,7 @@
 #include <penstock/base/clock.h>
 #include <penstock/control.h>
 #include <penstock/net.h>
+#include <penstock/tls/set.h>
 
 #define HARNESS_WORKERS 2
 #define HARNESS_MAILS	512
@@ -27,6 +28,7 @@
 struct harness {
 	struct mail_office office;
 	pthread_t thread;
+	struct tls_tickets *tickets;
 	char path[64];			       /* of the configuration */
 	void (*change)(struct config *config); /* what no file says; NULL: nothing */
 	int exit_code;
@@ -87,6 +89,7 @@ static inline void *harness_main(void *context)
 	struct control *control = NULL;
 	struct control_args args = {
 		.config = config_load(harness.path, &errors),
+		.tickets = harness.tickets,
 		.office = &harness.office,
 		.reload = harness_load,
 	};
@@ -94,7 +97,9 @@ static inline void *harness_main(void *context)
 	(void)context;
 	if (args.config != NULL && harness.change != NULL)
 		harness.change(args.config);
-	int ret = args.config == NULL ? -EINVAL : control_open(&control, &args);
+	if (args.config != NULL)
+		args.tls = tls_set_new(args.config, harness.tickets, &errors);
+	int ret = args.tls == NULL ? -EINVAL : control_open(&control, &args);
 
 	if (ret < 0) {
 		atomic_store(&harness.opened, ret);
@@ -243,6 +248,8 @@ static inline int harness_teardown(void **state)
 			if (harness.mails[i][j].kind == MAIL_LISTEN)
 				(void)close(harness.mails[i][j].listen.fd);
 	mail_office_fini(&harness.office);
+	tls_tickets_free(harness.tickets);
+	tls_fini();
 	(void)unlink(harness.path);
 	return 0;
 }
@@ -252,7 +259,9 @@ static inline int harness_setup(void **state)
 	(void)state;
 	memset(&harness, 0, sizeof(harness));
 	(void)snprintf(harness.path, sizeof(harness.path), "/tmp/penstock-test-%d.yaml", getpid());
-	return 0;
+	assert_int_equal(tls_init(64 << 20), 0);
+	harness.tickets = tls_tickets_new();
+	return harness.tickets == NULL;
 }
 
 /* Waits for the end and returns the exit code. */

@@ -70,15 +70,17 @@ static int tear_down(void **state)
 
 /* ---- contexts ------------------------------------------------------------------------------- */
 
+/* With the one certificate, unless the parameters have some. */
 static struct tls_context *server_of(struct tls_server_params params, const struct pki_cert *cert)
 {
-	const struct tls_certificate only = { .cert_file = cert->cert_file,
-					      .key_file = cert->key_file };
-	bench_hush();
+	struct tls_certificate only = { .cert_file = NULL };
 	if (params.certificate_count == 0) {
+		only.cert_file = cert->cert_file;
+		only.key_file = cert->key_file;
 		params.certificates = &only;
 		params.certificate_count = 1;
 	}
+	bench_hush();
 	struct tls_context *context = tls_context_server(&params, &bench_report);
 	if (context == NULL)
 		fail_msg("%s", bench_said);
@@ -192,11 +194,708 @@ static void every_suite_as_client(void **state)
 	tls_context_put(context);
 }
 
+/* ---- which certificate, which protocol ------------------------------------------------------ */
+
+static struct tls_context *three_certificates(struct tls_server_params params)
+{
+	static const char *const rsa_names[] = { "**.deep.example.org", "RSA.example.net" };
+	static struct tls_certificate all[3];
+
+	all[0] = (struct tls_certificate){ server.cert_file, server.key_file, NULL, NULL, 0 };
+	all[1] = (struct tls_certificate){ wild.cert_file, wild.key_file, NULL, NULL, 0 };
+	all[2] = (struct tls_certificate){ rsa.cert_file, rsa.key_file, NULL, rsa_names, 2 };
+	params.certificates = all;
+	params.certificate_count = 3;
+	return server_of(params, NULL);
+}
+
+static void ask_for(SSL *ssl, const char *name)
+{
+	assert_int_equal(SSL_set_tlsext_host_name(ssl, (void *)(uintptr_t)name), 1);
+}
+
+static void expect_certificate(struct tls_context *context, const char *name,
+			       const struct pki_cert *expected)
+{
+	struct bench bench;
+
+	bench_begin(&bench, tls, context, ssl_client, NULL);
+	if (name != NULL)
+		ask_for(bench.ssl, name);
+	bench_connect(&bench);
+	X509 *shown = SSL_get1_peer_certificate(bench.ssl);
+	assert_int_equal(X509_cmp(shown, expected->cert), 0);
+	X509_free(shown);
+	bench_end(&bench);
+}
+
+static void server_name_chooses_the_certificate(void **state)
+{
+	(void)state;
+	struct tls_context *context = three_certificates((struct tls_server_params){ 0 });
+	expect_certificate(context, "gw2.example.com", &server);
+	expect_certificate(context, "GW.Example.Com", &server);
+	expect_certificate(context, "else.example.com", &wild);
+	expect_certificate(context, "a.b.example.com", &server); /* no such: the default */
+	expect_certificate(context, "rsa.example.net", &rsa);
+	expect_certificate(context, "x.y.deep.example.org", &rsa);
+	expect_certificate(context, NULL, &server);
+	tls_context_put(context);
+}
+
+static void server_name_is_in_the_result(void **state)
+{
+	(void)state;
+	struct tls_context *context = three_certificates((struct tls_server_params){ 0 });
+	struct bench bench;
+	bench_begin(&bench, tls, context, ssl_client, NULL);
+	ask_for(bench.ssl, "Else.EXAMPLE.com");
+	bench_connect(&bench);
+	assert_span(tls_result(bench.end)->server_name, "else.example.com");
+	assert_false(tls_result(bench.end)->peer.has_certificate);
+	bench_end(&bench);
+	tls_context_put(context);
+}
+
+static void names_can_be_required(void **state)
+{
+	(void)state;
+	struct tls_context *context = three_certificates((struct tls_server_params){
+		.is_unknown_name_refused = true, .is_name_required = true });
+	struct bench bench;
+
+	bench_begin(&bench, tls, context, ssl_client, NULL);
+	ask_for(bench.ssl, "evil.example.com.evil");
+	bench_refused(&bench, TLS_FAIL_UNKNOWN_NAME, 112);
+	bench_end(&bench);
+	bench_begin(&bench, tls, context, ssl_client, NULL);
+	bench_refused(&bench, TLS_FAIL_MISSING_NAME, 109);
+	bench_end(&bench);
+	bench_begin(&bench, tls, context, ssl_client, NULL);
+	SSL_set_max_proto_version(bench.ssl, TLS1_2_VERSION);
+	bench_refused(&bench, TLS_FAIL_MISSING_NAME, 40);
+	bench_end(&bench);
+	tls_context_put(context);
+}
+
+static void offer(SSL *ssl, const char *protocols)
+{
+	assert_int_equal(SSL_set_alpn_protos(ssl, (const uint8_t *)protocols,
+					     (unsigned)strlen(protocols)),
+			 0);
+}
+
+static void alpn_by_our_preference(void **state)
+{
+	static const char *const ours[] = { "pulsar", "kafka" };
+	(void)state;
+	struct tls_context *context =
+		server_of((struct tls_server_params){ .common = { .alpn = ours, .alpn_count = 2 } },
+			  &server);
+	for (int max = TLS1_2_VERSION; max <= TLS1_3_VERSION; max++) {
+		struct bench bench;
+		const uint8_t *chosen;
+		unsigned len;
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, max);
+		offer(bench.ssl, "\2h2\5kafka\6pulsar");
+		bench_connect(&bench);
+		SSL_get0_alpn_selected(bench.ssl, &chosen, &len);
+		assert_span(span_of(chosen, len), "pulsar");
+		assert_span(tls_result(bench.end)->alpn, "pulsar");
+		bench_end(&bench);
+
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, max);
+		offer(bench.ssl, "\2h2\10http/1.1");
+		bench_refused(&bench, TLS_FAIL_ALPN, 120);
+		bench_end(&bench);
+
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, max);
+		bench_connect(&bench);
+		assert_int_equal(tls_result(bench.end)->alpn.len, 0);
+		bench_end(&bench);
+	}
+	tls_context_put(context);
+}
+
+static int choose_kafka(SSL *ssl, const uint8_t **out, uint8_t *len, const uint8_t *in,
+			unsigned in_len, void *arg)
+{
+	(void)ssl, (void)arg;
+	assert_memory_equal(in, "\6pulsar\5kafka", in_len);
+	*out = in + 8;
+	*len = 5;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void alpn_as_client(void **state)
+{
+	static const char *const ours[] = { "pulsar", "kafka" };
+	(void)state;
+	struct tls_context *context = client_of(
+		(struct tls_client_params){ .common = { .alpn = ours, .alpn_count = 2 } });
+	struct bench bench;
+	SSL_CTX_set_alpn_select_cb(ssl_server, choose_kafka, NULL);
+	bench_begin(&bench, tls, context, ssl_server, "broker-1.internal");
+	bench_connect(&bench);
+	SSL_CTX_set_alpn_select_cb(ssl_server, NULL, NULL);
+	assert_span(tls_result(bench.end)->alpn, "kafka");
+	assert_string_equal(SSL_get_servername(bench.ssl, TLSEXT_NAMETYPE_host_name),
+			    "broker-1.internal");
+	bench_end(&bench);
+	tls_context_put(context);
+}
+
+/* ---- versions ------------------------------------------------------------------------------- */
+
+static void versions_have_bounds(void **state)
+{
+	(void)state;
+	struct tls_context *new_only =
+		server_of((struct tls_server_params){ .common = { .version_min = TLS_1_3 } },
+			  &server);
+	struct tls_context *old_only =
+		server_of((struct tls_server_params){ .common = { .version_max = TLS_1_2 } },
+			  &server);
+	struct bench bench;
+
+	bench_begin(&bench, tls, new_only, ssl_client, NULL);
+	SSL_set_max_proto_version(bench.ssl, TLS1_2_VERSION);
+	bench_refused(&bench, TLS_FAIL_VERSION, 70);
+	bench_end(&bench);
+
+	bench_begin(&bench, tls, old_only, ssl_client, NULL);
+	bench_connect(&bench);
+	assert_int_equal(tls_result(bench.end)->version, TLS_1_2);
+	bench_end(&bench);
+
+	bench_begin(&bench, tls, old_only, ssl_client, NULL);
+	SSL_set_min_proto_version(bench.ssl, TLS1_3_VERSION);
+	bench_refused(&bench, TLS_FAIL_NO_CIPHER, 40); /* nothing else it offers is ours */
+	bench_end(&bench);
+
+	bench_begin(&bench, tls, old_only, ssl_client, NULL);
+	SSL_set_security_level(bench.ssl, 0);
+	SSL_set_min_proto_version(bench.ssl, TLS1_VERSION);
+	SSL_set_max_proto_version(bench.ssl, TLS1_1_VERSION);
+	bench_refused(&bench, TLS_FAIL_VERSION, 70);
+	bench_end(&bench);
+	tls_context_put(new_only);
+	tls_context_put(old_only);
+}
+
+static void brokers_may_be_too_old(void **state)
+{
+	(void)state;
+	struct tls_context *context =
+		client_of((struct tls_client_params){ .common = { .version_min = TLS_1_3 } });
+	struct bench bench;
+	bench_begin(&bench, tls, context, ssl_server, "broker-1.internal");
+	SSL_set_max_proto_version(bench.ssl, TLS1_2_VERSION);
+	bench_shake(&bench);
+	/* OpenSSL is the one to refuse. */
+	assert_int_equal(bench.progress, TLS_FAILED);
+	assert_int_equal(tls_why(bench.end), TLS_FAIL_PEER_ALERT);
+	assert_int_equal(tls_why_alert(bench.end), 70);
+	bench_end(&bench);
+	tls_context_put(context);
+}
+
+static void no_cipher_in_common(void **state)
+{
+	(void)state;
+	struct tls_context *context = server_of((struct tls_server_params){ 0 }, &server);
+	struct bench bench;
+	bench_begin(&bench, tls, context, ssl_client, NULL);
+	SSL_set_max_proto_version(bench.ssl, TLS1_2_VERSION);
+	assert_int_equal(SSL_set_cipher_list(bench.ssl, "ECDHE-ECDSA-AES128-SHA256"), 1);
+	bench_refused(&bench, TLS_FAIL_NO_CIPHER, 40);
+	bench_end(&bench);
+	tls_context_put(context);
+}
+
+/* A key share for a group we do not have: HelloRetryRequest, and secrets all the same. */
+static void hello_retry(void **state)
+{
+	(void)state;
+	struct tls_context *context = server_of((struct tls_server_params){ 0 }, &server);
+	for (size_t i = 0; i < 2; i++) {
+		struct bench bench;
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		only_suite(bench.ssl, i);
+		assert_int_equal(SSL_set1_groups_list(bench.ssl, "X448:P-256"), 1);
+		bench_connect(&bench);
+		bench_start(&bench);
+		exchange(&bench);
+		bench_end(&bench);
+	}
+	tls_context_put(context);
+
+	context = client_of((struct tls_client_params){ 0 });
+	struct bench bench;
+	bench_begin(&bench, tls, context, ssl_server, "broker-1.internal");
+	assert_int_equal(SSL_set1_groups_list(bench.ssl, "P-384"), 1);
+	bench_connect(&bench);
+	bench_start(&bench);
+	exchange(&bench);
+	bench_end(&bench);
+	tls_context_put(context);
+	assert_int_equal(bench_count(STAT_TLS_NO_SECRET), 0);
+}
+
+/* ---- client certificates -------------------------------------------------------------------- */
+
+static void show(SSL *ssl, const struct pki_cert *cert)
+{
+	assert_int_equal(SSL_use_certificate(ssl, cert->cert), 1);
+	assert_int_equal(SSL_use_PrivateKey(ssl, cert->key), 1);
+}
+
+static const int both_versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+
+static void client_certificate_is_read(void **state)
+{
+	(void)state;
+	struct tls_context *context =
+		server_of((struct tls_server_params){ .client_auth = TLS_CLIENT_AUTH_REQUIRE,
+						      .client_ca_file = ca.cert_file },
+			  &server);
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		struct bench bench;
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		show(bench.ssl, &client);
+		bench_connect(&bench);
+		const struct tls_peer *peer = &tls_result(bench.end)->peer;
+		assert_true(peer->has_certificate);
+		assert_span(peer->subject, "CN=client-1,O=penstock");
+		assert_span(peer->common_name, "client-1");
+		assert_int_equal(peer->name_count, 4);
+		assert_int_equal(peer->names[0].kind, TLS_NAME_DNS);
+		assert_span(peer->names[0].text, "c1.example.com");
+		assert_int_equal(peer->names[1].kind, TLS_NAME_URI);
+		assert_span(peer->names[1].text, "spiffe://x/c1");
+		assert_int_equal(peer->names[2].kind, TLS_NAME_IP);
+		assert_span(peer->names[2].text, "10.1.2.3");
+		assert_span(peer->names[3].text, "2001:db8::1");
+		bench_start(&bench);
+		exchange(&bench);
+		bench_end(&bench);
+	}
+	tls_context_put(context);
+}
+
+static void client_certificate_may_be_denied(void **state)
+{
+	(void)state;
+	struct tls_context *context =
+		server_of((struct tls_server_params){ .client_auth = TLS_CLIENT_AUTH_OPTIONAL,
+						      .client_ca_file = ca.cert_file },
+			  &server);
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		struct bench bench;
+		char byte;
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		bench_connect(&bench);
+		assert_false(tls_result(bench.end)->peer.has_certificate);
+		tls_refuse(bench.end, TLS_FAIL_CERT_DENIED);
+		assert_int_equal(tls_why_alert(bench.end), 49);
+		ERR_clear_error();
+		assert_true(SSL_read(bench.ssl, &byte, 1) <= 0);
+		assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_AD_REASON_OFFSET + 49);
+		bench_end(&bench);
+	}
+	tls_context_put(context);
+}
+
+/* OpenSSL hears of it only when it reads, since TLS 1.3 clients are done before we are. */
+static void client_is_refused(struct tls_context *context, int version, const struct pki_cert *cert,
+			      enum tls_fail why, int alert)
+{
+	struct bench bench;
+	char byte;
+
+	bench_begin(&bench, tls, context, ssl_client, NULL);
+	SSL_set_min_proto_version(bench.ssl, version);
+	SSL_set_max_proto_version(bench.ssl, version);
+	if (cert != NULL)
+		show(bench.ssl, cert);
+	bench_shake(&bench);
+	if (bench.ssl_error == SSL_ERROR_NONE) {
+		ERR_clear_error();
+		bench.ssl_error = SSL_get_error(bench.ssl, SSL_read(bench.ssl, &byte, 1));
+		bench.ssl_reason = ERR_peek_error();
+	}
+	bench_refused(&bench, why, alert);
+	bench_end(&bench);
+}
+
+static void client_certificates_are_judged(void **state)
+{
+	(void)state;
+	struct pki_cert expired =
+		pki_issue("expired",
+			  &(struct pki_wish){
+				  .common_name = "expired", .from_s = -7200, .until_s = -3600 },
+			  &ca, NULL);
+	struct pki_cert early =
+		pki_issue("early", &(struct pki_wish){ .common_name = "early", .from_s = 3600 },
+			  &ca, NULL);
+	struct pki_cert stranger =
+		pki_issue("stranger", &(struct pki_wish){ .common_name = "stranger" }, &other_ca,
+			  NULL);
+	struct pki_cert own =
+		pki_issue("own", &(struct pki_wish){ .common_name = "own" }, NULL, NULL);
+	struct tls_context *context =
+		server_of((struct tls_server_params){ .client_auth = TLS_CLIENT_AUTH_REQUIRE,
+						      .client_ca_file = ca.cert_file },
+			  &server);
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		int version = both_versions[i];
+		client_is_refused(context, version, NULL, TLS_FAIL_CERT_MISSING,
+				  version == TLS1_3_VERSION ? 116 : 40);
+		client_is_refused(context, version, &expired, TLS_FAIL_CERT_EXPIRED, 45);
+		client_is_refused(context, version, &early, TLS_FAIL_CERT_EXPIRED, 45);
+		client_is_refused(context, version, &stranger, TLS_FAIL_CERT_UNKNOWN_CA, 48);
+		client_is_refused(context, version, &own, TLS_FAIL_CERT_UNKNOWN_CA, 48);
+		client_is_refused(context, version, &broker, TLS_FAIL_CERT_USAGE, 43);
+	}
+	tls_context_put(context);
+	pki_free(&expired);
+	pki_free(&early);
+	pki_free(&stranger);
+	pki_free(&own);
+}
+
+static void client_certificates_are_revoked(void **state)
+{
+	char crl[128], stale[128], foreign[128];
+	(void)state;
+	struct pki_cert bad =
+		pki_issue("bad", &(struct pki_wish){ .common_name = "bad" }, &ca, NULL);
+	pki_revoke(crl, "ca", &ca, &bad, 86400);
+	pki_revoke(stale, "stale", &ca, &bad, -3600);
+	pki_revoke(foreign, "foreign", &other_ca, NULL, 86400);
+	struct tls_server_params params = { .client_auth = TLS_CLIENT_AUTH_REQUIRE,
+					    .client_ca_file = ca.cert_file,
+					    .crl_file = crl };
+	struct tls_context *context = server_of(params, &server);
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		struct bench bench;
+		client_is_refused(context, both_versions[i], &bad, TLS_FAIL_CERT_REVOKED, 44);
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		show(bench.ssl, &client);
+		bench_connect(&bench);
+		bench_end(&bench);
+	}
+	tls_context_put(context);
+	pki_free(&bad);
+}
+
+/* ---- brokers' certificates ------------------------------------------------------------------ */
+
+static void broker_is(struct tls_context *context, const char *host, bool is_fine)
+{
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		struct bench bench;
+		bench_begin(&bench, tls, context, ssl_server, host);
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		if (is_fine)
+			bench_connect(&bench);
+		else
+			bench_refused(&bench, TLS_FAIL_CERT_NAME, 42);
+		bench_end(&bench);
+	}
+}
+
+static void brokers_names_are_checked(void **state)
+{
+	(void)state;
+	struct tls_context *context = client_of((struct tls_client_params){ 0 });
+	broker_is(context, "broker-1.internal", true);
+	broker_is(context, "BROKER-1.internal", true);
+	broker_is(context, "x.b.internal", true);
+	broker_is(context, "127.0.0.1", true);
+	broker_is(context, "broker-2.internal", false);
+	broker_is(context, "x.y.b.internal", false);
+	broker_is(context, "b.internal", false);
+	broker_is(context, "127.0.0.2", false);
+	broker_is(context, "broker", false); /* the CN does not count beside names */
+	tls_context_put(context);
+	context = client_of((struct tls_client_params){ .is_name_unchecked = true });
+	broker_is(context, "broker-2.internal", true);
+	tls_context_put(context);
+}
+
+static void brokers_certificates_are_judged(void **state)
+{
+	(void)state;
+	struct tls_context *context =
+		client_of((struct tls_client_params){ .ca_file = other_ca.cert_file });
+	struct tls_context *trusting =
+		client_of((struct tls_client_params){ .is_peer_unchecked = true });
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		struct bench bench;
+		bench_begin(&bench, tls, context, ssl_server, "broker-1.internal");
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		bench_refused(&bench, TLS_FAIL_CERT_UNKNOWN_CA, 48);
+		bench_end(&bench);
+
+		bench_begin(&bench, tls, trusting, ssl_server, "anything");
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		bench_connect(&bench);
+		bench_end(&bench);
+
+		bench_begin(&bench, tls, trusting, ssl_server, "anything");
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		show(bench.ssl, &client);
+		bench_connect(&bench);
+		bench_end(&bench);
+	}
+	tls_context_put(context);
+	tls_context_put(trusting);
+}
+
+static void we_show_brokers_a_certificate(void **state)
+{
+	(void)state;
+	struct tls_context *context = client_of((struct tls_client_params){
+		.cert_file = client.cert_file, .key_file = client.key_file });
+	struct tls_context *rsa_context = client_of(
+		(struct tls_client_params){ .cert_file = rsa.cert_file, .key_file = rsa.key_file });
+	X509_STORE *store = SSL_CTX_get_cert_store(ssl_server);
+	X509_STORE_add_cert(store, ca.cert);
+	for (size_t i = 0; i < 4; i++) {
+		bool is_rsa = i >= 2;
+		struct bench bench;
+		bench_begin(&bench, tls, is_rsa ? rsa_context : context, ssl_server,
+			    "broker-1.internal");
+		SSL_set_max_proto_version(bench.ssl, both_versions[i % 2]);
+		SSL_set_verify(bench.ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+		bench_connect(&bench);
+		X509 *shown = SSL_get1_peer_certificate(bench.ssl);
+		assert_int_equal(X509_cmp(shown, is_rsa ? rsa.cert : client.cert), 0);
+		X509_free(shown);
+		bench_start(&bench);
+		exchange(&bench);
+		bench_end(&bench);
+	}
+	tls_context_put(context);
+	tls_context_put(rsa_context);
+}
+
+/* ---- resumption ----------------------------------------------------------------------------- */
+
+static SSL_SESSION *last_session;
+
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	(void)ssl;
+	SSL_SESSION_free(last_session);
+	last_session = session;
+	return 1;
+}
+
+static void forget_session(void)
+{
+	SSL_SESSION_free(last_session);
+	last_session = NULL;
+}
+
+/* A handshake with the session kept, if there is one; was it resumed? */
+static bool shake_again(struct tls_context *context, int version, const char *name)
+{
+	struct bench bench;
+	char byte;
+	bench_begin(&bench, tls, context, ssl_client, NULL);
+	SSL_set_max_proto_version(bench.ssl, version);
+	ask_for(bench.ssl, name);
+	if (last_session != NULL)
+		SSL_set_session(bench.ssl, last_session);
+	bench_connect(&bench);
+	bool is_resumed = tls_result(bench.end)->is_resumed;
+	assert_int_equal(is_resumed, SSL_session_reused(bench.ssl));
+	bench_start(&bench);
+	exchange(&bench);
+	(void)SSL_read(bench.ssl, &byte, 1);					/* the ticket */
+	SSL_set_shutdown(bench.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* else it is bad */
+	bench_end(&bench);
+	return is_resumed;
+}
+
+static void sessions_are_resumed(void **state)
+{
+	(void)state;
+	struct tls_tickets *tickets = tls_tickets_new();
+	struct tls_server_params params = { .tickets = tickets, .ticket_scope = "pulsar-tls" };
+	struct tls_context *context = three_certificates(params);
+	struct tls_context *reloaded = three_certificates(params);
+	params.ticket_scope = "kafka-tls";
+	struct tls_context *elsewhere = three_certificates(params);
+	SSL_CTX_set_session_cache_mode(ssl_client, SSL_SESS_CACHE_CLIENT);
+	SSL_CTX_sess_set_new_cb(ssl_client, keep_session);
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		int version = both_versions[i];
+		assert_false(shake_again(context, version, "gw.example.com"));
+		assert_true(shake_again(context, version, "gw.example.com"));
+		assert_true(shake_again(reloaded, version, "gw.example.com"));
+		assert_false(shake_again(context, version, "gw2.example.com")); /* another name */
+		forget_session();
+		assert_false(shake_again(context, version, "gw2.example.com"));
+		assert_false(shake_again(elsewhere, version, "gw2.example.com")); /* listener */
+		forget_session();
+		assert_false(shake_again(context, version, "gw2.example.com"));
+		assert_true(shake_again(context, version, "gw2.example.com"));
+		tls_tickets_rotate(tickets);
+		assert_true(shake_again(context, version, "gw2.example.com"));
+		for (int turns = 0; turns < 3; turns++)
+			tls_tickets_rotate(tickets);
+		assert_false(shake_again(context, version, "gw2.example.com"));
+		forget_session();
+	}
+	SSL_CTX_sess_set_new_cb(ssl_client, NULL);
+	SSL_CTX_set_session_cache_mode(ssl_client, SSL_SESS_CACHE_OFF);
+	tls_context_put(context);
+	tls_context_put(reloaded);
+	tls_context_put(elsewhere);
+	tls_tickets_free(tickets);
+	assert_int_equal(bench_count(STAT_TLS_NO_SECRET), 0);
+}
+
+static bool broker_again(struct tls_context *context, SSL_CTX *peer, int version, const char *host)
+{
+	struct bench bench;
+	uint8_t byte;
+	bench_begin(&bench, tls, context, peer, host);
+	SSL_set_max_proto_version(bench.ssl, version);
+	bench_connect(&bench);
+	bool is_resumed = tls_result(bench.end)->is_resumed;
+	assert_int_equal(is_resumed, SSL_session_reused(bench.ssl));
+	bench_start(&bench);
+	assert_int_equal(tls_recv(bench.end, &byte, 1), -EAGAIN); /* takes the ticket */
+	exchange(&bench);
+	bench_end(&bench);
+	return is_resumed;
+}
+
+static void sessions_with_brokers_are_resumed(void **state)
+{
+	(void)state;
+	SSL_CTX_set_session_id_context(ssl_server, (const uint8_t *)"b", 1);
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		struct tls_context *context =
+			client_of((struct tls_client_params){ .session_count = 8 });
+		int version = both_versions[i];
+		assert_false(broker_again(context, ssl_server, version, "broker-1.internal"));
+		assert_true(broker_again(context, ssl_server, version, "broker-1.internal"));
+		assert_true(broker_again(context, ssl_server, version, "broker-1.internal"));
+		assert_false(broker_again(context, ssl_server, version, "x.b.internal"));
+		assert_true(broker_again(context, ssl_server, version, "x.b.internal"));
+		tls_context_put(context);
+	}
+}
+
+static void no_session_is_kept_with_client_certificates(void **state)
+{
+	(void)state;
+	struct tls_tickets *tickets = tls_tickets_new();
+	struct tls_context *context =
+		server_of((struct tls_server_params){ .client_auth = TLS_CLIENT_AUTH_OPTIONAL,
+						      .client_ca_file = ca.cert_file,
+						      .tickets = tickets },
+			  &server);
+	SSL_CTX_set_session_cache_mode(ssl_client, SSL_SESS_CACHE_CLIENT);
+	SSL_CTX_sess_set_new_cb(ssl_client, keep_session);
+	assert_false(shake_again(context, TLS1_3_VERSION, "gw.example.com"));
+	assert_false(shake_again(context, TLS1_3_VERSION, "gw.example.com"));
+	assert_null(last_session);
+	SSL_CTX_sess_set_new_cb(ssl_client, NULL);
+	SSL_CTX_set_session_cache_mode(ssl_client, SSL_SESS_CACHE_OFF);
+	tls_context_put(context);
+	tls_tickets_free(tickets);
+}
+
+/* ---- a stapled answer ----------------------------------------------------------------------- */
+
+static void answers_are_stapled(void **state)
+{
+	char staple[128];
+	(void)state;
+	pki_staple(staple, "server", &ca, &server);
+	const struct tls_certificate all[] = {
+		{ .cert_file = wild.cert_file, .key_file = wild.key_file },
+		{ .cert_file = server.cert_file, .key_file = server.key_file, .ocsp_file = staple },
+	};
+	struct tls_context *context =
+		server_of((struct tls_server_params){ .certificates = all, .certificate_count = 2 },
+			  NULL);
+	for (size_t i = 0; i < 2 * COUNT_OF(both_versions); i++) {
+		struct bench bench;
+		const uint8_t *answer = NULL;
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, both_versions[i % 2]);
+		ask_for(bench.ssl, i < 2 ? "gw.example.com" : "other.example.com");
+		SSL_set_tlsext_status_type(bench.ssl, TLSEXT_STATUSTYPE_ocsp);
+		bench_connect(&bench);
+		long size = SSL_get_tlsext_status_ocsp_resp(bench.ssl, &answer);
+		assert_int_equal(size > 0, i == 0); /* in TLS 1.2, and for this one */
+		bench_end(&bench);
+	}
+	tls_context_put(context);
+}
+
+/* ---- reload --------------------------------------------------------------------------------- */
+
+static void connections_outlive_their_context(void **state)
+{
+	(void)state;
+	struct tls_context *context = server_of((struct tls_server_params){ 0 }, &server);
+	struct bench shaking, open;
+	bench_begin(&open, tls, context, ssl_client, NULL);
+	bench_connect(&open);
+	bench_start(&open);
+	bench_begin(&shaking, tls, context, ssl_client, NULL);
+	bench_step_peer(&shaking);
+	shaking.progress = tls_handshake(shaking.end);
+	tls_context_put(context);
+	bench_connect(&shaking);
+	bench_start(&shaking);
+	exchange(&shaking);
+	exchange(&open);
+	bench_end(&shaking);
+	bench_end(&open);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_suite_as_server),
 		cmocka_unit_test(every_suite_as_client),
+		cmocka_unit_test(server_name_chooses_the_certificate),
+		cmocka_unit_test(server_name_is_in_the_result),
+		cmocka_unit_test(names_can_be_required),
+		cmocka_unit_test(alpn_by_our_preference),
+		cmocka_unit_test(alpn_as_client),
+		cmocka_unit_test(versions_have_bounds),
+		cmocka_unit_test(brokers_may_be_too_old),
+		cmocka_unit_test(no_cipher_in_common),
+		cmocka_unit_test(hello_retry),
+		cmocka_unit_test(client_certificate_is_read),
+		cmocka_unit_test(client_certificate_may_be_denied),
+		cmocka_unit_test(client_certificates_are_judged),
+		cmocka_unit_test(client_certificates_are_revoked),
+		cmocka_unit_test(brokers_names_are_checked),
+		cmocka_unit_test(brokers_certificates_are_judged),
+		cmocka_unit_test(we_show_brokers_a_certificate),
+		cmocka_unit_test(sessions_are_resumed),
+		cmocka_unit_test(sessions_with_brokers_are_resumed),
+		cmocka_unit_test(no_session_is_kept_with_client_certificates),
+		cmocka_unit_test(answers_are_stapled),
+		cmocka_unit_test(connections_outlive_their_context),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -72,6 +72,8 @@ struct relay_gather {
 struct lane {
 	struct uring_op op; /* the one readiness it waits for */
 	int source, sink;
+	/* Where TLS is spoken with that end (tls.h); NULL: where it is not. The session's. */
+	struct tls_end *source_tls, *sink_tls;
 	struct relay_buf *in, *out;
 	struct relay_pipe *pipe;
 	struct relay_queue *queue; /* the queue it waits in, or NULL */
@@ -121,6 +123,11 @@ MUST_USE int relay_init(struct relay *relay, uint32_t bufs, uint32_t pipes,
 void relay_fini(struct relay *relay);
 
 void relay_lane_init(struct lane *lane, int source, int sink, bool is_to_client);
+/* TLS has been agreed on with the lane's source, or its sink; NULL: the other end is as it was. */
+void relay_lane_tls(struct lane *lane, struct tls_end *source, struct tls_end *sink);
+/* Sends FIN, after close_notify where TLS is spoken. Everything held must be out (relay_is_clean).
+ * 0, -EAGAIN: again when writable, or what the socket says. */
+MUST_USE int relay_finish(struct lane *lane);
 /* Gives back what the lane holds. A pipe with bytes in it is destroyed, never reused. */
 void relay_lane_fini(struct relay *relay, struct lane *lane);
 

@@ -12,6 +12,7 @@
 #include <penstock/base/rng.h>
 #include <penstock/base/timer.h>
 #include <penstock/mail.h>
+#include <penstock/tls.h>
 #include <penstock/worker/proto.h>
 #include <penstock/worker/relay.h>
 
@@ -44,6 +45,7 @@ struct session_dial {
 	uint32_t start, candidate; /* round robin over the candidates */
 	uint64_t tried;		   /* a bit per candidate, of the first 64 */
 	uint16_t port;
+	char *host;    /* whom TLS is to be spoken to: HOST_MAX bytes of env->names; NULL: nobody */
 	uint8_t which; /* 0: the session's own; 1 + i: side connection i */
 	uint8_t addr_count, addr_next;
 	uint8_t way;	 /* enum session_way */
@@ -59,8 +61,10 @@ struct session_side {
 	struct session *session;
 	uint32_t index;
 	uint16_t port;
-	bool is_open;	 /* connected */
-	bool is_greeted; /* CONNECT is on its way */
+	int fd;		     /* -1: not connected yet */
+	struct tls_end *tls; /* NULL: plain */
+	bool is_open;	     /* connected, and TLS agreed on where it is spoken */
+	bool is_greeted;     /* CONNECT is on its way */
 	struct session_dial dial;
 	struct lane rx, tx; /* rx: its source is the side's socket; tx: its sink is */
 	struct timer timer;
@@ -80,6 +84,7 @@ struct session {
 	uint64_t abort_ns;  /* when to stop waiting in ABORT */
 	int client_fd, broker_fd;
 	uint32_t cluster;
+	struct tls_end *client_tls, *broker_tls; /* NULL: that end is plain */
 	char *server_name; /* HOST_MAX bytes of env->names; NULL: none is known */
 	uint16_t listener_id;
 	uint16_t rule_id; /* of the route it was counted for; SESSION_NO_RULE: none */
@@ -92,7 +97,8 @@ struct session {
 	bool is_routed;	 /* by server name: its listener has no cluster */
 	bool is_tallied; /* counted in office->per_ip */
 	bool is_draining;
-	bool is_tending;		       /* session_side_tend is at work */
+	bool is_silent;	 /* the client waits for TLS: nothing may be said to it in clear */
+	bool is_tending; /* session_side_tend is at work */
 	bool is_client_reset, is_broker_reset; /* learned while sending */
 	struct addr peer;		       /* who connected to us */
 	struct addr client; /* who that is on behalf of: PROXY header, else peer */
@@ -132,6 +138,10 @@ struct session_env {
 	struct relay relay;
 	struct relay_queue
 		again; /* lanes that used up their share of the turn, or were asked to run */
+	struct tls *tls;
+	struct relay_queue slotless; /* lanes whose TLS handshake waits for another to end */
+	uint64_t shaken_ns;	     /* the turn that `shaken` counts steps of handshakes in */
+	uint32_t shaken;
 	struct proto_pools protos;
 	struct pool sessions, sides, names;
 	uint32_t unrouted;
@@ -167,6 +177,8 @@ MUST_USE bool session_open(struct session_env *env, int fd, uint16_t listener_id
 			   const struct addr *peer, uint64_t accepted_ns);
 /* Reads on in the PROXY header. */
 void session_open_header(struct session *session);
+/* The client is known, and TLS with it agreed on if its listener speaks it. */
+void session_open_greeted(struct session *session);
 /* The brain (or a forward listener) knows where to: connects the broker end. */
 void session_open_dial(struct session *session, struct span target);
 /* The same, to where a rule leads, if that has room for one more. */
@@ -184,6 +196,13 @@ void session_dial_begin(struct session_dial *dial, struct span target);
 void session_dial_forward(struct session_dial *dial, const struct route_endpoint *endpoint);
 void session_dial_rule(struct session_dial *dial);
 void session_dial_cancel(struct session_dial *dial);
+/* How TLS is spoken to brokers of the session's cluster; NULL: it is not. */
+struct tls_context *session_dial_tls(const struct session_dial *dial);
+/* Was the dial meant for TLS, and is its cluster still what it was then? A reload may have come
+ * between. */
+bool session_dial_is_as_meant(const struct session_dial *dial);
+/* Gives dial->host back. */
+void session_dial_forget(struct session_dial *dial);
 void session_dial_answer(struct session_env *env, const struct mail_dns_answer *answer);
 
 /* ---- session_known.c: what a worker knows about brokers beyond the snapshot ---- */
@@ -205,6 +224,8 @@ void session_lane_wait(struct session *session, enum lane_id id, enum relay_stat
 /* Queues the lane to run soon: in this turn's round of queued lanes or the next. */
 void session_lane_soon(struct session *session, enum lane_id id);
 void session_lane_resume_held(struct session *session);
+/* The name is kept for routing and for the log. */
+void session_lane_keep_name(struct session *session, struct span name);
 void session_lane_context(struct session *session, struct proto_context *ret_context);
 /* Gives up what both lanes wait for. */
 void session_lane_stop(struct session *session);
@@ -216,6 +237,25 @@ void session_side_tend(struct session *session);
 void session_side_close_all(struct session *session);
 /* A lane of a side connection has waited for a buffer, and there is one. */
 void session_side_run(struct lane *lane);
+
+/* ---- session_tls.c ---- */
+
+/* Speaks TLS with the client, whose bytes read so far (behind a PROXY header) are its beginning;
+ * then the session goes on with session_open_greeted. */
+void session_tls_client(struct session *session, struct tls_context *context);
+/* Speaks TLS with the connected broker, which dial->host names; then session_open_connected. */
+void session_tls_broker(struct session *session, struct tls_context *context);
+/* Goes on with the handshake of CLIENT_TLS or BROKER_TLS when a socket is ready. */
+void session_tls_go_on(struct session *session);
+/* A step of a handshake. After TLS_WANT_SLOT the lane is queued and runs when it is its turn; after
+ * TLS_DONE comes session_tls_start. */
+enum tls_progress session_tls_step(struct session_env *env, struct tls_end *end, struct lane *lane);
+/* False: as TLS_FAILED. */
+MUST_USE bool session_tls_start(struct session_env *env, struct tls_end *end);
+/* Why TLS with that end failed. */
+enum close_reason session_tls_reason(const struct tls_end *end, bool is_client);
+/* Says goodbye (without `reset`), closes the socket, gives the end back. Either may be none. */
+void session_tls_close(struct session_env *env, struct tls_end **end, int *fd, bool reset);
 
 /* ---- session_close.c ---- */
 

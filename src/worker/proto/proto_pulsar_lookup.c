@@ -103,7 +103,8 @@ static bool client_lookup_direct(struct proto *proto, const struct pulsar_lookup
 	}
 	struct sink url = sink_of((uint8_t[ANSWER_URL_MAX]){ 0 }, ANSWER_URL_MAX);
 
-	sink_printf(&url, "pulsar://%s:%u", owner->host, owner->port);
+	sink_printf(&url, "pulsar%s://%s:%u", owner->is_tls ? "+ssl" : "", owner->host,
+		    owner->port);
 	if (url.full)
 		return false;
 	pulsar_write_lookup_answer(&context->scratch, lookup->request_id, sink_written(&url));
@@ -224,9 +225,13 @@ struct span proto_pulsar_lookup_url(const struct pulsar_lookup_response *respons
 {
 	context->learned[0] = response->url;
 	context->learned[1] = response->url_tls;
-	/* Plain to brokers is what this version speaks; a broker without a plain port is named
-	 * as it named itself, and refused when it is dialled. */
-	return response->url.len > 0 ? response->url : response->url_tls;
+	/* What would be dialled: a broker that has only the other port is named as it named itself,
+	 * and refused when it is dialled. */
+	bool is_tls = config_speaks_tls(&context->route->config->clusters[context->cluster]);
+	struct span wanted = is_tls ? response->url_tls : response->url;
+	struct span other = is_tls ? response->url : response->url_tls;
+
+	return wanted.len > 0 ? wanted : other;
 }
 
 /* A Redirect, before it is followed: 0 or what the client must be told instead. */

@@ -5,9 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <penstock/net.h>
-
-#include "relay_priv.h"
+#include "relay_end.h"
 
 void relay_lane_init(struct lane *lane, int source, int sink, bool is_to_client)
 {
@@ -20,6 +18,26 @@ void relay_lane_init(struct lane *lane, int source, int sink, bool is_to_client)
 		.sink = sink,
 		.is_to_client = is_to_client,
 	};
+}
+
+void relay_lane_tls(struct lane *lane, struct tls_end *source, struct tls_end *sink)
+{
+	/* Only the kernel can open and seal what it splices; each end is judged by itself. */
+	if (source != NULL) {
+		lane->source_tls = source;
+		lane->is_splice_off |= !tls_can_splice_in(source);
+	}
+	if (sink != NULL) {
+		lane->sink_tls = sink;
+		lane->is_splice_off |= !tls_can_splice_out(sink);
+	}
+}
+
+int relay_finish(struct lane *lane)
+{
+	CHECK(relay_is_clean(lane));
+	return lane->sink_tls != NULL ? tls_shutdown_write(lane->sink_tls)
+				      : net_shutdown_write(lane->sink);
 }
 
 void relay_lane_fini(struct relay *relay, struct lane *lane)
@@ -66,8 +84,10 @@ enum relay_status relay_sink_failed(struct lane *lane, ssize_t err)
 
 static ssize_t send_some(struct lane *lane, const void *bytes, size_t len, bool has_more)
 {
-	lane->is_corked = has_more;
-	return has_more ? net_send_more(lane->sink, bytes, len) : net_send(lane->sink, bytes, len);
+	/* A kernel that seals keeps such bytes back for good (tls.md 3.5). */
+	lane->is_corked = has_more && lane->sink_tls == NULL;
+	return lane->is_corked ? net_send_more(lane->sink, bytes, len)
+			       : relay_end_send(lane, bytes, len);
 }
 
 void relay_push(struct lane *lane)
@@ -177,7 +197,7 @@ enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min,
 	}
 	compact(lane->in);
 
-	ssize_t n = net_recv(lane->source, lane->in->bytes + lane->in->filled, max - have);
+	ssize_t n = relay_end_recv(lane, lane->in->bytes + lane->in->filled, max - have);
 
 	if (n > 0) {
 		lane->in->filled += (uint32_t)n;

@@ -9,18 +9,23 @@
  */
 #include <errno.h>
 
-#include <penstock/net.h>
+#include "relay_end.h"
 
-#include "relay_priv.h"
+/* Records that are no data, and half a record, may still be in the socket: no edge tells of them.
+ */
+static enum relay_status drained(const struct lane *lane)
+{
+	return lane->source_tls == NULL ? RELAY_DRAINED : RELAY_WAIT_SOURCE;
+}
 
 static enum relay_status copy_once(struct relay *relay, struct lane *lane, struct relay_buf *buf,
 				   ssize_t *ret_read)
 {
-	ssize_t got = net_recv(lane->source, buf->bytes, relay_at_most(lane, RELAY_BUF_BYTES));
+	ssize_t got = relay_end_recv(lane, buf->bytes, relay_at_most(lane, RELAY_BUF_BYTES));
 
 	*ret_read = got;
 	if (got == -EAGAIN)
-		return RELAY_DRAINED;
+		return drained(lane);
 	if (got < 0)
 		return relay_source_failed(lane, got);
 	if (got == 0) {
@@ -30,7 +35,7 @@ static enum relay_status copy_once(struct relay *relay, struct lane *lane, struc
 	relay_took(lane, (size_t)got);
 	buf->decided = buf->filled = (uint32_t)got;
 
-	ssize_t sent = net_send(lane->sink, buf->bytes, (size_t)got);
+	ssize_t sent = relay_end_send(lane, buf->bytes, (size_t)got);
 
 	if (sent > 0) {
 		buf->done = (uint32_t)sent;
@@ -45,7 +50,7 @@ static enum relay_status copy_once(struct relay *relay, struct lane *lane, struc
 
 static enum relay_status copy_peeked(struct relay *relay, struct lane *lane)
 {
-	ssize_t seen = net_peek(lane->source, relay->peeked, relay_at_most(lane, RELAY_BUF_BYTES));
+	ssize_t seen = relay_end_peek(lane, relay->peeked, relay_at_most(lane, RELAY_BUF_BYTES));
 
 	stat_add(relay->stats, STAT_FALLBACK_BUFFER_LOW, 1);
 	if (seen == -EAGAIN)
@@ -56,14 +61,14 @@ static enum relay_status copy_peeked(struct relay *relay, struct lane *lane)
 		lane->saw_fin = true;
 		return RELAY_FIN;
 	}
-	ssize_t sent = net_send(lane->sink, relay->peeked, (size_t)seen);
+	ssize_t sent = relay_end_send(lane, relay->peeked, (size_t)seen);
 
 	if (sent == -EAGAIN)
 		return RELAY_WAIT_SINK;
 	if (sent < 0)
 		return relay_sink_failed(lane, sent);
 	/* They were there a moment ago, and only this lane takes them. */
-	CHECK(net_discard(lane->source, (size_t)sent) == sent);
+	CHECK(relay_end_discard(lane, (size_t)sent) == sent);
 	relay_took(lane, (size_t)sent);
 	relay_count(relay, lane, (size_t)sent, false);
 	if (sent < seen)
@@ -94,7 +99,7 @@ enum relay_status relay_copy(struct relay *relay, struct lane *lane)
 		}
 		if (lane->pass == 0)
 			break;
-		status = lane->is_promoted ? RELAY_AGAIN : RELAY_DRAINED;
+		status = lane->is_promoted ? RELAY_AGAIN : drained(lane);
 		/* A short read emptied the socket. */
 		if (got < RELAY_BUF_BYTES || lane->is_promoted)
 			break;

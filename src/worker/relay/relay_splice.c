@@ -7,9 +7,7 @@
  */
 #include <errno.h>
 
-#include <penstock/net.h>
-
-#include "relay_priv.h"
+#include "relay_end.h"
 
 static void pipe_put(struct relay *relay, struct lane *lane)
 {
@@ -22,7 +20,7 @@ enum relay_status relay_splice_flush(struct relay *relay, struct lane *lane)
 	struct relay_pipe *pipe = lane->pipe;
 
 	while (pipe->fill > 0) {
-		ssize_t n = net_splice_out(pipe->fds[0], lane->sink, pipe->fill);
+		ssize_t n = relay_end_splice_out(lane, pipe->fds[0], pipe->fill);
 
 		if (n == -EAGAIN || n == 0)
 			return RELAY_WAIT_SINK;
@@ -65,7 +63,7 @@ enum relay_status relay_splice(struct relay *relay, struct lane *lane)
 			return demote(relay, lane, false);
 
 		size_t want = relay_at_most(lane, lane->pipe->size);
-		ssize_t got = net_splice_in(lane->source, lane->pipe->fds[1], want);
+		ssize_t got = relay_end_splice_in(lane, lane->pipe->fds[1], want);
 
 		if (got == -EINVAL) {
 			stat_add(relay->stats, STAT_FALLBACK_SPLICE_EINVAL, 1);

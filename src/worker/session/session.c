@@ -53,6 +53,7 @@ int session_env_init(struct session_env *env, const struct config *config,
 	rng_init(&env->rng);
 	timer_wheel_init(&env->wheel, env->now_ns);
 	relay_queue_init(&env->again);
+	relay_queue_init(&env->slotless);
 
 	int ret = tables_init(env);
 
@@ -67,7 +68,13 @@ int session_env_init(struct session_env *env, const struct config *config,
 		ret = pool_init(&env->sides, sizeof(struct session_side),
 				(uint32_t)budget.hops_per_worker);
 	if (ret == 0)
-		ret = pool_init(&env->names, HOST_MAX, (uint32_t)budget.sessions_per_worker);
+		ret = pool_init(&env->names, HOST_MAX,
+				(uint32_t)(2 * budget.sessions_per_worker +
+					   budget.hops_per_worker));
+	if (ret == 0)
+		ret = tls_new(&env->tls,
+			      (uint32_t)(2 * budget.sessions_per_worker + budget.hops_per_worker),
+			      (uint32_t)config->limits.handshakes, env->stats);
 	if (ret == 0)
 		ret = proto_pools_init(&env->protos, (uint32_t)budget.sessions_per_worker,
 				       (uint32_t)budget.hops_per_worker,
@@ -78,6 +85,7 @@ int session_env_init(struct session_env *env, const struct config *config,
 void session_env_fini(struct session_env *env)
 {
 	proto_pools_fini(&env->protos);
+	tls_free(env->tls);
 	pool_fini(&env->names);
 	pool_fini(&env->sides);
 	pool_fini(&env->sessions);

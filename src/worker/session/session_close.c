@@ -38,9 +38,8 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 		relay_lane_fini(&env->relay, &session->lane[id]);
 	/* Broker first, so that it does not keep a ghost of a client that is coming back
 	 * (operations.md 2.4). */
-	if (session->broker_fd >= 0)
-		net_close(session->broker_fd, reset);
-	net_close(session->client_fd, reset);
+	session_tls_close(env, &session->broker_tls, &session->broker_fd, reset);
+	session_tls_close(env, &session->client_tls, &session->client_fd, reset);
 	session_lane_context(session, &context);
 	if (session->proto.ops != NULL)
 		session->proto.ops->end(&session->proto, &context);
@@ -63,7 +62,6 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 	stat_sub(env->stats, STAT_SESSIONS_IN_USE, 1);
 	atomic_fetch_sub_explicit(&env->office->loads[env->worker].sessions, 1,
 				  memory_order_relaxed);
-	session->client_fd = session->broker_fd = -1;
 	session_move(session, SESSION_CLOSED);
 	session_move(session, SESSION_FREE);
 	session->id = 0;
@@ -119,8 +117,17 @@ static void linger_go_on(struct session *session)
 		return;
 	}
 	if (status == RELAY_DECIDE && !lane->sent_fin) {
+		/* What the broker said after that is of no use to anybody. */
+		relay_drop(&env->relay, lane, relay_undecided(&env->relay, lane).len);
+
+		int ret = relay_finish(lane);
+
+		if (ret == -EAGAIN) {
+			session_lane_wait(session, LANE_TO_CLIENT, RELAY_WAIT_SINK);
+			return;
+		}
 		lane->sent_fin = true;
-		if (net_shutdown_write(session->client_fd) < 0)
+		if (ret < 0)
 			status = RELAY_SINK_LOST;
 	}
 	/* Closing with unread bytes would send RST, which can overtake the error. */
@@ -142,16 +149,14 @@ void session_close_refuse(struct session *session, enum close_reason reason, str
 
 	quiet(session);
 	relay_lane_fini(&env->relay, &session->lane[LANE_TO_BROKER]);
-	if (session->broker_fd >= 0) {
-		net_close(session->broker_fd, false);
-		session->broker_fd = -1;
-	}
-	if (bytes.len == 0 && session->proto.ops != NULL) {
+	session_tls_close(env, &session->broker_tls, &session->broker_fd, false);
+	if (!session->is_silent && bytes.len == 0 && session->proto.ops != NULL) {
 		session->proto.ops->refuse(&session->proto, reason, &sink);
 		bytes = sink_written(&sink);
 	}
-	if (bytes.len == 0 || !relay_can_emit(lane) ||
-	    !relay_emit(&env->relay, lane, bytes, false)) {
+	/* An alert that TLS has sent is to be read too. */
+	if (!session->is_silent && (bytes.len == 0 || !relay_can_emit(lane) ||
+				    !relay_emit(&env->relay, lane, bytes, false))) {
 		session_close(session, reason, false);
 		return;
 	}
@@ -257,8 +262,10 @@ static void on_timer(struct timer *timer)
 		return;
 	case SESSION_FREE:
 	case SESSION_HEADER:
+	case SESSION_CLIENT_TLS:
 	case SESSION_HELLO:
 	case SESSION_DIAL:
+	case SESSION_BROKER_TLS:
 	case SESSION_CLOSED:
 		break;
 	}

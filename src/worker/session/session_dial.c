@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 
+#include <penstock/tls/set.h>
 #include <penstock/wire/pulsar.h>
 
 #include "session_priv.h"
@@ -25,6 +26,44 @@ static uint64_t connect_ns(const struct session_dial *dial)
 	return session_config(env_of(dial))->timeouts.connect_ns;
 }
 
+/* ---- TLS ---- */
+
+struct tls_context *session_dial_tls(const struct session_dial *dial)
+{
+	const struct session *session = dial->session;
+
+	if (session->is_forward || session->is_routed)
+		return NULL;
+	return tls_set_cluster(env_of(dial)->route->tls, session->cluster);
+}
+
+/* The name that the broker's certificate is to be for. */
+static void keep_host(struct session_dial *dial, struct span host)
+{
+	if (session_dial_tls(dial) == NULL)
+		return;
+	if (dial->host == NULL)
+		dial->host = pool_get(&env_of(dial)->names);
+	CHECK(dial->host != NULL); /* there is one for each dial there can be */
+	bool is_whole = span_to_str(host, dial->host, HOST_MAX);
+
+	CHECK(is_whole); /* hosts are shorter, wherever they come from */
+}
+
+bool session_dial_is_as_meant(const struct session_dial *dial)
+{
+	return (dial->host != NULL) == (session_dial_tls(dial) != NULL);
+}
+
+void session_dial_forget(struct session_dial *dial)
+{
+	if (dial->host != NULL)
+		pool_put(&env_of(dial)->names, dial->host);
+	dial->host = NULL;
+}
+
+/* ---- ends ---- */
+
 /* Ends the dial; a socket is handed on only when it is connected. */
 static void finish(struct session_dial *dial, enum close_reason reason)
 {
@@ -37,6 +76,8 @@ static void finish(struct session_dial *dial, enum close_reason reason)
 		net_close(dial->fd, false);
 		dial->fd = -1;
 	}
+	if (reason != CLOSE_NONE)
+		session_dial_forget(dial);
 	dial->done(dial, reason);
 }
 
@@ -50,6 +91,7 @@ void session_dial_cancel(struct session_dial *dial)
 	if (dial->fd >= 0)
 		net_close(dial->fd, false);
 	dial->fd = -1;
+	session_dial_forget(dial);
 }
 
 static enum close_reason reason_of(int err)
@@ -161,13 +203,15 @@ static bool find_candidate(const struct session_dial *dial, uint32_t n,
 	const struct session *session = dial->session;
 	const struct route *route = session->env->route;
 	const struct route_endpoint *endpoint;
+	static const struct config_ports all_ports = { .is_any = true };
 	uint32_t rule = session_rule(session);
 
 	if (dial->way == SESSION_WAY_RULE)
 		return rule != ROUTE_NO_RULE &&
 		       route_rule_place(route, rule, session_server_name(session), dial->start, n,
 					ret_place);
-	if (!route_any(route, session->cluster, NULL, dial->start, n, &endpoint))
+	if (!route_any(route, session->cluster, session_dial_tls(dial) != NULL ? &all_ports : NULL,
+		       dial->start, n, &endpoint))
 		return false;
 	route_place(endpoint, ret_place);
 	return true;
@@ -218,6 +262,7 @@ static bool take_candidate(struct session_dial *dial)
 	while (dial->way != SESSION_WAY_ONE && next_candidate(dial, &place)) {
 		dial->is_trusted = place.verdict.is_trusted;
 		dial->port = place.port;
+		keep_host(dial, span_str(place.host));
 		if (place.verdict.answer == ROUTE_NEED_DNS) {
 			resolve(dial, span_str(place.host));
 			return false;
@@ -338,12 +383,47 @@ static bool is_learned(const struct session_dial *dial, struct span target, stru
 	       session_known_learned(dial->session, *ret_host, *ret_port);
 }
 
+/* Of "host:port" or a broker's URL. */
+static bool split_target(struct span target, struct span *ret_host, uint16_t *ret_port)
+{
+	struct span host_port;
+	bool is_tls;
+
+	if (!pulsar_url_split(target, &host_port, &is_tls))
+		host_port = target;
+	return addr_split(host_port, ret_host, ret_port);
+}
+
+/* What discovery or the configuration names. */
+static void begin_endpoint(struct session_dial *dial, const struct route_endpoint *endpoint)
+{
+	dial->port = endpoint->port;
+	dial->is_trusted = true;
+	keep_host(dial, span_str(endpoint->host));
+	if (endpoint->addr_count == 0) {
+		resolve(dial, span_str(endpoint->host));
+		return;
+	}
+	dial->addr_count = endpoint->addr_count;
+	for (uint8_t i = 0; i < endpoint->addr_count; i++)
+		dial->addrs[i] = endpoint->addrs[i];
+	start_timer(dial);
+	try_next(dial);
+}
+
 static void begin_named(struct session_dial *dial, struct span target)
 {
 	struct session_env *env = env_of(dial);
+	bool is_tls = session_dial_tls(dial) != NULL;
+	const struct route_endpoint *endpoint =
+		is_tls ? route_tls_endpoint(env->route, dial->session->cluster, target) : NULL;
 	struct route_verdict verdict;
 	struct span host = span_of(NULL, 0);
 
+	if (endpoint != NULL) {
+		begin_endpoint(dial, endpoint);
+		return;
+	}
 	route_target(env->route, dial->session->cluster, target, &verdict);
 	if (verdict.answer == ROUTE_DENY && is_learned(dial, target, &host, &dial->port))
 		verdict = (struct route_verdict){ .answer = ROUTE_NEED_DNS, .is_trusted = true };
@@ -353,16 +433,12 @@ static void begin_named(struct session_dial *dial, struct span target)
 		return;
 	}
 	dial->is_trusted = verdict.is_trusted;
+	if (!split_target(target, &host, &dial->port)) {
+		finish(dial, CLOSE_TARGET_SYNTAX_DENIED);
+		return;
+	}
+	keep_host(dial, host);
 	if (verdict.answer == ROUTE_NEED_DNS) {
-		struct span host_port;
-		bool is_tls;
-
-		if (!pulsar_url_split(target, &host_port, &is_tls))
-			host_port = target;
-		if (!addr_split(host_port, &host, &dial->port)) {
-			finish(dial, CLOSE_TARGET_SYNTAX_DENIED);
-			return;
-		}
 		resolve(dial, host);
 		return;
 	}
@@ -391,17 +467,7 @@ void session_dial_begin(struct session_dial *dial, struct span target)
 void session_dial_forward(struct session_dial *dial, const struct route_endpoint *endpoint)
 {
 	dial->started_ns = env_of(dial)->now_ns;
-	dial->port = endpoint->port;
-	dial->is_trusted = true;
-	if (endpoint->addr_count == 0) {
-		resolve(dial, span_str(endpoint->host));
-		return;
-	}
-	dial->addr_count = endpoint->addr_count;
-	for (uint8_t i = 0; i < endpoint->addr_count; i++)
-		dial->addrs[i] = endpoint->addrs[i];
-	start_timer(dial);
-	try_next(dial);
+	begin_endpoint(dial, endpoint);
 }
 
 void session_dial_rule(struct session_dial *dial)

@@ -5,6 +5,8 @@
  * through.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+
 #include "session_priv.h"
 
 enum next {
@@ -77,7 +79,12 @@ static bool is_source_reset(const struct session *session, enum lane_id id)
 
 static void source_lost(struct session *session, enum lane_id id)
 {
-	enum close_reason reason = id == LANE_TO_BROKER ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST;
+	const struct lane *lane = &session->lane[id];
+	bool is_client = id == LANE_TO_BROKER;
+	enum close_reason reason = is_client ? CLOSE_CLIENT_RST : CLOSE_BROKER_RST;
+
+	if (lane->err == -EPROTO && lane->source_tls != NULL)
+		reason = session_tls_reason(lane->source_tls, is_client);
 
 	if (session->state == SESSION_HELLO)
 		session_close(session, reason, true);
@@ -141,7 +148,7 @@ static enum next carry_out(struct session *session, enum lane_id id,
 }
 
 /* For finding its route, also at the next target, and for the log. */
-static void keep_name(struct session *session, struct span name)
+void session_lane_keep_name(struct session *session, struct span name)
 {
 	CHECK(session->server_name == NULL);
 	session->server_name = pool_get(&session->env->names);
@@ -173,7 +180,7 @@ static enum next decide(struct session *session, enum lane_id id, enum relay_sta
 				&context, &verdict);
 	session_known_notes(session, &context);
 	if (context.server_name.len > 0)
-		keep_name(session, context.server_name);
+		session_lane_keep_name(session, context.server_name);
 	return carry_out(session, id, &verdict, ret_status);
 }
 
@@ -297,6 +304,32 @@ void session_lane_wait(struct session *session, enum lane_id id, enum relay_stat
 
 /* ---- ends ---- */
 
+static void sink_lost(struct session *session, enum lane_id id);
+
+/* False: not yet, or the sink is lost. */
+static bool send_fin(struct session *session, enum lane_id id)
+{
+	struct lane *lane = &session->lane[id];
+	bool is_last = session->lane[lane_other(id)].sent_fin;
+	/* Both ends are read to their FIN then, so closing sends the other FIN, and no reset. Only
+	 * close_notify may have to wait for room. */
+	int ret = is_last && lane->sink_tls == NULL ? 0 : relay_finish(lane);
+
+	if (ret == -EAGAIN) {
+		session_lane_wait(session, id, RELAY_WAIT_SINK);
+		return false;
+	}
+	if (ret < 0 && lane->sink_tls != NULL) {
+		lane->err = ret;
+		sink_lost(session, id);
+		return false;
+	}
+	if (ret < 0)
+		session->reason = CLOSE_BUG;
+	lane->sent_fin = true;
+	return true;
+}
+
 /* The source finished and all its bytes are sent: the sink gets its FIN. Never before: a FIN ahead
  * of bytes still in the pipe would cut the stream short. */
 static void finished(struct session *session, enum lane_id id)
@@ -316,16 +349,14 @@ static void finished(struct session *session, enum lane_id id)
 	/* Half a frame that the brain never saw whole has no use for the other end. */
 	relay_drop(&env->relay, lane, relay_undecided(&env->relay, lane).len);
 	CHECK(relay_is_clean(lane));
+	if (!send_fin(session, id))
+		return;
 	if (session->reason == CLOSE_NONE)
 		session->reason = is_client ? CLOSE_CLIENT_FIN : CLOSE_BROKER_FIN;
-	lane->sent_fin = true;
-	/* Both ends are read to their FIN, so closing sends the other FIN, and no reset. */
 	if (session->lane[lane_other(id)].sent_fin) {
 		session_close(session, session->reason, false);
 		return;
 	}
-	if (net_shutdown_write(lane->sink) < 0)
-		session->reason = CLOSE_BUG;
 	watch_source(env, lane);
 	session_close_schedule(session);
 }
@@ -430,6 +461,10 @@ void session_lane_run(struct session *session, enum lane_id id)
 	switch ((enum session_state)session->state) {
 	case SESSION_HEADER:
 		session_open_header(session);
+		return;
+	case SESSION_CLIENT_TLS:
+	case SESSION_BROKER_TLS:
+		session_tls_go_on(session);
 		return;
 	case SESSION_HELLO:
 		move_and_wait(session, id);

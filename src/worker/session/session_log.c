@@ -16,10 +16,14 @@ static char phase_letter(const struct session *session)
 	case SESSION_FREE: /* refused before it began */
 	case SESSION_HEADER:
 		return 'A';
+	case SESSION_CLIENT_TLS:
+		return 'T';
 	case SESSION_HELLO:
 		return 'H';
 	case SESSION_DIAL:
 		return session->dial.is_resolving ? 'R' : 'C';
+	case SESSION_BROKER_TLS:
+		return 'T';
 	case SESSION_RELAY:
 	case SESSION_ABORT:
 		if (close_rows[session->reason].who == '-')

@@ -7,6 +7,7 @@
  * A bare `forward` listener has no brain and goes from accept to dial.
  */
 #define _GNU_SOURCE
+#include <penstock/tls/set.h>
 #include <penstock/wire/proxy.h>
 
 #include "session_priv.h"
@@ -116,7 +117,15 @@ static void on_dialled(struct session_dial *dial, enum close_reason reason)
 	set_routed(session);
 	session->lane[LANE_TO_BROKER].sink = session->broker_fd;
 	session->lane[LANE_TO_CLIENT].source = session->broker_fd;
-	session_open_connected(session);
+
+	struct tls_context *context = session_dial_tls(&session->dial);
+
+	if (!session_dial_is_as_meant(dial))
+		session_close_refuse(session, CLOSE_LISTENER_GONE, span_of(NULL, 0));
+	else if (context != NULL)
+		session_tls_broker(session, context);
+	else
+		session_open_connected(session);
 }
 
 static void begin_dial(struct session *session)
@@ -184,10 +193,29 @@ static bool tally(struct session *session)
 /* The client is known: on to its first frame, or straight to where the listener forwards to. */
 static void begin(struct session *session)
 {
+	struct session_env *env = session->env;
+	int32_t listener = env->route->listener_of_id[session->listener_id];
+	struct tls_context *context = NULL;
+
 	if (!tally(session)) {
 		session_close_refuse(session, CLOSE_CONN_LIMIT_IP, span_of(NULL, 0));
 		return;
 	}
+	if (listener >= 0 && !session->is_routed)
+		context = tls_set_listener(env->route->tls, (uint32_t)listener);
+	if (context != NULL)
+		session_tls_client(session, context);
+	else
+		session_open_greeted(session);
+}
+
+void session_open_greeted(struct session *session)
+{
+	struct session_env *env = session->env;
+
+	if (session->state == SESSION_CLIENT_TLS) /* the first frame has its own time */
+		timer_set(&env->wheel, &session->timer,
+			  env->now_ns + session_config(env)->timeouts.hello_ns, on_hello_timer);
 	if (session->is_forward) {
 		session_open_dial(session, span_of(NULL, 0));
 		return;

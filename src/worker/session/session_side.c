@@ -34,8 +34,7 @@ static void side_free(struct session_side *side)
 	uring_cancel(env->ring, &side->tx.op);
 	relay_lane_fini(&env->relay, &side->rx);
 	relay_lane_fini(&env->relay, &side->tx);
-	if (side->is_open)
-		net_close(side->rx.source, false);
+	session_tls_close(env, &side->tls, &side->fd, false);
 	session->sides[side->index] = NULL;
 	stat_sub(env->stats, STAT_HOPS_IN_USE, 1);
 	pool_put(&env->sides, side);
@@ -191,11 +190,51 @@ static bool side_decide(struct session_side *side, bool *ret_lost)
 	return false;
 }
 
+/* ---- TLS ---- */
+
+/* False: the side is lost. */
+static bool side_shake(struct session_side *side)
+{
+	struct session_env *env = side->session->env;
+
+	relay_queue_leave(&side->rx);
+	if (side->rx.op.is_armed || side->tx.op.is_armed)
+		return true;
+	switch (session_tls_step(env, side->tls, &side->rx)) {
+	case TLS_WANT_READ:
+		uring_poll(env->ring, &side->rx.op, side->rx.source, POLLIN, on_rx);
+		return true;
+	case TLS_WANT_WRITE:
+		uring_poll(env->ring, &side->tx.op, side->tx.sink, POLLOUT, on_tx);
+		return true;
+	case TLS_WANT_SLOT:
+		return true;
+	case TLS_FAILED:
+		return false;
+	case TLS_DONE:
+		break;
+	}
+	if (!session_tls_start(env, side->tls))
+		return false;
+	relay_lane_tls(&side->rx, side->tls, NULL);
+	relay_lane_tls(&side->tx, NULL, side->tls);
+	side->is_open = true;
+	return true;
+}
+
 /* Reads and says what can be read and said. */
 static void side_run(struct session_side *side)
 {
 	bool is_lost = false;
 
+	if (!side->is_open && !side_shake(side)) {
+		side_lost(side);
+		return;
+	}
+	if (!side->is_open) {
+		side_time(side);
+		return;
+	}
 	relay_queue_leave(&side->rx);
 	if (!side->rx.op.is_armed)
 		while (side_decide(side, &is_lost))
@@ -235,17 +274,37 @@ static void on_tx(struct uring_op *op, int events)
 
 /* ---- beginning ---- */
 
+/* The connected socket is the side's; it is open, or there is TLS to be spoken first. False: it
+ * cannot be used. */
+static bool take_socket(struct session_side *side)
+{
+	struct session_dial *dial = &side->dial;
+	struct tls_context *context = session_dial_tls(dial);
+
+	side->fd = dial->fd;
+	dial->fd = -1;
+	relay_lane_init(&side->rx, side->fd, -1, true);
+	relay_lane_init(&side->tx, -1, side->fd, false);
+	side->rx.is_side = side->tx.is_side = true;
+	if (!session_dial_is_as_meant(dial))
+		return false;
+	side->is_open = context == NULL;
+	if (context == NULL)
+		return true;
+
+	int ret = tls_begin_client(side->session->env->tls, context, side->fd, dial->host,
+				   &side->tls);
+
+	session_dial_forget(dial);
+	return ret == 0;
+}
+
 static void on_side_dialled(struct session_dial *dial, enum close_reason reason)
 {
 	struct session_side *side = CONTAINER_OF(dial, struct session_side, dial);
 	struct session *session = side->session;
 
-	if (reason == CLOSE_NONE) {
-		relay_lane_init(&side->rx, dial->fd, -1, true);
-		relay_lane_init(&side->tx, -1, dial->fd, false);
-		side->rx.is_side = side->tx.is_side = true;
-		side->is_open = true;
-		dial->fd = -1;
+	if (reason == CLOSE_NONE && take_socket(side)) {
 		session_side_tend(session);
 		return;
 	}
@@ -280,6 +339,7 @@ static struct session_side *side_new(struct session *session, uint32_t index, st
 	side->dial.done = on_side_dialled;
 	side->dial.which = (uint8_t)(index + 1);
 	side->dial.fd = -1;
+	side->fd = -1;
 	relay_lane_init(&side->rx, -1, -1, true);
 	relay_lane_init(&side->tx, -1, -1, false);
 	session->sides[index] = side;
@@ -386,7 +446,7 @@ void session_side_tend(struct session *session)
 	 * lookup has ten redirects, so this ends. */
 	while (place_all(session) || is_first) {
 		for (uint32_t i = 0; i < PROTO_SIDES; i++)
-			if (session->sides[i] != NULL && session->sides[i]->is_open)
+			if (session->sides[i] != NULL && session->sides[i]->fd >= 0)
 				side_run(session->sides[i]);
 		is_first = false;
 	}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * tls_peer: who a certificate belongs to, held against the names a listener lets in.
+ */
+#include <penstock/route.h>
+#include <penstock/tls/peer.h>
+
+static const struct kind {
+	const char *prefix;
+	bool is_common_name;
+	enum tls_name_kind kind;
+} kinds[] = {
+	{ "cn:", true, TLS_NAME_DNS },	 { "dns:", false, TLS_NAME_DNS },
+	{ "uri:", false, TLS_NAME_URI }, { "email:", false, TLS_NAME_EMAIL },
+	{ "ip:", false, TLS_NAME_IP },
+};
+
+static const struct kind *kind_of(const char *rule)
+{
+	for (size_t i = 0; i < COUNT_OF(kinds); i++)
+		if (strncmp(rule, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+bool tls_peer_rule_is_good(const char *rule)
+{
+	const struct kind *kind = kind_of(rule);
+
+	return kind != NULL && rule[strlen(kind->prefix)] != '\0';
+}
+
+/* Exact, or what a `*` at the end leaves open. */
+static bool is_like(struct span text, const char *pattern)
+{
+	size_t len = strlen(pattern);
+
+	if (len > 0 && pattern[len - 1] == '*')
+		return text.len >= len - 1 && memcmp(text.at, pattern, len - 1) == 0;
+	return span_is(text, pattern);
+}
+
+static bool has_name(const struct tls_peer *peer, const struct kind *kind, const char *pattern)
+{
+	if (kind->is_common_name)
+		return peer->common_name.len > 0 && is_like(peer->common_name, pattern);
+	for (uint32_t i = 0; i < peer->name_count; i++) {
+		struct span text = peer->names[i].text;
+
+		if (peer->names[i].kind != kind->kind)
+			continue;
+		if (kind->kind == TLS_NAME_DNS ? route_host_matches(text, pattern)
+					       : is_like(text, pattern))
+			return true;
+	}
+	return false;
+}
+
+bool tls_peer_is_one_of(const struct tls_peer *peer, const struct config_names *rules)
+{
+	if (!peer->has_certificate)
+		return false;
+	for (uint32_t i = 0; i < rules->count; i++) {
+		const struct kind *kind = kind_of(rules->at[i]);
+
+		if (kind != NULL && has_name(peer, kind, rules->at[i] + strlen(kind->prefix)))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,509 @@
+"""TLS ended at penstock, and begun by it: certificates, versions, ends that are not cuts, refusals, reloads."""
+import contextlib
+import hashlib
+import os
+import pathlib
+import socket
+import ssl
+import threading
+import time
+
+import netns
+import pytest
+import settings
+import tls
+import wire
+from fakes import echo, plain_echo
+from processes import wait_until
+from wire import dial
+
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return tls.Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory):
+    """A CA nobody trusts."""
+    return tls.Authority(tmp_path_factory.mktemp("stranger"))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority):
+    return authority.issue("gw.example.com")
+
+
+def ending(certificate, *more, **keys):
+    """The keys of a listener that ends TLS."""
+    pairs = [certificate, *more]
+    return {"tls": {"cert_file": [str(c) for c, _ in pairs], "key_file": [str(k) for _, k in pairs], **keys}}
+
+
+def only(version):
+    return {"minimum_version": VERSIONS[version], "maximum_version": VERSIONS[version]}
+
+
+def secure(gate, context, name="gw.example.com"):
+    """A client inside TLS. A cut (no close_notify) raises ssl.SSLEOFError."""
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.client = "{}:{}".format(*peer.sock.getsockname())
+    peer.sock = context.wrap_socket(peer.sock, server_hostname=name, suppress_ragged_eofs=False)
+    return peer
+
+
+def refused(gate, context, reason, name="gw.example.com"):
+    """What OpenSSL calls the alert it gets."""
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    client = "{}:{}".format(*peer.sock.getsockname())
+    with pytest.raises(ssl.SSLError) as caught:
+        peer.sock = context.wrap_socket(peer.sock, server_hostname=name)
+        peer.sock.recv(1)  # TLS 1.3: the client believes itself done before it has been judged
+    peer.close()
+    assert gate.wait_access(client=client)["reason"] == reason
+    return caught.value.reason or str(caught.value)
+
+
+# ---- clients
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_bytes_arrive(penstock, fake, authority, certificate, version):
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate))
+    peer = secure(gate, authority.trusting(**only(version)))
+    assert peer.sock.version() == f"TLSv{version}"
+    sent, back = hashlib.sha256(), hashlib.sha256()
+    for size in (1, 100, 16384, 16385, 70000, 1 << 20):
+        data = os.urandom(size)
+        got = tls.exchange(peer.sock, data, size)
+        sent.update(data)
+        back.update(got)
+    assert sent.digest() == back.digest()
+    peer.close()
+
+
+@pytest.fixture
+def small_buffers():
+    """Sockets of the broker side have no room for a whole record. A large segment fills a large buffer just so, only not every time."""
+    rmem = pathlib.Path("/proc/sys/net/ipv4/tcp_rmem")
+    with netns.broker_side():
+        before = rmem.read_text()
+        rmem.write_text("4096 16384 16384")
+    yield
+    with netns.broker_side():
+        rmem.write_text(before)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_room_for_a_record(penstock, fake, authority, certificate, small_buffers, version):
+    """Half a record is all the socket can hold: the rest must come all the same, and no byte of it twice."""
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate))
+    peer = secure(gate, authority.trusting(**only(version)))
+    data = os.urandom(1 << 20)
+    assert tls.exchange(peer.sock, data, len(data)) == data
+    assert gate.metrics()("penstock_tls_half_records_held") == 0
+    peer.close()
+
+
+def test_ends_are_ends(penstock, fake, authority, certificate):
+    """A half close becomes close_notify and a FIN, and the other way round."""
+    broker = fake()
+    gate = penstock.forward(broker, listener=ending(certificate))
+    peer = secure(gate, authority.trusting())
+    peer.send(b"question")
+    target = broker.next()
+    assert target.read_exactly(8) == b"question"
+    target.send(b"answer")
+    target.sock.shutdown(socket.SHUT_WR)
+    assert peer.read_exactly(6) == b"answer"
+    assert peer.sock.recv(1) == b"", "close_notify"
+    peer.sock.unwrap()
+    assert target.read_to_end() == (b"", False)
+    peer.close()
+    target.close()
+    assert gate.wait_access(client=peer.client)["reason"] == "broker_fin"
+
+
+def test_a_cut_is_no_end(penstock, fake, authority, certificate):
+    """A client whose stream ends without close_notify: what it sent may be cut short, and the broker is told so by a reset."""
+    broker = fake()
+    gate = penstock.forward(broker, listener=ending(certificate))
+    peer = secure(gate, authority.trusting())
+    peer.send(b"half a me")
+    target = broker.next()
+    assert target.read_exactly(9) == b"half a me"
+    raw = socket.socket(fileno=os.dup(peer.sock.fileno()))
+    raw.shutdown(socket.SHUT_WR)
+    raw.close()
+    assert target.read_to_end() == (b"", True)
+    peer.sock.close()
+    assert gate.wait_access(client=peer.client)["reason"] == "client_tls_truncated"
+
+
+def test_reset_of_the_broker(penstock, fake, authority, certificate):
+    """No close_notify in front of it: a client must not take it for an end."""
+    broker = fake()
+    gate = penstock.forward(broker, listener=ending(certificate))
+    peer = secure(gate, authority.trusting())
+    peer.send(b"x")
+    target = broker.next()
+    target.read_exactly(1)
+    target.reset()
+    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+        peer.sock.recv(1)
+    peer.close()
+    assert gate.wait_access(client=peer.client)["reason"] == "broker_rst"
+
+
+def test_certificate_by_server_name(penstock, fake, authority, certificate):
+    other, wild = authority.issue("other.example.com"), authority.issue("*.wild.example.com")
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate, other, wild))
+    context = authority.trusting()
+    for name in ("gw.example.com", "other.example.com", "x.wild.example.com"):
+        secure(gate, context, name).close()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        secure(gate, context, "nobody.example.com")
+
+
+def test_unknown_and_missing_names(penstock, fake, authority, certificate):
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate, unknown_name="refuse", require_name=True))
+    context = authority.trusting(check_hostname=False)
+    assert refused(gate, context, "client_tls_unknown_name", "nobody.example.com") == "TLSV1_UNRECOGNIZED_NAME"
+    assert refused(gate, context, "client_tls_missing_name", None) == "TLSV13_ALERT_MISSING_EXTENSION"
+
+
+def test_alpn(penstock, fake, authority, certificate):
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate, alpn=["pulsar", "x"]))
+    context = authority.trusting()
+    context.set_alpn_protocols(["x", "pulsar"])
+    peer = secure(gate, context)
+    assert peer.sock.selected_alpn_protocol() == "pulsar"
+    peer.close()
+    context.set_alpn_protocols(["h2"])
+    assert "no application protocol" in refused(gate, context, "client_tls_alpn").lower().replace("_", " ")
+
+
+def test_versions(penstock, fake, authority, certificate):
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate, min_version="1.3"))
+    assert "PROTOCOL_VERSION" in refused(gate, authority.trusting(**only("1.2")), "client_tls_version")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_client_certificates(penstock, fake, authority, stranger, certificate, version):
+    keys = {"client_auth": "require", "client_ca_file": str(authority.file)}
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate, **keys))
+    mine = authority.issue("client-1", client=True)
+    peer = secure(gate, authority.trusting(mine, **only(version)))
+    peer.send(b"hello")
+    assert peer.read_exactly(5) == b"hello"
+    peer.close()
+    missing = "TLSV13_ALERT_CERTIFICATE_REQUIRED" if version == "1.3" else "SSLV3_ALERT_HANDSHAKE_FAILURE"
+    assert refused(gate, authority.trusting(**only(version)), "client_tls_cert_missing") == missing
+    other = stranger.issue("client-1", client=True)
+    assert refused(gate, authority.trusting(other, **only(version)), "client_tls_cert_unknown_ca") == "TLSV1_ALERT_UNKNOWN_CA"
+    old = authority.issue("client-1", client=True, days=0, prefix="old-")
+    time.sleep(1.1)
+    assert refused(gate, authority.trusting(old, **only(version)), "client_tls_cert_expired") == "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+
+
+def test_clients_by_name(penstock, fake, authority, certificate):
+    keys = {"client_auth": "require", "client_ca_file": str(authority.file), "allow_clients": ["cn:orders", "dns:*.clients.test"]}
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate, **keys))
+    for name in ("orders", "a.clients.test"):
+        peer = secure(gate, authority.trusting(authority.issue(name, client=True)))
+        peer.send(b"hello")
+        assert peer.read_exactly(5) == b"hello"
+        peer.close()
+    other = authority.trusting(authority.issue("a.b.clients.test", client=True))
+    assert refused(gate, other, "client_tls_cert_denied") == "TLSV1_ALERT_ACCESS_DENIED"
+
+
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", wire.connect(), b"\x00\x00\x00\x20\x00\x12\x00\x03\x00\x00\x00\x01\x00\x05probe"], ids=["http", "pulsar", "kafka"])
+def test_not_tls(penstock, fake, certificate, data):
+    broker = fake()
+    gate = penstock.fixed(broker, listener=ending(certificate))
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(data)
+    answer, was_reset = peer.read_to_end()
+    assert not was_reset and answer[:1] in (b"\x15", b""), answer
+    peer.close()
+    assert broker.none_waiting()
+    assert gate.wait_access()["reason"] == "client_tls_hello"
+
+
+def test_slow_handshake(penstock, fake, certificate):
+    gate = penstock.forward(fake(), listener=ending(certificate), timeouts={"handshake": "300ms"})
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(tls.hello("gw.example.com")[:20])
+    assert peer.read_to_end() == (b"", False)
+    peer.close()
+    assert gate.wait_access()["reason"] == "client_tls_timeout"
+
+
+def test_behind_a_proxy_header(penstock, fake, authority, certificate):
+    """HAProxy in front: its header comes first and in clear, perhaps in one segment with the ClientHello."""
+    from test_25_proxy_header import v1
+
+    keys = {"proxy_protocol": {"mode": "required", "trusted": ["10.77.0.0/24"]}}
+    gate = penstock.forward(fake(plain_echo), listener={**ending(certificate), **keys})
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    inside, outside = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = authority.trusting().wrap_bio(inside, outside, server_hostname="gw.example.com")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        session.do_handshake()
+    peer.send(v1() + outside.read())
+    while True:
+        inside.write(peer.read())
+        try:
+            session.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            pass
+    peer.send(outside.read())
+    session.write(b"in one piece")
+    peer.send(outside.read())
+    got = b""
+    while len(got) < 12:
+        try:
+            got += session.read(100)
+        except ssl.SSLWantReadError:
+            inside.write(peer.read())
+    assert got == b"in one piece"
+    peer.close()
+
+
+def test_many_at_once(penstock, fake, authority, certificate):
+    """More handshakes than slots: they wait for each other, and all are served."""
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate), limits={"handshakes": 2})
+    context, results = authority.trusting(), []
+
+    def one(number):
+        peer = secure(gate, context)
+        data = b"%04d" % number
+        peer.send(data)
+        results.append(peer.read_exactly(4) == data)
+        peer.close()
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 60
+
+
+def test_bit_flip(penstock, fake, authority, certificate):
+    """A record changed on the way ends its own connection, and no other."""
+    broker = fake(plain_echo)
+    gate = penstock.forward(broker, listener=ending(certificate))
+    other = secure(gate, authority.trusting())
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    client = "{}:{}".format(*peer.sock.getsockname())
+    inside, outside = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = authority.trusting().wrap_bio(inside, outside, server_hostname="gw.example.com")
+    while True:
+        try:
+            session.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            peer.send(outside.read())
+            inside.write(peer.read())
+    peer.send(outside.read())
+    session.write(b"some bytes")
+    record = bytearray(outside.read())
+    record[-3] ^= 1
+    peer.send(bytes(record))
+    inside.write(peer.read_to_end()[0])
+    with pytest.raises(ssl.SSLError) as caught:
+        while True:
+            session.read(100)
+    assert caught.value.reason == "SSLV3_ALERT_BAD_RECORD_MAC"
+    peer.close()
+    assert gate.wait_access(client=client)["reason"] == "client_tls_bad_record"
+    other.send(b"still here")
+    assert other.read_exactly(10) == b"still here"
+    other.close()
+
+
+# ---- Pulsar inside
+
+
+def test_pulsar_inside(penstock, fake, authority, certificate):
+    broker = fake()
+    gate = penstock.fixed(broker, listener=ending(certificate))
+    peer = secure(gate, authority.trusting())
+    peer.send(wire.connect(target=broker.where), b"more")
+    target, connect = broker.handshake()
+    assert connect[wire.TARGET] is None and target.read_exactly(4) == b"more"
+    assert peer.expect(wire.CONNECTED).raw == wire.connected()
+    peer.close()
+    target.close()
+
+
+def test_refusals_are_inside(penstock, fake, authority, certificate):
+    gate = penstock.fixed(fake(echo), listener=ending(certificate))
+    peer = secure(gate, authority.trusting())
+    peer.send(wire.connect(target="10.99.99.99:6650"))
+    assert peer.expect(wire.ERROR)[2] == wire.NOT_ALLOWED
+    assert peer.sock.recv(1) == b"", "close_notify"
+    peer.close()
+
+
+# ---- brokers
+
+
+def speaking(authority, **keys):
+    """The keys of a cluster whose brokers are spoken TLS to."""
+    return {"broker_tls": {"ca_file": str(authority.file), **keys}}
+
+
+def tls_broker(fake, authority, *names, **how):
+    """(fake broker, its TLS side): a connection is TLS once `wrap` has been called with it."""
+    broker = fake(**how)
+    broker.url = broker.url.replace("pulsar://", "pulsar+ssl://")
+    return broker, authority.server(*(names or (broker.address,)), prefix="broker-")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_tls_to_the_broker(penstock, fake, authority, version):
+    broker, side = tls_broker(fake, authority)
+    side.context.minimum_version = side.context.maximum_version = VERSIONS[version]
+    gate = penstock.fixed(broker, cluster=speaking(authority))
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect(target=broker.where), b"more")
+    target = side.wrap(broker.next())
+    assert target.expect(wire.CONNECT)[wire.TARGET] is None
+    assert target.read_exactly(4) == b"more"
+    target.send(wire.connected())
+    assert peer.expect(wire.CONNECTED).raw == wire.connected()
+    target.send(b"y" * 100000)
+    assert peer.read_exactly(100000) == b"y" * 100000
+    peer.close()
+    target.close()
+
+
+def test_tls_on_both_sides(penstock, fake, authority, certificate):
+    broker, side = tls_broker(fake, authority)
+    gate = penstock.fixed(broker, cluster=speaking(authority), listener=ending(certificate))
+    peer = secure(gate, authority.trusting())
+    peer.send(wire.connect())
+    target = side.wrap(broker.next())
+    assert target.expect(wire.CONNECT).raw == wire.connect()
+    target.send(wire.connected())
+    peer.expect(wire.CONNECTED)
+    pings = wire.frame(wire.PING, []) * 10
+    peer.send(pings)
+    assert target.read_exactly(len(pings)) == pings
+    peer.close()
+    target.close()
+
+
+def broker_refusal(gate, broker, side, reason):
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    client = "{}:{}".format(*peer.sock.getsockname())
+    peer.send(wire.connect(target=broker.where))
+    target = broker.next()
+    caught = None
+    try:
+        side.wrap(target)
+        target.sock.recv(1)
+    except (ssl.SSLError, OSError) as error:
+        caught = error
+    assert peer.expect(wire.ERROR)[2] == wire.SERVICE_NOT_READY
+    peer.close()
+    target.close()
+    assert gate.wait_access(client=client)["reason"] == reason
+    return getattr(caught, "reason", None)
+
+
+def test_broker_nobody_vouches_for(penstock, fake, authority, stranger):
+    broker, side = tls_broker(fake, stranger)
+    gate = penstock.fixed(broker, cluster=speaking(authority))
+    assert broker_refusal(gate, broker, side, "broker_tls_cert_unknown_ca") == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+def test_broker_of_another_name(penstock, fake, authority):
+    broker, side = tls_broker(fake, authority, "someone.else.test")
+    gate = penstock.fixed(broker, cluster=speaking(authority))
+    assert broker_refusal(gate, broker, side, "broker_tls_cert_name") == "SSLV3_ALERT_BAD_CERTIFICATE"
+    loose = penstock.fixed(broker, cluster=speaking(authority, verify="ca"))
+    peer = dial(settings.GATE_ADDRESS, loose.port)
+    peer.send(wire.connect())
+    target = side.wrap(broker.next())
+    target.expect(wire.CONNECT)
+    peer.close()
+    target.close()
+
+
+def test_client_certificate_for_brokers(penstock, fake, authority):
+    broker, side = tls_broker(fake, authority)
+    side.context.verify_mode = ssl.CERT_REQUIRED
+    side.context.load_verify_locations(authority.file)
+    certificate, key = authority.issue("penstock", client=True)
+    gate = penstock.fixed(broker, cluster=speaking(authority, cert_file=str(certificate), key_file=str(key)))
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect())
+    target = side.wrap(broker.next())
+    assert dict(pair[0] for pair in target.sock.getpeercert()["subject"])["commonName"] == "penstock"
+    target.expect(wire.CONNECT)
+    peer.close()
+    target.close()
+
+
+def test_broker_that_does_not_shake_hands(penstock, fake, authority):
+    broker, _ = tls_broker(fake, authority)
+    gate = penstock.fixed(broker, cluster=speaking(authority), timeouts={"handshake": "300ms"})
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect())
+    target = broker.next()
+    assert peer.expect(wire.ERROR)[2] == wire.SERVICE_NOT_READY
+    peer.close()
+    target.close()
+    assert gate.wait_access()["reason"] == "broker_tls_timeout"
+
+
+# ---- files
+
+
+def test_reload_changes_the_certificate(penstock, fake, authority, tmp_path):
+    """New connections get the new one, open ones go on."""
+    old, new = authority.issue("gw.example.com", prefix="old-"), authority.issue("gw.example.com", prefix="new-")
+    pair = (tmp_path / "gw.pem", tmp_path / "gw.key")
+
+    def put(certificate):
+        for target, source in zip(pair, certificate):
+            target.write_bytes(source.read_bytes())
+
+    put(old)
+    gate = penstock.forward(fake(plain_echo), listener=ending(pair))
+    first = secure(gate, authority.trusting())
+    shown = first.sock.getpeercert(binary_form=True)
+    put(new)
+    gate.reload()
+
+    def is_new():
+        peer = secure(gate, authority.trusting())
+        other = peer.sock.getpeercert(binary_form=True) != shown
+        peer.close()
+        return other
+
+    wait_until("the new certificate", 5, is_new)
+    first.send(b"still here")
+    assert first.read_exactly(10) == b"still here"
+    first.close()
+
+
+def test_reload_of_a_broken_key(penstock, fake, authority, tmp_path):
+    """All or nothing: the old certificate stays, and the log says why."""
+    good, other = authority.issue("gw.example.com"), authority.issue("x.example.com")
+    pair = (tmp_path / "gw.pem", tmp_path / "gw.key")
+    for target, source in zip(pair, good):
+        target.write_bytes(source.read_bytes())
+    gate = penstock.forward(fake(plain_echo), listener=ending(pair))
+    pair[1].write_bytes(other[1].read_bytes())
+    gate.reload()
+    wait_until("the refusal", 5, lambda: gate.metrics()("penstock_config_last_reload_successful") == 0)
+    secure(gate, authority.trusting()).close()
+    assert "gw.key" in gate.log()

@@ -1,0 +1,32 @@
+"""A certification authority for tests, made by the openssl command.
+
+    authority = Authority(folder); certificate, key = authority.issue("gw.example.com", "10.0.0.1")
+"""
+import pathlib
+import subprocess
+
+
+class Authority:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.file = self.folder / "ca.pem"
+        if self.file.exists():
+            return
+        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                      "-subj", "/CN=test CA", "-keyout", self.folder / "ca.key", "-out", self.file)  # fmt: skip
+
+    def _openssl(self, *words):
+        done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def issue(self, *names, days=2, client=False, prefix=""):
+        """A certificate for these DNS names and addresses: (certificate, key). days=0: it has expired."""
+        base = self.folder / (prefix + names[0].replace("*", "any"))
+        key, request, certificate, more = (base.with_suffix(s) for s in (".key", ".csr", ".pem", ".ext"))
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={names[0]}",
+                      "-keyout", key, "-out", request)  # fmt: skip
+        kinds = ",".join(f"{'IP' if n[0].isdigit() else 'DNS'}:{n}" for n in names)
+        more.write_text(f"subjectAltName={kinds}\nextendedKeyUsage={'client' if client else 'server'}Auth\n")
+        self._openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.folder / "ca.key", "-CAcreateserial",
+                      "-days", days, "-extfile", more, "-out", certificate)  # fmt: skip
+        return certificate, key
