@@ -171,6 +171,8 @@ MUST_USE int tls_shutdown_write(struct tls_end *end);
 void tls_goodbye(struct tls_end *end);
 /* Has tls_start been successful? */
 bool tls_is_started(const struct tls_end *end);
+/* Does its handshake hold one of the worker's slots: has the hello come, and is there no end? */
+bool tls_has_slot(const struct tls_end *end);
 
 /* May this side be spliced? Only while the kernel has its keys. */
 bool tls_can_splice_in(const struct tls_end *end);

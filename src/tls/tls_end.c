@@ -151,6 +151,11 @@ bool tls_is_started(const struct tls_end *end)
 	return end->is_started;
 }
 
+bool tls_has_slot(const struct tls_end *end)
+{
+	return end->slot != NULL;
+}
+
 /* ---- failures ------------------------------------------------------------------------------- */
 
 enum tls_fail tls_why(const struct tls_end *end)

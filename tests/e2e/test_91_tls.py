@@ -242,6 +242,37 @@ def test_slow_handshake(penstock, fake, certificate):
     assert gate.wait_access()["reason"] == "client_tls_timeout"
 
 
+def begin(gate, context):
+    """A client that has sent its hello and will not go on."""
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    outgoing = ssl.MemoryBIO()
+    half = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="gw.example.com")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        half.do_handshake()
+    peer.send(outgoing.read())
+    return peer
+
+
+def test_silent_clients_are_pushed_out(penstock, fake, authority, certificate):
+    """Who begins handshakes and does not end them keeps nobody else out for longer than half a second."""
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate), limits={"handshakes": 4}, process={"workers": 1})
+    context = authority.trusting()
+    silent = [begin(gate, context) for _ in range(4)]
+    wait_until("all slots are taken", 5, lambda: gate.metrics()("penstock_tls_handshakes_in_use") == 4)
+    time.sleep(0.3)
+    late = begin(gate, context)  # waits for a slot like the others that come now, and then is given one
+    before = time.monotonic()
+    for _ in range(3):
+        peer = secure(gate, context)
+        peer.send(b"x")
+        assert peer.read_exactly(1) == b"x"
+        peer.close()
+    assert time.monotonic() - before < 2
+    assert sum(row["reason"] == "client_tls_pushed_out" for row in gate.access()) >= 1
+    for peer in [*silent, late]:
+        peer.close()
+
+
 def test_behind_a_proxy_header(penstock, fake, authority, certificate):
     """HAProxy in front: its header comes first and in clear, perhaps in one segment with the ClientHello."""
     from test_25_proxy_header import v1

@@ -96,6 +96,12 @@ bool tls_is_started(const struct tls_end *end)
 	ASTRAY();
 }
 
+bool tls_has_slot(const struct tls_end *end)
+{
+	(void)end;
+	ASTRAY();
+}
+
 enum tls_fail tls_why(const struct tls_end *end)
 {
 	(void)end;

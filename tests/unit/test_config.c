@@ -26,7 +26,7 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->limits.lookups, 50000);
 	assert_int_equal(config->limits.first_frame, 65536);
 	assert_int_equal(config->limits.pipes, 64);
-	assert_int_equal(config->limits.handshakes, 64);
+	assert_int_equal(config->limits.handshakes, 512);
 	assert_int_equal(config->limits.tls_memory, 256 << 20);
 	assert_int_equal(config->limits.max_frame, 5 * 1024 * 1024 + 10240);
 	assert_true(config->timeouts.hello_ns == 5 * S);
@@ -600,7 +600,7 @@ static void test_budget(void **state)
 	config->listeners[2].tls.cert_files.count = 1;
 	config_budget(config, &budget);
 	assert_int_equal(budget.memory_bytes, 50000ull * (896 + 2 * 1024 + HOST_MAX) +
-						      1088ull * 65536 + 64 * 65536 + 1024 * 16768 +
+						      1088ull * 65536 + 512ull * 65536 + 1024 * 16768 +
 						      (256 << 20));
 	config->listeners[2].tls.cert_files.count = 0;
 	config->process.workers = 4;

@@ -140,6 +140,8 @@ struct session_env {
 		again; /* lanes that used up their share of the turn, or were asked to run */
 	struct tls *tls;
 	struct relay_queue slotless; /* lanes whose TLS handshake waits for another to end */
+	struct relay_queue shaking;  /* lanes whose TLS handshake waits for the client */
+	struct timer slot_timer;     /* set while one is in `slotless` */
 	uint64_t shaken_ns;	     /* the turn that `shaken` counts steps of handshakes in */
 	uint32_t shaken;
 	struct proto_pools protos;

@@ -54,6 +54,7 @@ int session_env_init(struct session_env *env, const struct config *config,
 	timer_wheel_init(&env->wheel, env->now_ns);
 	relay_queue_init(&env->again);
 	relay_queue_init(&env->slotless);
+	relay_queue_init(&env->shaking);
 
 	int ret = tables_init(env);
 

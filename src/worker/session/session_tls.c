@@ -9,6 +9,10 @@
  *
  * A handshake costs as much as a thousand messages: a turn takes few steps of them, the others come
  * in the turns after it, so that connections that are open do not wait for those that open.
+ *
+ * And it holds a slot, of which there are limits.handshakes. Whoever sends a hello and then nothing
+ * would keep everybody out: when all slots are in use and somebody waits for one, the client that
+ * has been silent the longest, and for longer than any round trip, gives its own up.
  */
 #define _GNU_SOURCE
 #include <penstock/base/log.h>
@@ -17,6 +21,10 @@
 #include "session_priv.h"
 
 #define STEPS_A_TURN 4
+/* A handshake that waits for its client may take so long while others wait for its slot. */
+#define SILENT_NS    (500 * NS_PER_MS)
+/* How often that is looked at. */
+#define LOOK_NS	     (50 * NS_PER_MS)
 
 /* ---- reasons -------------------------------------------------------------------------------- */
 
@@ -59,6 +67,34 @@ static void wake_slotless(struct session_env *env)
 		relay_queue_push(&env->again, lane);
 }
 
+static struct session *longest_silent(struct session_env *env)
+{
+	struct lane *lane = env->shaking.head;
+
+	return lane != NULL ? session_of_lane(lane) : NULL;
+}
+
+/* Somebody waits for a slot: are there slots held by clients that have gone silent? */
+static void on_slot_timer(struct timer *timer)
+{
+	struct session_env *env = CONTAINER_OF(timer, struct session_env, slot_timer);
+	struct session *silent;
+
+	/* Each that is closed lets the longest waiting try. */
+	while (env->slotless.head != NULL && (silent = longest_silent(env)) != NULL &&
+	       env->now_ns - silent->active_ns >= SILENT_NS)
+		session_close(silent, CLOSE_CLIENT_TLS_PUSHED_OUT, true);
+	if (env->slotless.head != NULL)
+		timer_set(&env->wheel, timer, env->now_ns + LOOK_NS, on_slot_timer);
+}
+
+static void wait_for_slot(struct session_env *env, struct lane *lane)
+{
+	relay_queue_push(&env->slotless, lane);
+	if (!timer_is_set(&env->slot_timer))
+		timer_set(&env->wheel, &env->slot_timer, env->now_ns, on_slot_timer);
+}
+
 enum tls_progress session_tls_step(struct session_env *env, struct tls_end *end, struct lane *lane)
 {
 	if (!has_time(env)) {
@@ -68,7 +104,7 @@ enum tls_progress session_tls_step(struct session_env *env, struct tls_end *end,
 	enum tls_progress progress = tls_handshake(end);
 
 	if (progress == TLS_WANT_SLOT)
-		relay_queue_push(&env->slotless, lane);
+		wait_for_slot(env, lane);
 	return progress;
 }
 
@@ -200,6 +236,10 @@ void session_tls_go_on(struct session *session)
 	switch (session_tls_step(session->env, end, &session->lane[reads])) {
 	case TLS_WANT_READ:
 		session_lane_wait(session, reads, RELAY_WAIT_SOURCE);
+		if (is_client && tls_has_slot(end)) {
+			session->active_ns = session->env->now_ns;
+			relay_queue_push(&session->env->shaking, &session->lane[reads]);
+		}
 		return;
 	case TLS_WANT_WRITE:
 		session_lane_wait(session, lane_other(reads), RELAY_WAIT_SINK);
