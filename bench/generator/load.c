@@ -58,6 +58,8 @@ void load_count_error(struct load *l, int error_number)
 		error = LOAD_ERROR_RESET;
 	else if (error_number == ETIMEDOUT)
 		error = LOAD_ERROR_STUCK;
+	else if (error_number == EPROTO) /* of load_channel.h and tls_client.h */
+		error = LOAD_ERROR_TLS;
 	else if (error_number == EADDRNOTAVAIL || error_number == EMFILE)
 		error = LOAD_ERROR_NO_PORT;
 	l->errors[error]++;

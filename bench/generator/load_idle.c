@@ -5,7 +5,8 @@
  * back its buffers), prints one JSON line, and holds still until a line arrives on standard input.
  * Whoever runs it measures the proxy's memory between the lines. End of input ends the run.
  */
-#include "load.h"
+#include "load_channel.h"
+#include "tls_client.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,13 +20,13 @@ enum {
 	MESSAGE_BYTES_MAX = 16 * 1024,
 };
 
-static bool touch_receive(int fd, size_t left)
+static bool touch_receive(const struct load_channel *ch, size_t left)
 {
 	static uint8_t into[MESSAGE_BYTES_MAX];
 
 	while (left > 0) {
-		struct pollfd ready = { .fd = fd, .events = POLLIN };
-		ssize_t n = recv(fd, into, left, 0);
+		struct pollfd ready = { .fd = ch->fd, .events = POLLIN };
+		ssize_t n = load_channel_recv(ch, into, left);
 
 		if (n > 0)
 			left -= (size_t)n;
@@ -38,18 +39,18 @@ static bool touch_receive(int fd, size_t left)
 }
 
 /* Sends to a whole batch before it waits, so that opening thousands takes no thousand waits. */
-static void touch_all(struct load *l, const int *fds, uint32_t count)
+static void touch_all(struct load *l, const struct load_channel *all, uint32_t count)
 {
 	static uint8_t message[MESSAGE_BYTES_MAX];
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (fds[i] >= 0 && send(fds[i], message, l->ask.message_bytes, MSG_NOSIGNAL) < 0)
+		if (all[i].fd >= 0 && load_channel_send(&all[i], message, l->ask.message_bytes) < 0)
 			load_count_error(l, errno);
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		if (fds[i] < 0)
+		if (all[i].fd < 0)
 			continue;
-		if (touch_receive(fds[i], l->ask.message_bytes))
+		if (touch_receive(&all[i], l->ask.message_bytes))
 			l->work[LOAD_ROUND_TRIPS]++;
 		else
 			l->errors[LOAD_ERROR_EOF]++;
@@ -69,17 +70,20 @@ static bool wait_for_line(uint64_t ms_max)
 static void load_idle_run(struct load *l)
 {
 	uint32_t most = l->ask.step[l->ask.step_count - 1];
-	int *fds = load_alloc(most, sizeof(*fds));
+	struct load_channel *all = load_alloc(most, sizeof(*all));
+	struct tls_client *tls = load_channel_tls(l);
 	uint32_t have = 0;
 
 	if (l->ask.message_bytes > MESSAGE_BYTES_MAX)
 		load_refuse("idle takes messages of up to 16384 bytes");
+	if (tls != NULL)
+		tls_client_save_memory(tls);
 	load_window_open(l);
 	for (uint32_t i = 0; i < l->ask.step_count; i++) {
 		uint32_t more = l->ask.step[i] > have ? l->ask.step[i] - have : 0;
 
-		l->work[LOAD_CONNECTIONS] += load_net_open_all(l, &l->ask.to, fds + have, more);
-		touch_all(l, fds + have, more);
+		l->work[LOAD_CONNECTIONS] += load_channel_open_all(l, tls, all + have, more);
+		touch_all(l, all + have, more);
 		have += more;
 		printf("{\"mode\":\"idle\",\"open\":%llu,\"touched\":%llu}\n",
 		       (unsigned long long)l->work[LOAD_CONNECTIONS],
@@ -90,10 +94,13 @@ static void load_idle_run(struct load *l)
 	}
 	load_window_finish(l);
 	for (uint32_t i = 0; i < have; i++) {
-		if (fds[i] >= 0)
-			close(fds[i]);
+		if (all[i].fd >= 0)
+			load_channel_close(&all[i]);
 	}
-	free(fds);
+	if (tls != NULL)
+		tls_client_note(tls, l);
+	tls_client_free(tls);
+	free(all);
 }
 
 const struct load_mode load_idle = {
@@ -103,8 +110,9 @@ const struct load_mode load_idle = {
 		"Opens connections up to each of the counts of -c N,N,... in turn, sends one message through every "
 		"new one and waits for its echo, prints a line of JSON, and holds still until a line "
 		"arrives on standard input, -t seconds at the most. End of input ends the run."
-		"\n\nWork: connections. Whoever runs it measures the proxy's memory between the lines.",
-	.takes = OPTION_COMMON & ~(uint32_t)(OPTION_WARM_UP | OPTION_HGRM),
+		"\n\nWork: connections. Whoever runs it measures the proxy's memory between the lines. "
+		"beside, with --tls: version, cipher suite and group.",
+	.takes = (OPTION_COMMON | OPTION_MAYBE_TLS) & ~(uint32_t)(OPTION_WARM_UP | OPTION_HGRM),
 	.message_bytes = 128,
 	.run = load_idle_run,
 };

@@ -5,7 +5,8 @@
  * counted and timed. A closed loop, so the latencies are only those of this load: the open loop
  * with intended send times is a mode of its own.
  */
-#include "load.h"
+#include "load_channel.h"
+#include "tls_client.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ enum {
 };
 
 struct ball {
-	int fd;
+	struct load_channel channel;
 	size_t to_send;
 	size_t to_receive;
 	uint64_t sent_ns;
@@ -36,8 +37,7 @@ struct game {
 
 static void ball_drop(struct game *g, struct ball *b)
 {
-	close(b->fd);
-	b->fd = -1;
+	load_channel_close(&b->channel);
 	g->open--;
 }
 
@@ -50,10 +50,10 @@ static void ball_fail(struct game *g, struct ball *b, int error)
 static bool ball_send(struct game *g, struct ball *b)
 {
 	size_t at = g->load->ask.message_bytes - b->to_send;
-	ssize_t n = send(b->fd, g->message + at, b->to_send, MSG_NOSIGNAL);
+	ssize_t n = load_channel_send(&b->channel, g->message + at, b->to_send);
 
-	if (n < 0 && errno != EAGAIN) {
-		ball_fail(g, b, errno);
+	if (n == 0 || (n < 0 && errno != EAGAIN)) {
+		ball_fail(g, b, n < 0 ? errno : 0);
 		return false;
 	}
 	if (n > 0)
@@ -73,7 +73,7 @@ static void ball_return(struct game *g, struct ball *b)
 {
 	while (b->to_receive > 0) {
 		size_t want = b->to_receive < READ_BYTES ? b->to_receive : READ_BYTES;
-		ssize_t n = recv(b->fd, g->read_into, want, 0);
+		ssize_t n = load_channel_recv(&b->channel, g->read_into, want);
 
 		if (n < 0 && errno == EAGAIN)
 			return;
@@ -123,7 +123,8 @@ static void game_loop(struct game *g)
 static void load_pingpong_run(struct load *l)
 {
 	struct game *g = load_alloc(1, sizeof(*g));
-	int *fds = load_alloc(l->ask.conn_count, sizeof(*fds));
+	struct load_channel *opened = load_alloc(l->ask.conn_count, sizeof(*opened));
+	struct tls_client *tls = load_channel_tls(l);
 
 	g->load = l;
 	g->epoll_fd = load_net_epoll();
@@ -131,24 +132,27 @@ static void load_pingpong_run(struct load *l)
 	g->message = load_alloc(1, l->ask.message_bytes);
 	memset(g->message, 'p', l->ask.message_bytes);
 
-	g->open = load_net_open_all(l, &l->ask.to, fds, l->ask.conn_count);
+	g->open = load_channel_open_all(l, tls, opened, l->ask.conn_count);
 	l->work[LOAD_CONNECTIONS] = g->open;
 	for (uint32_t i = 0; i < l->ask.conn_count; i++) {
 		struct ball *b = &g->all[i];
 
-		b->fd = fds[i];
-		if (b->fd < 0)
+		b->channel = opened[i];
+		if (b->channel.fd < 0)
 			continue;
-		load_net_watch(g->epoll_fd, b->fd, EPOLLIN | EPOLLOUT | EPOLLET, b);
+		load_net_watch(g->epoll_fd, b->channel.fd, EPOLLIN | EPOLLOUT | EPOLLET, b);
 		ball_serve(g, b);
 	}
 	game_loop(g);
 	load_window_finish(l);
+	if (tls != NULL)
+		tls_client_note(tls, l);
 	close(g->epoll_fd);
+	tls_client_free(tls);
 	free(g->message);
 	free(g->all);
 	free(g);
-	free(fds);
+	free(opened);
 }
 
 const struct load_mode load_pingpong = {
@@ -157,8 +161,9 @@ const struct load_mode load_pingpong = {
 	.about =
 		"N connections each send a message of -b bytes, wait for its echo and send again."
 		"\n\nWork: round trips. Latency: of a round trip, and true for this closed loop only: a "
-		"slow answer delays the messages after it, which mode open would count.",
-	.takes = OPTION_COMMON,
+		"slow answer delays the messages after it, which mode open would count. beside, with --tls: "
+		"version, cipher suite and group.",
+	.takes = OPTION_COMMON | OPTION_MAYBE_TLS,
 	.message_bytes = 128,
 	.run = load_pingpong_run,
 };

@@ -165,14 +165,18 @@ static const struct row rows[] = {
 	  set_number, AT(spin_us), 0, 1000 },
 	{ OPTION_DOWN, 0, "down", NULL, "the sink sends, the generator receives", set_flag,
 	  AT(down), 0, 0 },
+	{ OPTION_TLS, 0, "tls", NULL, "inside TLS, towards a proxy that ends it", set_flag, AT(tls),
+	  0, 0 },
 	{ OPTION_SNI, 0, "sni", "NAME", "server name in the ClientHello", set_text, AT(sni), 0, 0 },
 	{ OPTION_ALPN, 0, "alpn", "NAME", "application protocol in the ClientHello", set_text,
 	  AT(alpn), 0, 0 },
+	{ OPTION_CIPHER, 0, "cipher", "SUITE", "TLS 1.3 with this suite and nothing else", set_text,
+	  AT(cipher), 0, 0 },
 	{ OPTION_RESUME, 0, "resume", NULL, "resume the session of an earlier connection", set_flag,
 	  AT(resume), 0, 0 },
-	{ OPTION_CAFILE, 0, "cafile", "FILE", "the authorities to trust (default: the system's)",
+	{ OPTION_TRUST, 0, "cafile", "FILE", "the authorities to trust (default: the system's)",
 	  set_text, AT(ca_path), 0, 0 },
-	{ OPTION_INSECURE, 0, "insecure", NULL, "do not check the server's certificate", set_flag,
+	{ OPTION_TRUST, 0, "insecure", NULL, "do not check the server's certificate", set_flag,
 	  AT(insecure), 0, 0 },
 	{ OPTION_TOPIC, 0, "topic", "NAME", "topic, or first part of the topics' names", set_text,
 	  AT(topic), 0, 0 },
@@ -270,6 +274,8 @@ void options_parse(int argc, char **argv, const char *who, uint32_t takes, struc
 		refuse_words(who, "needs", "--to HOST:PORT");
 	if ((takes & OPTION_LISTEN) != 0 && (given & OPTION_LISTEN) == 0)
 		refuse_words(who, "needs", "--listen HOST:PORT");
+	if ((takes & OPTION_TLS) != 0 && (given & OPTION_IN_TLS) != 0 && !ret_o->tls)
+		refuse_words(who, "needs", "--tls for what a TLS session shall be like");
 }
 
 void options_print(uint32_t takes)

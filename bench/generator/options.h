@@ -36,8 +36,9 @@ enum option_bit {
 	OPTION_PAYLOAD = 1 << 18,
 	OPTION_DELAY = 1 << 19,
 	OPTION_SPIN = 1 << 20,
-	OPTION_CAFILE = 1 << 21,
-	OPTION_INSECURE = 1 << 22,
+	OPTION_TRUST = 1 << 21,
+	OPTION_CIPHER = 1 << 22,
+	OPTION_TLS = 1 << 23,
 	OPTION_WINDOW = 1 << 24,
 	OPTION_STAY = 1 << 25,
 	OPTION_FILL = 1 << 26,
@@ -51,6 +52,9 @@ enum option_bit {
 			OPTION_WARM_UP | OPTION_CPU_OF | OPTION_HGRM,
 	/* and every open loop beside it */
 	OPTION_PACE = OPTION_RATE | OPTION_SCHEDULE | OPTION_SPIN,
+	/* what is asked of a TLS session; modes that need not have one take --tls beside it */
+	OPTION_IN_TLS = OPTION_SNI | OPTION_ALPN | OPTION_TRUST | OPTION_CIPHER,
+	OPTION_MAYBE_TLS = OPTION_TLS | OPTION_IN_TLS,
 };
 
 enum options_schedule { SCHEDULE_UNIFORM, SCHEDULE_POISSON };
@@ -78,8 +82,10 @@ struct options {
 	uint64_t spin_us;
 	bool down;
 
+	bool tls;
 	const char *sni;
 	const char *alpn;
+	const char *cipher;
 	bool resume;
 	const char *ca_path;
 	bool insecure;

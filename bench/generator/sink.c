@@ -26,7 +26,7 @@ enum {
 };
 
 const struct sink_kind *const sink_kinds[] = {
-	&sink_echo, &sink_discard, &sink_source, &sink_hello,
+	&sink_echo, &sink_discard, &sink_marked, &sink_source, &sink_hello,
 	&sink_mice, &sink_pulsar,  &sink_kafka,	 NULL,
 };
 

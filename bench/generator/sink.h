@@ -59,8 +59,8 @@ void sink_address(const struct sink *s, const struct guest *g, char *into, size_
 extern const struct sink_kind *const sink_kinds[]; /* ends with NULL */
 _Noreturn void sink_serve(const struct sink_kind *kind, const struct options *ask);
 
-extern const struct sink_kind sink_echo, sink_discard, sink_source, sink_hello, sink_mice,
-	sink_pulsar, sink_kafka;
+extern const struct sink_kind sink_echo, sink_discard, sink_marked, sink_source, sink_hello,
+	sink_mice, sink_pulsar, sink_kafka;
 
 enum {
 	SINK_HELLO_ANSWER_BYTES = 7,

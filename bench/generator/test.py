@@ -13,6 +13,7 @@ import ctypes
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ PR_SET_PDEATHSIG = 1
 SECONDS = 0.2
 MODES = {"stream": "discard", "pingpong": "echo", "open": "echo", "crr": "echo", "hello": "hello",
          "mice": "mice"}
+IN_TLS = ("stream", "pingpong")     # and idle, which is tested by itself
 NEEDED = {"open": ["--rate", "500"], "hello": ["--sni", "a.example"]}
 
 
@@ -78,6 +80,46 @@ class Sink:
         return outcome(self.start_load(mode, *NEEDED.get(mode, []), "-t", SECONDS, *options))
 
 
+class TlsRelay:
+    """Ends TLS in front of a sink, as a proxy does; a context that ends it."""
+
+    def __init__(self, context, to):
+        self.context = context
+        self.target = ("127.0.0.1", int(to.rpartition(":")[2]))
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.to = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+    def serve(self):
+        while True:
+            try:
+                raw, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.relay, args=(raw,), daemon=True).start()
+
+    def relay(self, raw):
+        with contextlib.suppress(OSError), self.context.wrap_socket(raw, server_side=True) as guest, \
+                socket.create_connection(self.target) as sink:
+            while True:
+                ready = [guest] if guest.pending() else select.select([guest, sink], [], [])[0]
+                for one, other in ((guest, sink), (sink, guest)):
+                    if one not in ready:
+                        continue
+                    data = one.recv(1 << 14)
+                    if not data and one is sink:
+                        guest.unwrap()
+                    if not data:
+                        return
+                    other.sendall(data)
+
+
 def setUpModule():
     """A server that accepts and never answers. The grace time is five seconds, so all modes meet
     it at once and before anything else."""
@@ -86,6 +128,9 @@ def setUpModule():
     Trouble.unanswered = {
         mode: start("load", mode, "--to", to, "-c", 2, "-t", SECONDS, *NEEDED.get(mode, []))
         for mode in MODES}
+    for mode in IN_TLS:
+        Trouble.unanswered[f"{mode} --tls"] = start("load", mode, "--tls", "--insecure", "--to", to,
+                                                    "-c", 2, "-t", SECONDS)
 
 
 def tearDownModule():
@@ -313,15 +358,79 @@ class Tls(Case):
         self.assertGreater(line["beside"]["resumed_handshakes"], 2)
         self.assertLess(line["beside"]["full_handshakes"], 2)
 
+    def in_tls(self, kind, mode, *options):
+        """A mode with --tls, through a relay, before a sink."""
+        with Sink(kind) as sink, TlsRelay(self.context, sink.to) as relay:
+            line = self.assert_good(outcome(start(
+                "load", mode, "--to", relay.to, "-t", SECONDS, "--tls", "--insecure", *options)))
+        return line
+
+    def test_streams(self):
+        for kind, options in (("marked", []), ("source", ["--down"])):
+            line = self.in_tls(kind, "stream", "-c", 3, "-b", 40000, *options)
+            self.assertEqual(line["work"]["connections"], 3)
+            self.assertGreater(line["work"]["bytes"], 1 << 20)
+            # Whole writes, and upwards one more byte from each: the mark.
+            self.assertEqual(line["work"]["bytes"] % 40000, 0 if options else 3)
+
+    def test_a_stream_that_loses_bytes_is_seen(self):
+        def lossy(listener):
+            with self.context.wrap_socket(listener.accept()[0], server_side=True) as guest:
+                count = 0
+                while (data := guest.recv(1 << 14))[-1:] != b"q":
+                    count += len(data)
+                guest.sendall((count + len(data) - 1).to_bytes(8, sys.byteorder))
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=lossy, args=(listener,), daemon=True).start()
+            self.assert_bad(outcome(start(
+                "load", "stream", "--tls", "--insecure", "-t", SECONDS, "--to",
+                "127.0.0.1:%d" % listener.getsockname()[1])), "short")
+
+    def test_pingpong(self):
+        line = self.in_tls("echo", "pingpong", "-c", 4, "-b", 1000)
+        self.assertGreater(line["work"]["round_trips"], 10)
+        self.assertEqual(line["work"]["bytes"], 2000 * line["work"]["round_trips"])
+        line = self.in_tls("echo", "pingpong", "-b", 100000)    # more than a record holds
+        self.assertGreater(line["work"]["round_trips"], 0)
+
+    def test_idle(self):
+        with Sink("echo") as sink, TlsRelay(self.context, sink.to) as relay:
+            process = start("load", "idle", "--to", relay.to, "-c", "5,9", "-t", 5, "--tls",
+                            "--cafile", self.certificate, "--sni", "a.example")
+            for count in (5, 9):
+                self.assertEqual(json.loads(process.stdout.readline()),
+                                 {"mode": "idle", "open": count, "touched": count})
+                process.stdin.write("\n")
+                process.stdin.flush()
+            line = self.assert_good(outcome(process))
+        self.assertEqual(line["work"]["connections"], 9)
+
+    def test_cipher(self):
+        for suite in ("TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"):
+            line = self.in_tls("echo", "pingpong", "--cipher", suite)
+            self.assertTrue(line["beside"]["tls"].startswith(f"TLSv1.3 {suite} "),
+                            line["beside"]["tls"])
+            self.assertNotIn("no group", line["beside"]["tls"])
+        status, _, err = self.load("--insecure", "--cipher", "AES128-SHA")
+        self.assertEqual(status, 2)
+        self.assertIn("TLS_AES_128_GCM_SHA256", err)
+
     def test_certificate_is_checked(self):
         for options in ([], ["--cafile", self.certificate, "--sni", "b.example"]):
             result = self.load(*options)
+            self.assert_bad(result, "tls")
+            self.assertIn("certificate verify failed", result[2])
+        for mode in IN_TLS:
+            result = outcome(start("load", mode, "--tls", "--to", self.to, "-c", 2, "-t", SECONDS))
             self.assert_bad(result, "tls")
             self.assertIn("certificate verify failed", result[2])
 
     def test_not_tls(self):
         with Sink("echo") as sink:
             self.assert_bad(sink.load("tls", "--insecure"), "tls")
+            for mode in IN_TLS:
+                self.assert_bad(sink.load(mode, "--tls", "--insecure"), "tls")
 
     def test_hello_is_a_client_hello(self):
         """A real TLS server reads the name, chooses the protocol and answers in TLS 1.3."""
@@ -391,6 +500,8 @@ class Trouble(Case):
                 (["open", "--to", "127.0.0.1:1"], "needs --rate"),
                 (["hello", "--to", "127.0.0.1:1"], "needs --sni"),
                 (["hello", "--to", "127.0.0.1:1", "--sni", "a", "-b", "9"], "ClientHello can have"),
+                (["stream", "--to", "127.0.0.1:1", "--sni", "a"], "needs --tls"),
+                (["crr", "--to", "127.0.0.1:1", "--tls"], "no use for tls"),
                 (["nonsense"], "no 'load nonsense'")):
             with self.subTest(words=words):
                 status, line, err = outcome(start("load", *words))
