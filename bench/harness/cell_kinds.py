@@ -76,6 +76,10 @@ class Cell:
         }
 
 
+def flags_of(options):
+    return [word for word in options if str(word).startswith("--")]
+
+
 @dataclass(frozen=True)
 class LoadCell(Cell):
     """One run of penstock-bench load."""
@@ -86,8 +90,7 @@ class LoadCell(Cell):
     scale: float = 1e-3     # nanoseconds of CPU for each -> unit
 
     def lacks(self):
-        flags = [word for word in self.options if str(word).startswith("--")]
-        return super().lacks() or generator.lacks("load", self.mode, flags)
+        return super().lacks() or generator.lacks("load", self.mode, flags_of(self.options))
 
     def measure(self, contender, turn):
         counters, forked = contender.counters(), contender.forked_seconds()
@@ -164,23 +167,26 @@ class MiceCell(LoadCell):
 @dataclass(frozen=True)
 class IdleCell(Cell):
     """Memory for each connection more, once a first few have warmed the process up. The kernel's
-    is of the whole way, less that of the direct way in the same round."""
+    is of the whole way, less that of the direct way in the same round, where that takes part."""
     counts: tuple = ()
+    options: tuple = ()
 
     def lacks(self):
-        return super().lacks() or generator.lacks("load", "idle")
+        return super().lacks() or generator.lacks("load", "idle", flags_of(self.options))
 
     def needs(self):
-        return ("direct",)
+        return ("direct",) if "direct" in self.contenders else ()
 
     def measure(self, contender, turn):
         low, high = self.counts
-        with generator.Idle(contender.at["echo"], self.counts) as load:
+        with generator.Idle(contender.at["echo"], self.counts, self.options) as load:
             at_low = self.hold(load, contender)
             at_high = self.hold(load, contender)
             report = load.finish()
         failed = next((state["failed"] for state in (at_low, at_high) if state["failed"]), None)
-        metrics = {"kernel_kib": (at_high["kernel"] - at_low["kernel"]) / (high - low)}
+        metrics = {}
+        if self.needs():
+            metrics["kernel_kib"] = (at_high["kernel"] - at_low["kernel"]) / (high - low)
         if at_high["rss"]:
             metrics["user_kib"] = (at_high["rss"] - at_low["rss"]) / (high - low)
         if at_high["held"]:

@@ -4,7 +4,7 @@
 from .cell_kinds import (AddedLatencyCell, FairnessCell, Goal, IdleCell, LoadCell, Metric,
                          MiceCell)
 from .stages import Stage
-from .tls import SNI
+from .tls import CIPHER, SNI
 from .verdict import ABSOLUTE
 
 KIB, MIB = 1024, 1024 * 1024
@@ -19,14 +19,20 @@ ROUTERS = ("direct", *BARE, "haproxy-copy", "haproxy-splice", "nginx-16k", "ats"
 HOLDERS = ("direct", "bare-copy-epoll", "bare-copy-uring", "haproxy-copy", "haproxy-splice",
            *NGINX, "envoy", "sozu-splice")
 TERMINATORS = ("haproxy-copy", "nginx-16k", "ats", "envoy", "hitch")
+BULK_TERMINATORS = (*TERMINATORS, "haproxy-64k", "nginx-64k")
 
 RELAY = Stage("relay", sinks=("echo", "discard", "source", "mice"))
 ROUTED = Stage("routed", role="sni", sinks=("hello",))
 TLS = Stage("tls", role="tls")
+TLS_UP = Stage("tls-up", role="tls", sinks=("marked",))     # some can serve but one sink
+TLS_DOWN = Stage("tls-down", role="tls", sinks=("source",))
+TLS_IDLE = Stage("tls-idle", role="tls", connections=8200, alone=True)
+TLS_OPTIONS = ("--sni", SNI, "--insecure", "--cipher", CIPHER)
 SPINNING = Stage("spinning", alone=True)
 IDLE = Stage("idle", connections=8200, alone=True)
 TWO_WORKERS = Stage("two-workers", workers=2, alone=True)
 
+IDLE_COUNTS = (16, 1000), (1000, 8000)
 P50 = Metric("p50_us", "p50", "us")
 P99 = Metric("p99_us", "p99", "us")
 
@@ -105,7 +111,7 @@ def connect_cells():
 
 
 def idle_cells():
-    for low, high in ((16, 1000), (1000, 8000)):
+    for low, high in IDLE_COUNTS:
         yield IdleCell(
             name=f"idle-{high // 1000}k", group="idle",
             title=f"idle connections, memory of each from {low:,} to {high:,}",
@@ -128,6 +134,7 @@ def mice_cells():
 
 
 def tls_cells():
+    """Every contender has to do the same: TLS 1.3, AES-128-GCM, the same ECDSA P-256 key."""
     for name, title, options in (("full", "full handshakes", ()),
                                  ("resumed", "resumed handshakes", ("--resume",))):
         yield LoadCell(
@@ -136,7 +143,41 @@ def tls_cells():
             stage=TLS, contenders=TERMINATORS,
             metrics=(cost("us", "CPU per connection"), P50, P99),
             goals=(Goal("cost", "peer", 1.0),),
-            mode="tls", options=("-c", 8, "--sni", SNI, "--insecure", *options), work="connections")
+            mode="tls", options=("-c", 8, *TLS_OPTIONS, *options), work="connections")
+    yield LoadCell(
+        name="tls-pingpong-128-x16", group="tls",
+        title=f"ping-pong inside TLS 1.3, AES-128-GCM, 128 B, {of(16)}",
+        stage=TLS, contenders=TERMINATORS, metrics=(cost("us", "CPU per round trip"), P50, P99),
+        goals=(Goal("cost", "peer", 1.0),),
+        mode="pingpong", options=("--tls", "-c", 16, "-b", 128, *TLS_OPTIONS), work="round_trips")
+
+
+def tls_stream_cells():
+    """The TLS side is the client's; the sink's is plain."""
+    for direction, stage, options in (("up", TLS_UP, ()), ("down", TLS_DOWN, ("--down",))):
+        words = "client to server" if direction == "up" else "server to client"
+        for count in (1, 8):
+            yield LoadCell(
+                name=f"tls-stream-{direction}-x{count}", group="tls-stream",
+                title=f"one-way stream {words} inside TLS 1.3, AES-128-GCM, 64 KiB writes,"
+                      f" {of(count)}",
+                stage=stage, contenders=BULK_TERMINATORS, metrics=(cost("s/GB", "CPU per GB"),),
+                goals=(Goal("cost", "peer", 1.0),),
+                mode="stream", sink=stage.sinks[0],
+                options=("--tls", "-c", count, "-b", 64 * KIB, *TLS_OPTIONS, *options),
+                work="bytes", scale=1.0)
+
+
+def tls_idle_cells():
+    """Nobody is direct here, so the kernel's memory has nothing to be compared with."""
+    for low, high in IDLE_COUNTS:
+        yield IdleCell(
+            name=f"tls-idle-{high // 1000}k", group="tls-idle",
+            title=f"idle TLS 1.3 connections, memory of each from {low:,} to {high:,}",
+            stage=TLS_IDLE, contenders=TERMINATORS, pairs=3,
+            metrics=(Metric("user_kib", "user memory each", "KiB"),),
+            goals=(Goal("user_kib", "haproxy-copy", 0.5),), counts=(low, high),
+            options=("--tls", *TLS_OPTIONS))
 
 
 def fairness_cells():
@@ -159,4 +200,5 @@ def of(count):
 
 
 CELLS = [*stream_cells(), *pingpong_cells(), *open_loop_cells(), *busy_poll_cells(),
-         *connect_cells(), *idle_cells(), *mice_cells(), *tls_cells(), *fairness_cells()]
+         *connect_cells(), *idle_cells(), *mice_cells(), *tls_cells(), *tls_stream_cells(),
+         *tls_idle_cells(), *fairness_cells()]

@@ -176,8 +176,8 @@ def which(program):
 @register("penstock", "penstock-busy")
 class Penstock(Contender):
     kind = "subject"
-    roles = frozenset({"relay", "sni", "pulsar"})
-    lacks = {"tls": "penstock has no TLS yet", "kafka": "penstock has no Kafka yet"}
+    roles = frozenset({"relay", "sni", "tls", "pulsar"})
+    lacks = {"kafka": "penstock has no Kafka yet"}
     binary = PENSTOCK
 
     @classmethod
@@ -209,6 +209,10 @@ class Penstock(Contender):
         if role == "sni":
             target = {sink: f'routes: [{{ host: {SNI}, forward: "{to}" }}]'
                       for sink, to in self.to.items()}
+        if role == "tls":       # as its peers do it here: none of them leaves records to the kernel
+            keys = self.setting.keys
+            target = {sink: f'tls: {{ cert_file: "{keys.cert}", key_file: "{keys.key}", ktls: off }},'
+                            f' {forward}' for sink, forward in target.items()}
         return [*clusters, "listeners:"] + [
             f'  - {{ name: {sink}, bind: "{address}", {target[sink]} }}'
             for sink, address in self.at.items()]

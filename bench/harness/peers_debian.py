@@ -12,9 +12,10 @@ PIPES_MAX = 1200    # HAProxy counts them into its descriptors and refuses to st
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 
-@register("haproxy-copy", "haproxy-auto", "haproxy-splice", "haproxy-busy")
+@register("haproxy-copy", "haproxy-auto", "haproxy-splice", "haproxy-busy", "haproxy-64k")
 class Haproxy(Contender):
-    """Copying, `option splice-auto`, splice forced both ways, or copying with busy polling."""
+    """Copying, `option splice-auto`, splice forced both ways, copying with busy polling, or with
+    buffers of 64 KiB instead of 16."""
     roles = frozenset({"relay", "sni", "tls"})
     program = "haproxy"
     package = "haproxy"
@@ -26,6 +27,8 @@ class Haproxy(Contender):
             lines += [f"    maxpipes {min(2 * connections, PIPES_MAX)}", "    tune.pipesize 262144"]
         if self.variant == "busy":
             lines.append("    busy-polling")
+        if self.variant == "64k":
+            lines.append("    tune.bufsize 65536")
         lines += ["defaults", "    mode tcp", "    option dontlognull",
                   "    timeout connect 5s", "    timeout client 10m", "    timeout server 10m"]
         lines += {"auto": ["    option splice-auto"],

@@ -87,6 +87,10 @@ class Row:
     def total(self, *path):
         return sum(look_up(run, path) or 0 for run in self.counting)
 
+    def texts(self, *path):
+        """The different texts that stand somewhere in the runs."""
+        return {text for text in (look_up(run, path) for run in self.counting) if text}
+
     def work(self):
         """Which of the generator's counts is the work here: the one whose rate the cell took."""
         for run in self.counting:

@@ -20,7 +20,9 @@ GROUPS = {
     "mice": "Mice beside an elephant",
     "pulsar": "Pulsar",
     "kafka": "Kafka",
-    "tls": "TLS",
+    "tls": "TLS: handshakes and ping-pong",
+    "tls-stream": "TLS: one-way streams",
+    "tls-idle": "TLS: idle connections",
     "fairness": "Fairness between workers",
 }
 FOREIGN_MAX = 0.03      # of the two cores, by others; then the figures are of no use

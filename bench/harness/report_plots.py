@@ -40,7 +40,7 @@ def of_group(results, group, cells):
     found = []
     if group in ("stream-up", "stream-down"):
         found += by_chunk(results, cells)
-    if group == "idle":
+    if group in ("idle", "tls-idle"):
         found += by_connections(results, cells)
     found += [chart for chart in (percentile_curves(results, cell) for cell in cells) if chart]
     return Figures(tuple(Figure(chart.title, chart.svg()) for chart in found)) if found else None

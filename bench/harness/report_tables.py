@@ -145,6 +145,11 @@ def switches(row):
     return " + ".join(words.three(kind / done * per_unit) for kind in kinds)
 
 
+def negotiated(row):
+    """What a TLS session was made of; several where the runs differ."""
+    return ", ".join(sorted(row.texts("load", "beside", "tls"))) or words.NONE
+
+
 def late(row):
     return words.micros(row.median("load", "late_us", "p99"))
 
@@ -169,6 +174,7 @@ DETAILS = (
     ("Switches per {unit}", switches),
     ("RSS", lambda row: words.memory(row.median("rss_kib"))),
     ("Spliced", lambda row: words.percent(row.median("spliced_share"))),
+    ("TLS", negotiated),
     ("Errors", trouble),
 )
 

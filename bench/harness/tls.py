@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server name of the ClientHello and TLS cells, with a key and a certificate for it."""
+"""The server name of the ClientHello and TLS cells, with a key and a certificate for it, and the
+cipher suite that the TLS cells ask for."""
 
 import subprocess
 
 from . import BenchError
 
 SNI = "bench.penstock.test"
+CIPHER = "TLS_AES_128_GCM_SHA256"
 
 
 class Keys:
