@@ -7,13 +7,13 @@
 #include "tls_client.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 enum {
-	SHAKES_MAX = 256, /* at once: no proxy's time limit for a handshake runs out meanwhile */
-	SHAKE_MS_MAX = 5000,
+	SHAKES_MAX = 256,    /* at once: no proxy's time limit for a handshake runs out meanwhile */
+	SHAKE_MS_MAX = 5000, /* silence for this long gives up */
 };
 
 struct tls_client *load_channel_tls(struct load *l)
@@ -61,46 +61,66 @@ static int channel_shake(struct load *l, struct load_channel *ch)
 	return -1;
 }
 
-/* Waits for the end of a handshake that has begun; after one that was waited for in vain, the
- * others have had their time too. */
-static bool channel_await(struct load *l, struct load_channel *ch, int *patience_ms)
+/* Whoever answers first is served first: a proxy that makes so many handshakes at once and no more
+ * would else wait for us, and we for it. */
+static void channels_await(struct load *l, int epoll_fd, uint32_t pending)
 {
-	int done = channel_shake(l, ch);
+	while (pending > 0) {
+		struct epoll_event events[SHAKES_MAX];
+		int ready = epoll_wait(epoll_fd, events, SHAKES_MAX, SHAKE_MS_MAX);
 
-	while (done == 0) {
-		struct pollfd ready = { .fd = ch->fd, .events = POLLIN };
-
-		if (poll(&ready, 1, *patience_ms) <= 0) {
-			*patience_ms = 0;
-			l->errors[LOAD_ERROR_STUCK]++;
-			channel_drop(ch);
-			return false;
+		if (ready <= 0) {
+			l->errors[LOAD_ERROR_STUCK] += pending;
+			return;
 		}
-		done = channel_shake(l, ch);
+		for (int i = 0; i < ready; i++) {
+			struct load_channel *ch = events[i].data.ptr;
+			int fd = ch->fd;
+			int done = channel_shake(l, ch);
+
+			pending -= done != 0;
+			if (done > 0)
+				epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		}
 	}
-	return done > 0;
 }
 
-/* All of a batch say hello before the first is waited for, so that the proxy is never idle. */
+/* The channels that became whole; the others are closed. */
+static uint32_t channels_keep(struct tls_client *tls, struct load_channel *all, uint32_t count)
+{
+	uint32_t whole = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (all[i].fd < 0)
+			continue;
+		if (!tls_client_is_agreed(all[i].ssl)) {
+			channel_drop(&all[i]);
+			continue;
+		}
+		tls_client_keep_kind(tls, all[i].ssl);
+		whole++;
+	}
+	return whole;
+}
+
 static uint32_t channels_shake(struct load *l, struct tls_client *tls, struct load_channel *all,
 			       uint32_t count)
 {
-	int patience_ms = SHAKE_MS_MAX;
-	uint32_t done = 0;
+	int epoll_fd = load_net_epoll();
+	uint32_t pending = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		if (all[i].fd < 0)
 			continue;
 		all[i].ssl = tls_client_begin(tls, all[i].fd);
-		channel_shake(l, &all[i]);
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		if (all[i].fd < 0 || !channel_await(l, &all[i], &patience_ms))
+		if (channel_shake(l, &all[i]) != 0)
 			continue;
-		tls_client_keep_kind(tls, all[i].ssl);
-		done++;
+		load_net_watch(epoll_fd, all[i].fd, EPOLLIN, &all[i]);
+		pending++;
 	}
-	return done;
+	channels_await(l, epoll_fd, pending);
+	close(epoll_fd);
+	return channels_keep(tls, all, count);
 }
 
 uint32_t load_channel_open_all(struct load *l, struct tls_client *tls, struct load_channel *all,

@@ -104,6 +104,11 @@ void tls_client_say_end(SSL *ssl)
 	SSL_shutdown(ssl);
 }
 
+bool tls_client_is_agreed(const SSL *ssl)
+{
+	return SSL_is_init_finished(ssl) != 0;
+}
+
 bool tls_client_was_resumed(const SSL *ssl)
 {
 	return SSL_session_reused(ssl) != 0;
@@ -122,6 +127,8 @@ void tls_client_note(const struct tls_client *c, struct load *l)
 {
 	static char kept[KIND_BYTES]; /* the result points to it, and the client is freed */
 
+	if (c->kind[0] == '\0') /* no handshake was completed */
+		return;
 	memcpy(kept, c->kind, sizeof(kept));
 	load_note_text(l, "tls", kept);
 }

@@ -36,6 +36,7 @@ ssize_t tls_client_recv(struct ssl_st *ssl, void *into, size_t size);
 int tls_client_shake(struct ssl_st *ssl);    /* only the handshake: 1 when it is complete */
 void tls_client_say_end(struct ssl_st *ssl); /* close_notify */
 
+bool tls_client_is_agreed(const struct ssl_st *ssl); /* the handshake is complete */
 bool tls_client_was_resumed(const struct ssl_st *ssl);
 /* Version, cipher suite and group of a connection, whose handshake is complete; they are noted as
  * "tls" in the result, those of the last one that was kept. */

@@ -180,8 +180,8 @@ class IdleCell(Cell):
     def measure(self, contender, turn):
         low, high = self.counts
         with generator.Idle(contender.at["echo"], self.counts, self.options) as load:
-            at_low = self.hold(load, contender)
-            at_high = self.hold(load, contender)
+            at_low = self.hold(load, contender, low)
+            at_high = self.hold(load, contender, high)
             report = load.finish()
         failed = next((state["failed"] for state in (at_low, at_high) if state["failed"]), None)
         metrics = {}
@@ -194,11 +194,11 @@ class IdleCell(Cell):
         return {"load": report, "rss_kib": at_high["rss"] or None, "spliced_share": None,
                 "metrics": metrics, "failed": failed}
 
-    def hold(self, load, contender):
+    def hold(self, load, contender, count):
         state = load.step()
         time.sleep(SETTLE_SECONDS)
-        failed = None if state["touched"] == state["open"] else \
-            f"{state['touched']} of {state['open']} connections answered"
+        failed = None if state["touched"] == count else \
+            f"{state['touched']} of {count} connections answered"
         return {"failed": failed, "rss": contender.rss_kib(), "kernel": kernel_kib(),
                 "held": contender.held()}
 

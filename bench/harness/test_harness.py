@@ -263,5 +263,69 @@ class Schedules(unittest.TestCase):
         self.assertEqual(kept.rounds(cell, "pairs"), 0)
 
 
+class FakeIdle:
+    """A generator that opens so many connections as it is asked for, but for those that fail."""
+    fails = 0
+
+    def __init__(self, _to, counts, options):
+        self.counts = iter(counts)
+        self.options = options
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def step(self):
+        count = next(self.counts) - self.fails
+        return {"open": count, "touched": count}
+
+    def finish(self):
+        return {"work": {}}
+
+
+class IdleCells(unittest.TestCase):
+    def setUp(self):
+        self.contender = mock.Mock(at={"echo": "127.0.0.1:1"})
+        self.contender.rss_kib.side_effect = [2000, 6000]
+        self.contender.held.return_value = None
+        for patch in (mock.patch.object(cell_kinds.generator, "Idle", FakeIdle),
+                      mock.patch.object(cell_kinds, "kernel_kib", iter([100, 300]).__next__),
+                      mock.patch.object(cell_kinds, "SETTLE_SECONDS", 0)):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def measure(self, *contenders):
+        cell = cell_kinds.IdleCell(name="idle", group="g", title="t", stage=FakeStage(),
+                                   contenders=contenders, metrics=(), goals=(), counts=(10, 110))
+        return cell.measure(self.contender, None)
+
+    def test_memory_is_a_slope(self):
+        self.assertEqual(self.measure("direct", "ats"),
+                         {"load": {"work": {}}, "rss_kib": 6000, "spliced_share": None,
+                          "metrics": {"user_kib": 40.0, "kernel_kib": 2.0}, "failed": None})
+
+    def test_without_the_direct_way_no_kernel_memory(self):
+        self.assertEqual(self.measure("ats")["metrics"], {"user_kib": 40.0})
+
+    def test_connections_that_did_not_open_are_seen(self):
+        with mock.patch.object(FakeIdle, "fails", 3):
+            self.assertEqual(self.measure("ats")["failed"], "7 of 10 connections answered")
+
+
+class TlsCells(unittest.TestCase):
+    """What makes the figures comparable: the same work asked of the same contenders."""
+
+    def test_all_ask_for_the_same(self):
+        cells = [cell for cell in catalog.CELLS if cell.stage.role == "tls"]
+        self.assertEqual({cell.group for cell in cells}, {"tls", "tls-stream", "tls-idle"})
+        for cell in cells:
+            at = cell.options.index("--cipher")
+            self.assertEqual(cell.options[at + 1], "TLS_AES_128_GCM_SHA256", cell.name)
+            for name in ("penstock", *cell.contenders):
+                self.assertIsNone(catalog.REGISTRY[name].why_not_role("tls"), name)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -37,6 +37,7 @@ def a_run(cell, contender, number, **more):
             "per_second": {"bytes": 2560000, "round_trips": 10000 / cost, "connections": 160},
             "proxy_user_ms": 30, "proxy_system_ms": 70,
             "proxy_switches": {"voluntary": 500, "involuntary": 2},
+            "beside": {"tls": "TLSv1.3 SUITE " + ("x25519" if number > 1 else "P-256")},
             "latency_us": {"count": 1000, "p50": 40 * cost, "p90": 60 * cost, "p99": 90 * cost,
                            "p999": 200 * cost, "max": 1000 + number}}
     return {"cell": cell, "contender": contender, "round": number, "phase": "pairs", "at": "",
@@ -134,6 +135,7 @@ class Page(unittest.TestCase):
         self.assertIn("| 30 / 70 % | 0.500 + 0.0020 |", markdown)
         self.assertIn("| 1.01 ms |", markdown)                  # the worst maximum
         self.assertIn("failed rounds: reset 12 (1)", markdown)
+        self.assertIn("| TLSv1.3 SUITE P-256, TLSv1.3 SUITE x25519 |", markdown)
 
     def test_what_is_missing_is_said_first(self):
         self.assertIn("1 of 2 cells have no figures; 3 of 6 goals could not be judged",
