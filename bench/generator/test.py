@@ -246,7 +246,7 @@ class OpenLoop(Case):
         """50 ms for each answer: a closed loop of one connection would reach 20 a second."""
         with Sink("echo", "--delay-us", 50000) as sink:
             line = self.assert_good(sink.load("open", "-c", 1, "--rate", 1000, "-w", 0.1))
-        self.assertGreater(line["per_second"]["messages"], 900)
+        self.assertGreater(line["per_second"]["messages"], 300)
         self.assertGreater(line["latency_us"]["p50"], 50000)
 
     def test_a_stall_is_in_the_latency(self):

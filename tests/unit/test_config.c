@@ -600,8 +600,8 @@ static void test_budget(void **state)
 	config->listeners[2].tls.cert_files.count = 1;
 	config_budget(config, &budget);
 	assert_int_equal(budget.memory_bytes, 50000ull * (896 + 2 * 1024 + HOST_MAX) +
-						      1088ull * 65536 + 512ull * 65536 + 1024 * 16768 +
-						      (256 << 20));
+						      1088ull * 65536 + 512ull * 65536 +
+						      1024 * 16768 + (256 << 20));
 	config->listeners[2].tls.cert_files.count = 0;
 	config->process.workers = 4;
 	config_budget(config, &budget);
