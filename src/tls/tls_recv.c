@@ -155,7 +155,22 @@ static ssize_t fill_half(struct tls_end *end)
 	}
 }
 
-/* 0: there is a whole record now, and the socket will not tell of it. */
+/* The stream has ended. 0: but the rest came before its end, both of them since the look. */
+static ssize_t nothing_more(struct tls_end *end, size_t seen)
+{
+	int err = net_error(end->fd);
+
+	if (err < 0)
+		return err;
+
+	ssize_t n = net_peek(end->fd, end->tls->cipher, seen + 1);
+
+	if (n < 0)
+		return n;
+	return (size_t)n > seen ? 0 : tls_end_fail(end, TLS_FAIL_TRUNCATED);
+}
+
+/* 0: there is more now, and the socket will not tell of it. */
 static ssize_t wait_for_rest(struct tls_end *end, size_t seen, size_t need)
 {
 	if (seen != end->rx_seen) {
@@ -164,11 +179,8 @@ static ssize_t wait_for_rest(struct tls_end *end, size_t seen, size_t need)
 		return -EAGAIN;
 	}
 	/* Woken, and no byte more: no more will come, or there is no room for them. */
-	if (net_is_ended(end->fd)) {
-		int err = net_error(end->fd);
-
-		return err < 0 ? err : tls_end_fail(end, TLS_FAIL_TRUNCATED);
-	}
+	if (net_is_ended(end->fd))
+		return nothing_more(end, seen);
 	CHECK(end->half == NULL);
 	end->half = pool_get(&end->tls->halves);
 	if (end->half == NULL)
