@@ -117,8 +117,8 @@ class _Factory:
     def __init__(self):
         self.made = []
 
-    def new(self, port=None):
-        one = Penstock(f"penstock-{next(self._numbers)}")
+    def new(self, port=None, side=settings.BROKER_SIDE):
+        one = Penstock(f"penstock-{next(self._numbers)}", side)
         one.port = port or next(self._ports)
         one.url = f"pulsar://{settings.GATE_ADDRESS}:{one.port}"
         self.made.append(one)

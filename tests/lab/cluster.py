@@ -33,15 +33,17 @@ from zookeeper import ZooKeeper
 
 
 class Cluster:
-    def __init__(self, **options):
+    def __init__(self, site=settings.HOME, **options):
         """With options: a new cluster, or the running one if its options are the same. Without: the one that runs."""
-        self._file = settings.RUN / "cluster.json"
+        self.site = site
+        self._file = settings.RUN / f"{site.prefix}cluster.json"
+        self._data = settings.RUN / f"{site.prefix}data"
         kept = json.loads(self._file.read_text()) if self._file.exists() else None
-        defaults = {"auth": False, "tls": False, "extensible": False, "zookeepers": 1, "brokers": 2}
+        defaults = {"auth": False, "tls": False, "mtls": False, "extensible": False, "zookeepers": 1, "brokers": 2}
         self.options = {**defaults, **options} if options else kept or defaults
-        self.zookeeper = ZooKeeper("zookeeper", settings.ZOOKEEPER_ADDRESSES[: self.options["zookeepers"]])
-        self.bookie = Process("bookie")
-        self.brokers = {n: Process(f"broker{n}") for n in settings.BROKER_ADDRESSES if n <= self.options["brokers"]}
+        self.zookeeper = ZooKeeper(f"{site.prefix}zookeeper", site.zookeepers[: self.options["zookeepers"]], site.side)
+        self.bookie = Process(f"{site.prefix}bookie")
+        self.brokers = {n: Process(f"{site.prefix}broker{n}") for n in site.brokers if n <= self.options["brokers"]}
         self.java_proxy = Process("java-proxy")
         if kept and kept != self.options and any(broker.alive() for broker in self.brokers.values()):
             raise LabError(f"a cluster with other options is running ({kept}); first: cluster.py wipe")
@@ -49,7 +51,7 @@ class Cluster:
     @functools.cached_property
     def authority(self):
         """Who signs the brokers' certificates; kept until `wipe`."""
-        folder = settings.RUN / "data" / "pki"
+        folder = self._data / "pki"
         folder.mkdir(parents=True, exist_ok=True)
         return pki.Authority(folder)
 
@@ -59,7 +61,9 @@ class Cluster:
         if not settings.JARS.joinpath(".stamp").exists():
             raise LabError("no Pulsar jars; first run: tests/lab/deps.sh lab")
         netns.create()
-        settings.RUN.mkdir(parents=True, exist_ok=True)
+        if self.site is settings.FAR:
+            netns.create_far()
+        self._data.mkdir(parents=True, exist_ok=True)
         self._file.write_text(json.dumps(self.options))
         say("ZooKeeper")
         self.zookeeper.start()
@@ -83,7 +87,8 @@ class Cluster:
     def forget(self):
         """Stops all and deletes the data: the next `up` is a new cluster. Logs stay."""
         self.down()
-        shutil.rmtree(settings.RUN / "data", ignore_errors=True)
+        shutil.rmtree(self._data, ignore_errors=True)
+        shutil.rmtree(self.zookeeper.data, ignore_errors=True)
         self._file.unlink(missing_ok=True)
 
     def wipe(self):
@@ -106,14 +111,14 @@ class Cluster:
         return self.zookeeper.connect_string
 
     def broker_url(self, number):
-        return f"pulsar://{settings.BROKER_ADDRESSES[number]}:{settings.BROKER_PORT}"
+        return f"pulsar://{self.site.brokers[number]}:{settings.BROKER_PORT}"
 
     def admin(self, method, path, body=None, broker=None, ok=(200, 204)):
         """A call of the brokers' admin REST API; the JSON answer, the text, or None."""
         number = broker or next(n for n, p in self.brokers.items() if p.alive())
-        url = f"http://{settings.BROKER_ADDRESSES[number]}:{settings.BROKER_WEB}{path}"
+        url = f"http://{self.site.brokers[number]}:{settings.BROKER_WEB}{path}"
         token = tokens.token("admin") if self.options["auth"] else None
-        status, text = web.request(method, url, body, token, seconds=30)
+        status, text = web.request(method, url, body, token, seconds=30, side=self.site.side)
         if status not in ok:
             raise LabError(f"{method} {url}: {status} {text[:300]}")
         try:
@@ -127,8 +132,8 @@ class Cluster:
         for number, broker in self.brokers.items():
             if not broker.alive():
                 continue
-            address = settings.BROKER_ADDRESSES[number]
-            answer = self.admin("GET", f"/admin/v2/brokers/c1/{address}:{settings.BROKER_WEB}/ownedNamespaces", broker=number)
+            address = self.site.brokers[number]
+            answer = self.admin("GET", f"/admin/v2/brokers/{self.site.cluster}/{address}:{settings.BROKER_WEB}/ownedNamespaces", broker=number)
             for name in answer:
                 if name.startswith(namespace + "/"):
                     owned[name.rpartition("/")[2]] = number
@@ -138,7 +143,7 @@ class Cluster:
         """The number of the broker that serves a topic (which makes one own it)."""
         found = self.admin("GET", f"/lookup/v2/topic/persistent/{topic}")
         host = urllib.parse.urlsplit(found["brokerUrl"]).hostname
-        return next(n for n, a in settings.BROKER_ADDRESSES.items() if a == host)
+        return next(n for n, a in self.site.brokers.items() if a == host)
 
     def bundle(self, topic):
         return self.admin("GET", f"/lookup/v2/topic/persistent/{topic}/bundle")
@@ -146,7 +151,7 @@ class Cluster:
     def unload(self, topic, to=None):
         """Unloads the bundle of a topic, if asked to a broker of our choice."""
         namespace = topic.rpartition("/")[0]
-        query = f"?destinationBroker={settings.BROKER_ADDRESSES[to]}:{settings.BROKER_WEB}" if to else ""
+        query = f"?destinationBroker={self.site.brokers[to]}:{settings.BROKER_WEB}" if to else ""
         self.admin("PUT", f"/admin/v2/namespaces/{namespace}/{self.bundle(topic)}/unload{query}")
 
     def give(self, topic, number):
@@ -158,17 +163,17 @@ class Cluster:
     # ---- the parts
 
     def _init_metadata(self):
-        done = settings.RUN / "data" / "metadata.done"
+        done = self._data / "metadata.done"
         if done.exists():
             return
-        first = settings.BROKER_ADDRESSES[1]
+        first = self.site.brokers[1]
         store = f"zk:{self.zookeeper_servers}"
-        process = Process("metadata")
+        process = Process(f"{self.site.prefix}metadata")
         process.start(java.command(
-            "org.apache.pulsar.PulsarClusterMetadataSetup", "--cluster", "c1", "--metadata-store", store,
+            "org.apache.pulsar.PulsarClusterMetadataSetup", "--cluster", self.site.cluster, "--metadata-store", store,
             "--configuration-metadata-store", store, "--web-service-url", f"http://{first}:{settings.BROKER_WEB}",
             "--broker-service-url", f"pulsar://{first}:{settings.BROKER_PORT}", "--initial-num-transaction-coordinators", 2,
-        ))  # fmt: skip
+        ), self.site.side)  # fmt: skip
         if process.wait(60) != 0:
             raise LabError(f"metadata set-up failed:\n{process.tail()}")
         done.touch()
@@ -176,9 +181,9 @@ class Cluster:
     def _start_bookie(self):
         if self.bookie.alive():
             return
-        data = settings.RUN / "data" / "bookie"
-        conf = self._write("bookie.conf", {
-            "bookiePort": 3181, "advertisedAddress": settings.BOOKIE_ADDRESS, "listeningInterface": "lo", "allowLoopback": "true",
+        data = self._data / "bookie"
+        conf = self._write(f"{self.site.prefix}bookie.conf", {
+            "bookiePort": 3181, "advertisedAddress": self.site.bookie, "listeningInterface": "lo", "allowLoopback": "true",
             "zkServers": self.zookeeper_servers, "zkLedgersRootPath": "/ledgers", "zkTimeout": 30000,
             "journalDirectories": data / "journal", "ledgerDirectories": data / "ledgers", "journalSyncData": "false",
             "journalPreAllocSizeMB": 16, "journalMaxSizeMB": 256, "skipListSizeLimit": 33554432,
@@ -186,16 +191,16 @@ class Cluster:
             "httpServerEnabled": "false", "gcWaitTime": 300000,
             "statsProviderClass": "org.apache.bookkeeper.stats.NullStatsProvider",
         })  # fmt: skip
-        self.bookie.start(java.command("org.apache.bookkeeper.server.Main", "--conf", conf, heap="256m", direct="256m"))
-        self.bookie.wait_ready(60, lambda: web.reachable(settings.BOOKIE_ADDRESS, 3181))
+        self.bookie.start(java.command("org.apache.bookkeeper.server.Main", "--conf", conf, heap="256m", direct="256m"), self.site.side)
+        self.bookie.wait_ready(60, lambda: web.reachable(self.site.bookie, 3181, self.site.side))
 
     def _start_broker(self, number):
-        address = settings.BROKER_ADDRESSES[number]
+        address = self.site.brokers[number]
         manager = "extensions.ExtensibleLoadManagerImpl" if self.options["extensible"] else "impl.ModularLoadManagerImpl"
         store = f"zk:{self.zookeeper_servers}"
         internal, gateway = f"pulsar://{address}:{settings.BROKER_PORT}", f"pulsar://{address}:{settings.BROKER_GATEWAY_PORT}"
         lines = {
-            "clusterName": "c1", "metadataStoreUrl": store, "configurationMetadataStoreUrl": store,
+            "clusterName": self.site.cluster, "metadataStoreUrl": store, "configurationMetadataStoreUrl": store,
             "metadataStoreSessionTimeoutMillis": 6000, "bindAddress": address, "advertisedAddress": address, "brokerServicePort": settings.BROKER_PORT,
             "webServicePort": settings.BROKER_WEB,
             # a second listener under a name of its own: what a client gets that asks for it
@@ -214,11 +219,11 @@ class Cluster:
         if self.options["extensible"]:
             lines["loadBalancerTransferEnabled"] = "true"
         if self.options["tls"]:
-            certificate, key = self.authority.issue(settings.BROKER_NAMES[number], address)
-            secure = f"pulsar+ssl://{settings.BROKER_NAMES[number]}:{settings.BROKER_TLS_PORT}"
+            certificate, key = self.authority.issue(self.site.names[number], address, self.site.service_name)
+            secure = f"pulsar+ssl://{self.site.names[number]}:{settings.BROKER_TLS_PORT}"
             lines |= {
                 "brokerServicePortTls": settings.BROKER_TLS_PORT, "tlsCertificateFilePath": certificate, "tlsKeyFilePath": key,
-                "tlsTrustCertsFilePath": self.authority.file,
+                "tlsTrustCertsFilePath": self.authority.file, "tlsHostnameVerificationEnabled": "true",
                 "advertisedListeners": f"internal:{internal},internal:{secure},gateway:{gateway}",
             }  # fmt: skip
         if self.options["auth"]:
@@ -230,19 +235,23 @@ class Cluster:
                 "brokerClientAuthenticationPlugin": "org.apache.pulsar.client.impl.auth.AuthenticationToken",
                 "brokerClientAuthenticationParameters": f"token:{tokens.token('broker')}",
             }  # fmt: skip
-        conf = self._write(f"broker{number}.conf", lines)
+        if self.options["mtls"]:  # no anonymous, and none at all without a certificate
+            lines.pop("anonymousUserRole", None)
+            lines["tlsRequireTrustedClientCertOnConnect"] = "true"
+            lines["authenticationProviders"] += ",org.apache.pulsar.broker.authentication.AuthenticationProviderTls"
+        conf = self._write(f"{self.site.prefix}broker{number}.conf", lines)
         self.brokers[number].start(
-            java.command("org.apache.pulsar.PulsarBrokerStarter", "--broker-conf", conf, heap="512m", direct="512m")
+            java.command("org.apache.pulsar.PulsarBrokerStarter", "--broker-conf", conf, heap="512m", direct="512m"), self.site.side
         )
 
     def _wait_broker(self, number):
-        address = settings.BROKER_ADDRESSES[number]
+        address = self.site.brokers[number]
         token = tokens.token("admin") if self.options["auth"] else None
 
         def ready():
             try:
                 url = f"http://{address}:{settings.BROKER_WEB}/admin/v2/brokers/ready"
-                return web.request("GET", url, token=token, seconds=5)[0] == 200 and web.reachable(address, settings.BROKER_PORT)
+                return web.request("GET", url, token=token, seconds=5, side=self.site.side)[0] == 200 and web.reachable(address, settings.BROKER_PORT, self.site.side)
             except OSError:
                 return False
 
@@ -310,6 +319,7 @@ def main():
         return 0
     cluster = Cluster()
     if verb in ("down", "wipe"):
+        Cluster(settings.FAR).down()  # left by a test that was killed
         getattr(cluster, verb)()
     elif verb == "broker-kill":
         cluster.kill_broker(int(words[0]))

@@ -2,6 +2,8 @@
 
 Clients live on the client side; penstock, ZooKeeper and the brokers on the broker side. Brokers listen on loopback addresses of the
 broker side, so a client that learns one and tries it meets its own loopback, where trap.py counts it.
+
+A test of two clusters adds a third namespace with create_far(): one cable to the broker side, one to the clients.
 """
 import contextlib
 import ctypes
@@ -48,19 +50,51 @@ def create():
     except subprocess.CalledProcessError as error:
         destroy()
         raise SystemExit(f"lab: cannot make network namespaces: {error.stderr.strip()}") from None
-    etc = pathlib.Path(f"/etc/netns/{inner}")  # `ip netns exec` lays these over /etc
+    _resolver_files(inner, f"nameserver {settings.DNS_ADDRESS}\noptions timeout:1 attempts:1\n", HOSTS)
+
+
+def create_far():
+    """The far side, for a second cluster: nothing leads there but a cable from the broker side and one from the clients'."""
+    far = settings.FAR_SIDE
+    if exists(far):
+        return
+    _ip("netns", "add", far)
+    _ip("-n", far, "link", "set", "lo", "up")
+    ends = (
+        (settings.BROKER_SIDE, "far0", settings.HOME_TO_FAR_ADDRESS, "home0", settings.FAR_FROM_HOME_ADDRESS),
+        (settings.CLIENT_SIDE, "far1", settings.CLIENT_TO_FAR_ADDRESS, "client1", settings.FAR_GATE_ADDRESS),
+    )
+    for other, device, address, far_device, far_address in ends:
+        _ip("link", "add", far_device, "netns", far, "type", "veth", "peer", "name", device, "netns", other)
+        for name, its_device, its_address in ((other, device, address), (far, far_device, far_address)):
+            _ip("-n", name, "addr", "add", f"{its_address}/24", "dev", its_device)
+            _ip("-n", name, "link", "set", its_device, "up")
+    names = "".join(f"{settings.FAR.brokers[number]} {name}\n" for number, name in settings.FAR.names.items())
+    _resolver_files(far, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", HOSTS + names)
+
+
+def _resolver_files(name, resolv, hosts):
+    etc = pathlib.Path(f"/etc/netns/{name}")  # `ip netns exec` lays these over /etc
     etc.mkdir(parents=True, exist_ok=True)
-    (etc / "resolv.conf").write_text(f"nameserver {settings.DNS_ADDRESS}\noptions timeout:1 attempts:1\n")
-    (etc / "hosts").write_text(HOSTS)
+    (etc / "resolv.conf").write_text(resolv)
+    (etc / "hosts").write_text(hosts)
 
 
 def destroy():
     if not settings.NETNS:
         return
-    for name in (settings.BROKER_SIDE, settings.CLIENT_SIDE):
-        if exists(name):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-    etc = pathlib.Path(f"/etc/netns/{settings.BROKER_SIDE}")
+    for name in (settings.FAR_SIDE, settings.BROKER_SIDE, settings.CLIENT_SIDE):
+        _destroy(name)
+
+
+def destroy_far():
+    _destroy(settings.FAR_SIDE)
+
+
+def _destroy(name):
+    if exists(name):
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+    etc = pathlib.Path(f"/etc/netns/{name}")
     for file in ("resolv.conf", "hosts"):
         (etc / file).unlink(missing_ok=True)
     with contextlib.suppress(OSError):

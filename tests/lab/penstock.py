@@ -44,9 +44,9 @@ class Metrics:
 
 
 class Penstock:
-    def __init__(self, name):
+    def __init__(self, name, side=settings.BROKER_SIDE):
         self.process = Process(name)
-        self.name = name
+        self.name, self.side = name, side
         self.admin = f"127.0.0.1:{next(_ports)}"
         self.config_file = settings.RUN / "conf" / f"{name}.yaml"
         self._log_start = 0
@@ -79,7 +79,7 @@ class Penstock:
 
         self._log_start = self.process.log.stat().st_size if self.process.log.exists() else 0
         as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
-        self.process.start([*as_user, settings.PENSTOCK, *arguments], preexec=limits)
+        self.process.start([*as_user, settings.PENSTOCK, *arguments], self.side, preexec=limits)
         if ready:
             self.process.wait_ready(20, self.is_ready)
             self.mark_rest()
@@ -100,7 +100,7 @@ class Penstock:
     # ---- questions
 
     def get(self, path):
-        return web.request("GET", f"http://{self.admin}{path}")
+        return web.request("GET", f"http://{self.admin}{path}", side=self.side)
 
     def json(self, path):
         status, text = self.get(path)

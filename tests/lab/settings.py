@@ -6,6 +6,7 @@ because each lab has network namespaces of its own.
 import os
 import pathlib
 import tempfile
+import typing
 
 NAME = os.environ.get("PENSTOCK_LAB", "pstk")
 RUN = pathlib.Path(os.environ.get("PENSTOCK_LAB_DIR", f"{tempfile.gettempdir()}/penstock-lab-{NAME}"))
@@ -35,4 +36,26 @@ BROKER_NAMES = {1: "broker-1.pulsar.test", 2: "broker-2.pulsar.test"}  # of thei
 BROKER_PORT, BROKER_TLS_PORT, BROKER_GATEWAY_PORT, BROKER_WEB = 6650, 6651, 6652, 8080
 ZOOKEEPER_PORT = 2181
 
-TRAPPED = [(a, p) for a in BROKER_ADDRESSES.values() for p in (BROKER_PORT, BROKER_TLS_PORT, BROKER_GATEWAY_PORT, BROKER_WEB)]
+
+class Site(typing.NamedTuple):
+    """Where one cluster lives: its Pulsar name, its network namespace and its addresses there."""
+
+    cluster: str
+    side: str
+    prefix: str  # of its processes and files
+    zookeepers: list
+    bookie: str
+    brokers: dict
+    names: dict
+    service_name: str  # any of its brokers: their certificates are for this name too
+
+
+HOME = Site("c1", BROKER_SIDE, "", ZOOKEEPER_ADDRESSES, BOOKIE_ADDRESS, BROKER_ADDRESSES, BROKER_NAMES, "pulsar.home.test")
+
+# A second place, for a second cluster: namespace and loopback addresses of its own, a cable to the broker side, one to the clients.
+FAR_SIDE = f"{NAME}-far"
+FAR = Site("c2", FAR_SIDE, "far-", ["127.78.0.2"], "127.78.0.3", {1: "127.78.0.11"}, {1: "broker-1.far.test"}, "pulsar.far.test")
+HOME_TO_FAR_ADDRESS, FAR_FROM_HOME_ADDRESS = "10.78.0.1", "10.78.0.2"
+CLIENT_TO_FAR_ADDRESS, FAR_GATE_ADDRESS = "10.79.0.1", "10.79.0.2"
+
+TRAPPED = [(a, p) for a in (*BROKER_ADDRESSES.values(), *FAR.brokers.values()) for p in (BROKER_PORT, BROKER_TLS_PORT, BROKER_GATEWAY_PORT, BROKER_WEB)]

@@ -10,8 +10,8 @@ from processes import Process
 
 
 class ZooKeeper:
-    def __init__(self, name="zookeeper", addresses=(settings.ZOOKEEPER_ADDRESSES[0],)):
-        self.name = name
+    def __init__(self, name="zookeeper", addresses=(settings.ZOOKEEPER_ADDRESSES[0],), side=settings.BROKER_SIDE):
+        self.name, self.side = name, side
         self.addresses = list(addresses)
         self.data = settings.RUN / "data" / name
         self.servers = [Process(f"{name}{i + 1}" if len(self.addresses) > 1 else name) for i in range(len(self.addresses))]
@@ -43,11 +43,11 @@ class ZooKeeper:
         conf = settings.RUN / "conf" / f"{self.servers[index].name}.cfg"
         conf.parent.mkdir(parents=True, exist_ok=True)
         conf.write_text("\n".join(lines) + "\n")
-        self.servers[index].start(java.command("org.apache.zookeeper.server.quorum.QuorumPeerMain", conf))
+        self.servers[index].start(java.command("org.apache.zookeeper.server.quorum.QuorumPeerMain", conf), self.side)
 
     def ask(self, index, word):
         """The answer to a four-letter word, or '' if nobody answers."""
-        with netns.broker_side():
+        with netns.inside(self.side):
             try:
                 with socket.create_connection((self.addresses[index], settings.ZOOKEEPER_PORT), 1) as sock:
                     sock.settimeout(1)

@@ -68,6 +68,7 @@ public class LabClient {
                 .lookupTimeout(20, TimeUnit.SECONDS).ioThreads(1).listenerThreads(1).statsInterval(0, TimeUnit.SECONDS);
         if (r.has("token")) b.authentication(AuthenticationFactory.token(r.get("token").asText()));
         if (r.has("trust")) b.tlsTrustCertsFilePath(r.get("trust").asText()).enableTlsHostnameVerification(r.path("verify").asBoolean(true));
+        if (r.has("cert")) b.authentication(AuthenticationFactory.TLS(r.get("cert").asText(), r.get("key").asText()));
         if (r.has("sniProxy")) b.proxyServiceUrl(r.get("sniProxy").asText(), ProxyProtocol.SNI);
         if (r.has("listener")) b.listenerName(r.get("listener").asText());
         if (r.has("properties")) {
