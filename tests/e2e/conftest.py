@@ -71,6 +71,15 @@ def lab():
     Lab.names.close()
 
 
+_said = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def say(request):
+    """For what a run is to show besides passing: lines that are printed at its end."""
+    return request.config.stash.setdefault(_said, []).append
+
+
 @pytest.fixture(scope="session")
 def cluster(lab):
     """PENSTOCK_E2E_CLUSTER="extensible three-zookeepers" makes it another one (for `make matrix`)."""
@@ -265,6 +274,8 @@ def pytest_terminal_summary(terminalreporter, exitstatus):
     count = {key: len(terminalreporter.getreports(key)) for key in ("passed", "failed", "error", "skipped")}
     for report in terminalreporter.getreports("skipped"):
         terminalreporter.write_line(f"SKIPPED, loudly: {report.nodeid}: {report.longrepr[2]}")
+    for line in terminalreporter.config.stash.get(_said, []):
+        terminalreporter.write_line(line)
     failed = count["failed"] + count["error"]
     terminalreporter.write_line("")
     terminalreporter.write_line(f"e2e: {count['passed']} passed, {failed} failed, {count['skipped']} skipped")

@@ -1,7 +1,9 @@
 """Real brokers with TLS, official clients: TLS ended here, begun here, on both sides, and passed through by server name."""
+import cpp_sni
 import pytest
 import settings
 from clients import client, fresh, roundtrip
+from processes import wait_until
 from test_91_tls import ending
 
 
@@ -94,3 +96,18 @@ def test_java_through_sni(cluster, edge, java):
             topic = fresh("sni")
         java.run("roundtrip", url=service, topic=f"persistent://{topic}", count=200, **words)
         edge.wait_access(sni=settings.BROKER_NAMES[number])
+
+
+def test_python_through_sni(cluster, edge):
+    """The C++ library under the Python client can do it, too (cpp_sni.py). It verifies names as the proxy's, so here it does not."""
+    service = f"pulsar+ssl://{settings.BROKER_NAMES[1]}:{settings.BROKER_TLS_PORT}"
+    words = {"tls_trust_certs_file_path": str(cluster.authority.file)}
+    for number in (1, 2):
+        topic = fresh("sni")
+        while cluster.owner(topic) != number:
+            topic = fresh("sni")
+        before = len(edge.access(sni=settings.BROKER_NAMES[number]))
+        with cpp_sni.through(f"pulsar+ssl://{settings.GATE_ADDRESS}:{edge.port}"), client(service, **words) as c:
+            for size in (100, 1_000_000):
+                roundtrip(c, f"persistent://{topic}", 20, size, batching_enabled=size < 1000)
+        wait_until("its access line", 5, lambda: len(edge.access(sni=settings.BROKER_NAMES[number])) > before)

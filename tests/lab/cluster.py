@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import urllib.parse
@@ -125,6 +126,19 @@ class Cluster:
             return json.loads(text) if text else None
         except ValueError:
             return text
+
+    def pulsar_admin(self, *words):
+        """The pulsar-admin command, as an operator of this cluster types it."""
+        lines = {"webServiceUrl": f"http://{self.site.brokers[1]}:{settings.BROKER_WEB}"}
+        if self.options["auth"]:
+            lines["authPlugin"] = "org.apache.pulsar.client.impl.auth.AuthenticationToken"
+            lines["authParams"] = f"token:{tokens.token('admin')}"
+        conf = self._write(f"{self.site.prefix}client.conf", lines)
+        line = java.command("org.apache.pulsar.admin.cli.PulsarAdminTool", conf, *words, path=[f"{settings.ADMIN_JARS}/*"])
+        done = subprocess.run(netns.exec_in(self.site.side, line), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(f"pulsar-admin {' '.join(map(str, words))}: {done.stdout[-500:]} {done.stderr[-500:]}")
+        return done.stdout
 
     def bundles(self, namespace="public/default"):
         """Bundle name -> number of the broker that owns it (only owned ones)."""

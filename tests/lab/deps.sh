@@ -13,7 +13,8 @@ packages_of() {
     build) echo gcc make pkg-config liburing-dev libzookeeper-mt-dev libyaml-dev libjansson-dev libmicrohttpd-dev \
         libc-ares-dev libcurl4-openssl-dev libssl-dev libwolfssl-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev zlib1g-dev \
         clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 universal-ctags gawk python3 ;;
-    lab) echo python3 python3-venv openjdk-17-jdk-headless maven iproute2 openssl curl procps strace haproxy ca-certificates ;;
+    lab) echo python3 python3-venv openjdk-17-jdk-headless maven iproute2 openssl gnutls-bin curl procps strace haproxy ca-certificates \
+        "$(command -v go >/dev/null || echo golang-go)" "$(command -v node >/dev/null || echo nodejs)" ;;
     peers-java) echo python3 openjdk-17-jdk-headless maven procps ca-certificates ;;
     bench) echo haproxy nginx-light libnginx-mod-stream python3 procps util-linux ;;
     peers) echo python3 python3-venv openssl ca-certificates ;;
@@ -71,6 +72,8 @@ fetch_jars() {
     mv "$3.new" "$3" && cp "$2" "$3/.stamp"
 }
 
+install_pulsar_admin() { fetch_jars "pulsar-admin (1 MB, once)" "$here/admin-pom.xml" "$ADMIN_JARS"; }
+
 install_pulsar() { fetch_jars "ZooKeeper, BookKeeper and Pulsar (about 230 MB, once)" "$here/pom.xml" "$JARS"; }
 
 install_kroxylicious() {
@@ -123,13 +126,14 @@ install_peers_java() {
     install_kroxylicious || skipped "Kroxylicious: it could not be got or compiled"
 }
 
+# install_venv REQUIREMENTS FOLDER
 install_venv() {
-    cmp -s "$here/requirements.txt" "$VENV/.stamp" && return 0
-    echo "deps.sh: making a Python environment in $VENV"
-    rm -rf "$VENV"
-    PATH=/usr/bin:/bin python3 -m venv "$VENV" # Debian's own Python, whatever else is on the PATH
-    "$VENV/bin/pip" -q --disable-pip-version-check install -r "$here/requirements.txt"
-    cp "$here/requirements.txt" "$VENV/.stamp"
+    cmp -s "$1" "$2/.stamp" && return 0
+    echo "deps.sh: making a Python environment in $2"
+    rm -rf "$2"
+    PATH=/usr/bin:/bin python3 -m venv "$2" # Debian's own Python, whatever else is on the PATH
+    "$2/bin/pip" -q --disable-pip-version-check install -r "$1"
+    cp "$1" "$2/.stamp"
 }
 
 [ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench|peers|peers-java ..." >&2; exit 2; }
@@ -141,7 +145,7 @@ mkdir -p "$PENSTOCK_CACHE"
 [ -z "$missing" ] || install_packages $missing
 for group in "$@"; do
     case $group in
-    lab) install_pulsar; install_venv ;;
+    lab) install_pulsar; install_pulsar_admin; install_venv "$here/requirements.txt" "$VENV"; install_venv "$here/tls-requirements.txt" "$TLS_VENV" ;;
     peers) install_peers ;;
     peers-java) install_peers_java ;;
     esac

@@ -1,9 +1,11 @@
 # Sourced by the shell scripts of the lab: where things live. settings.py says the same for Python.
 PENSTOCK_CACHE=${PENSTOCK_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/penstock} # downloads, kept
 JARS=$PENSTOCK_CACHE/jars-pulsar-4.0.8
+ADMIN_JARS=$PENSTOCK_CACHE/jars-pulsar-admin-4.0.8
 KAFKA_JARS=$PENSTOCK_CACHE/jars-kafka-4.4.0
 KROXYLICIOUS_JARS=$PENSTOCK_CACHE/jars-kroxylicious-0.12.0
 VENV=$PENSTOCK_CACHE/venv-lab
+TLS_VENV=$PENSTOCK_CACHE/venv-tls # a newer OpenSSL than the machine's
 ENVOY_VERSION=1.40.0
 ENVOY=$PENSTOCK_CACHE/venv-envoy # bench/harness/peers_*.py know these two as well
 SOZU_VERSION=2.3.3

@@ -15,6 +15,8 @@ CACHE = pathlib.Path(
     or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "penstock"
 )
 JARS = CACHE / "jars-pulsar-4.0.8"
+ADMIN_JARS = CACHE / "jars-pulsar-admin-4.0.8"
+TLS_VENV = CACHE / "venv-tls"
 TREE = pathlib.Path(__file__).resolve().parents[2]
 PENSTOCK = pathlib.Path(os.environ.get("PENSTOCK", TREE / "build/release/penstock"))
 
