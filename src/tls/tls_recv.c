@@ -252,7 +252,7 @@ static size_t look_size(size_t size)
 }
 
 /* The records there are; -EAGAIN: none that is whole, or no byte at all. */
-static ssize_t look(struct tls_end *end, size_t size, struct span *ret_seen)
+static ssize_t look(struct tls_end *end, size_t wire_size, struct span *ret_seen)
 {
 	if (UNLIKELY(end->half != NULL)) {
 		ssize_t n = fill_half(end);
@@ -260,7 +260,7 @@ static ssize_t look(struct tls_end *end, size_t size, struct span *ret_seen)
 		*ret_seen = span_of(end->half->bytes, n > 0 ? (size_t)n : 0);
 		return n;
 	}
-	ssize_t n = net_peek(end->fd, end->tls->cipher, look_size(size));
+	ssize_t n = net_peek(end->fd, end->tls->cipher, wire_size);
 
 	if (n == 0)
 		return tls_end_fail(end, TLS_FAIL_TRUNCATED);
@@ -272,9 +272,12 @@ static ssize_t look(struct tls_end *end, size_t size, struct span *ret_seen)
 
 static ssize_t read_own(struct tls_end *end, uint8_t *out, size_t size, bool is_taken)
 {
+	/* What was peeked at is taken off in one go, be it in records of one byte each. */
+	size_t wire_size = out != NULL ? look_size(size) : TLS_CIPHER_BYTES;
+
 	for (int controls = 0; controls < CONTROLS_MAX;) {
 		struct walk walk = { .seq = end->rx.seq, .offset = end->rx_offset };
-		ssize_t n = look(end, size, &walk.seen);
+		ssize_t n = look(end, wire_size, &walk.seen);
 
 		if (n < 0)
 			return n;
