@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * tls_send: a socket that takes as many bytes as the test says and then none, so that records are
+ * cut at every offset; OpenSSL tells whether what comes of it is TLS.
+ */
+#define _GNU_SOURCE
+#include "tls_talk.h"
+
+#define MOST 100000
+
+static uint8_t sent[MOST], got[MOST];
+
+/* ---- a socket that is full when the test wants ---------------------------------------------- */
+
+#define UNLIMITED SIZE_MAX
+
+static size_t socket_room = UNLIMITED; /* bytes it takes altogether */
+static size_t socket_step = UNLIMITED; /* in one call */
+
+ssize_t __real_net_send(int fd, const void *bytes, size_t len);
+ssize_t __wrap_net_send(int fd, const void *bytes, size_t len);
+
+ssize_t __wrap_net_send(int fd, const void *bytes, size_t len)
+{
+	size_t most = socket_room < socket_step ? socket_room : socket_step;
+
+	if (most == 0)
+		return -EAGAIN;
+
+	ssize_t n = __real_net_send(fd, bytes, len < most ? len : most);
+
+	if (n > 0 && socket_room != UNLIMITED)
+		socket_room -= (size_t)n;
+	return n;
+}
+
+/* ---- helpers -------------------------------------------------------------------------------- */
+
+#define EACH_TALK(suite, is_server)                            \
+	for (size_t suite = 0; (suite) < TALK_SUITES; suite++) \
+		for (int is_server = 0; (is_server) < 2; is_server++)
+
+/* As a lane does: on from where it stopped. False: the socket is full. */
+static bool send_on(struct talk *talk, size_t *done, size_t len)
+{
+	while (*done < len) {
+		ssize_t n = tls_send(talk->end, sent + *done, len - *done);
+
+		if (n == -EAGAIN)
+			return false;
+		assert_true(n > 0 && (size_t)n <= len - *done);
+		*done += (size_t)n;
+	}
+	return true;
+}
+
+static void expect_sent(struct talk *talk, size_t len)
+{
+	memset(got, 0, len);
+	assert_int_equal(bench_peer_read(&talk->bench, got, len), len);
+	assert_memory_equal(got, sent, len);
+}
+
+static void expect_close(struct talk *talk)
+{
+	assert_int_equal(tls_shutdown_write(talk->end), 0);
+	assert_int_equal(bench_peer_read(&talk->bench, got, 1), 0);
+	assert_int_equal(SSL_get_shutdown(talk->ssl), SSL_RECEIVED_SHUTDOWN);
+}
+
+/* The answer to a wish for a new key has arrived, when it returns. */
+static void ask_for_key(struct talk *talk)
+{
+	static uint8_t wire[1000];
+	uint8_t byte;
+
+	talk_update_key(talk, true);
+	talk_arrive(talk, wire, talk_sealed(talk, wire, sizeof(wire)));
+	assert_int_equal(tls_recv(talk->end, &byte, 1), -EAGAIN);
+}
+
+/* ---- records cut at every offset ------------------------------------------------------------ */
+
+/* Small records, as a peer may ask for (RFC 6066 4), so that there are many of them. */
+static void cut_anywhere(void **state)
+{
+	const size_t len = 95; /* ten records, the last one shorter */
+
+	(void)state;
+	EACH_TALK(suite, is_server)
+	{
+		struct talk talk;
+
+		talk_open(&talk, suite, is_server);
+		talk.end->record_max = 10;
+		size_t size = 9 * tls_record_sealed_size(talk.end->suite, 10) +
+			      tls_record_sealed_size(talk.end->suite, 5);
+		for (size_t cut = 0; cut <= size; cut++) {
+			size_t done = 0;
+
+			bench_fill(sent, len, (uint32_t)cut);
+			socket_room = cut;
+			assert_int_equal(send_on(&talk, &done, len), cut == size);
+			assert_true(done <= len);
+			/* What is through is whole records, and no more than the socket took. */
+			assert_int_equal(
+				done,
+				cut == size
+					? len
+					: cut / tls_record_sealed_size(talk.end->suite, 10) * 10);
+			socket_room = UNLIMITED;
+			assert_true(send_on(&talk, &done, len));
+			expect_sent(&talk, len);
+		}
+		expect_close(&talk);
+		talk_close(&talk);
+	}
+}
+
+/* Full, and full again: two cuts in every distance from each other, none and many of them. */
+static void cut_again_and_again(void **state)
+{
+	const size_t len = 60;
+
+	(void)state;
+	EACH_TALK(suite, is_server)
+	{
+		struct talk talk;
+
+		talk_open(&talk, suite, is_server);
+		talk.end->record_max = 7;
+		for (size_t step = 1; step < 120; step++) {
+			size_t done = 0;
+
+			bench_fill(sent, len, (uint32_t)step);
+			do
+				socket_room = step;
+			while (!send_on(&talk, &done, len));
+			expect_sent(&talk, len);
+		}
+		/* Short counts, but never full. */
+		socket_room = UNLIMITED;
+		for (socket_step = 1; socket_step < 120; socket_step++) {
+			size_t done = 0;
+
+			bench_fill(sent, len, (uint32_t)socket_step);
+			while (!send_on(&talk, &done, len))
+				;
+			expect_sent(&talk, len);
+		}
+		socket_step = UNLIMITED;
+		expect_close(&talk);
+		talk_close(&talk);
+	}
+}
+
+/* The rest comes with other bytes behind it, or in smaller calls, as a lane's buffers have it. */
+static void rest_in_other_company(void **state)
+{
+	const size_t first = 25, all = 80;
+
+	(void)state;
+	EACH_TALK(suite, is_server)
+	{
+		struct talk talk;
+
+		talk_open(&talk, suite, is_server);
+		talk.end->record_max = 10;
+		size_t size = 2 * tls_record_sealed_size(talk.end->suite, 10) +
+			      tls_record_sealed_size(talk.end->suite, 5);
+		for (size_t cut = 0; cut < size; cut++) {
+			size_t done = 0;
+
+			bench_fill(sent, all, (uint32_t)cut);
+			socket_room = cut;
+			assert_false(send_on(&talk, &done, first));
+			socket_room = UNLIMITED;
+			if (cut % 2 == 0) /* what was begun, and no more */
+				assert_true(send_on(&talk, &done, first));
+			assert_true(send_on(&talk, &done, all));
+			expect_sent(&talk, all);
+		}
+		talk_close(&talk);
+	}
+}
+
+static void large_records(void **state)
+{
+	(void)state;
+	EACH_TALK(suite, is_server)
+	{
+		struct talk talk;
+
+		talk_open(&talk, suite, is_server);
+		for (size_t cut = 0; cut < 70000; cut += 1 + cut % 2 * 3967) {
+			size_t done = 0;
+
+			bench_fill(sent, 70000, (uint32_t)cut);
+			socket_room = cut;
+			assert_false(send_on(&talk, &done, 70000));
+			assert_int_equal(done % 16384, 0);
+			socket_room = UNLIMITED;
+			/* OpenSSL reads while we send: the socket has its own bounds as well. */
+			for (size_t read = 0; read < 70000;) {
+				(void)send_on(&talk, &done, 70000);
+				int n = SSL_read(talk.ssl, got + read, (int)(70000 - read));
+				if (n > 0)
+					read += (size_t)n;
+			}
+			assert_memory_equal(got, sent, 70000);
+		}
+		talk_close(&talk);
+	}
+}
+
+/* ---- key changes ---------------------------------------------------------------------------- */
+
+/* Asked for while a record is cut at any offset: the answer waits for the end of that record, and
+ * what follows is sealed with the new key. */
+static void keys_change_within_a_record(void **state)
+{
+	const size_t len = 35;
+
+	(void)state;
+	for (size_t suite = 0; suite < 3; suite++) {
+		for (int is_server = 0; is_server < 2; is_server++) {
+			struct talk talk;
+
+			talk_open(&talk, suite, is_server);
+			talk.end->record_max = 10;
+			size_t size = 3 * tls_record_sealed_size(talk.end->suite, 10) +
+				      tls_record_sealed_size(talk.end->suite, 5);
+			for (size_t cut = 0; cut <= size; cut++) {
+				size_t done = 0;
+				uint64_t key = talk.end->tx.key_id;
+
+				bench_fill(sent, len, (uint32_t)cut);
+				socket_room = cut;
+				(void)send_on(&talk, &done, len);
+				ask_for_key(&talk);
+				ask_for_key(&talk); /* twice is once (RFC 8446 4.6.3) */
+				socket_room = UNLIMITED;
+				assert_true(send_on(&talk, &done, len));
+				expect_sent(&talk, len);
+				/* Where all was out already, it goes with what is sent next. */
+				bench_fill(sent, 3, (uint32_t)cut);
+				done = 0;
+				assert_true(send_on(&talk, &done, 3));
+				expect_sent(&talk, 3);
+				assert_true(talk.end->tx.key_id != key);
+				assert_int_equal(talk.end->control.len, 0);
+			}
+			talk_close(&talk);
+		}
+	}
+}
+
+/* The answer itself is cut at every offset. */
+static void answer_cut_anywhere(void **state)
+{
+	(void)state;
+	for (size_t suite = 0; suite < 3; suite++) {
+		for (int is_server = 0; is_server < 2; is_server++) {
+			struct talk talk;
+
+			talk_open(&talk, suite, is_server);
+			size_t size = tls_record_sealed_size(talk.end->suite, 5);
+			for (size_t cut = 0; cut < size; cut++) {
+				size_t done = 0;
+
+				socket_room = cut;
+				ask_for_key(&talk);
+				assert_false(send_on(&talk, &done, 20));
+				assert_int_equal(done, 0);
+				ask_for_key(&talk);
+				/* A byte now and then. */
+				bench_fill(sent, 20, (uint32_t)cut);
+				do
+					socket_room = 1 + cut % 5;
+				while (!send_on(&talk, &done, 20));
+				socket_room = UNLIMITED;
+				expect_sent(&talk, 20);
+			}
+			talk_close(&talk);
+		}
+	}
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+/* close_notify is cut at every offset, alone, or with a change of keys in front of it. */
+static void end_cut_anywhere(void **state)
+{
+	(void)state;
+	EACH_TALK(suite, is_server)
+	{
+		bool is_tls13 = talk_suites[suite].version == TLS_1_3;
+		size_t most = 1;
+
+		for (size_t cut = 0; cut < most; cut++) {
+			struct talk talk;
+			int ret;
+
+			talk_open(&talk, suite, is_server);
+			most = tls_record_sealed_size(talk.end->suite, 2);
+			if (is_tls13) {
+				socket_room = 0;
+				ask_for_key(&talk);
+				most += tls_record_sealed_size(talk.end->suite, 5);
+			}
+			socket_room = cut;
+			assert_int_equal(tls_shutdown_write(talk.end), -EAGAIN);
+			do
+				socket_room = 3;
+			while ((ret = tls_shutdown_write(talk.end)) == -EAGAIN);
+			socket_room = UNLIMITED;
+			assert_int_equal(ret, 0);
+			assert_int_equal(bench_peer_read(&talk.bench, got, 1), 0);
+			assert_int_equal(SSL_get_shutdown(talk.ssl), SSL_RECEIVED_SHUTDOWN);
+			talk_close(&talk);
+		}
+	}
+}
+
+/* An end that is given up says so, but not in the middle of a record. */
+static void goodbye(void **state)
+{
+	(void)state;
+	EACH_TALK(suite, is_server)
+	{
+		struct talk talk;
+		size_t done = 0;
+
+		talk_open(&talk, suite, is_server);
+		tls_goodbye(talk.end);
+		assert_int_equal(bench_peer_read(&talk.bench, got, 1), 0);
+		assert_int_equal(SSL_get_shutdown(talk.ssl), SSL_RECEIVED_SHUTDOWN);
+		talk_close(&talk);
+
+		talk_open(&talk, suite, is_server);
+		socket_room = 10;
+		assert_false(send_on(&talk, &done, 100));
+		socket_room = UNLIMITED;
+		size_t before = talk.end->tx_part_sent;
+		tls_goodbye(talk.end);
+		assert_int_equal(talk.end->tx_part_sent, before);
+		assert_int_equal(SSL_read(talk.ssl, got, 1), -1);
+		assert_int_equal(SSL_get_shutdown(talk.ssl), 0);
+		talk_close(&talk);
+	}
+}
+
+/* An alert goes behind the record begun, if that gets done, and never into it. */
+static void alert_behind_a_record(void **state)
+{
+	(void)state;
+	EACH_TALK(suite, is_server)
+	{
+		struct talk talk;
+		size_t done = 0;
+
+		talk_open(&talk, suite, is_server);
+		socket_room = 11;
+		assert_false(send_on(&talk, &done, 100));
+		socket_room = UNLIMITED;
+		talk_arrive(&talk, (const uint8_t *)"\27\3\3\0\1x", 6);
+		assert_int_equal(tls_recv(talk.end, got, 1), -EPROTO);
+		assert_int_equal(tls_why(talk.end), TLS_FAIL_BAD_RECORD);
+		/* Nothing has gone out into the record. */
+		assert_int_equal(SSL_read(talk.ssl, got, 1), -1);
+		assert_int_equal(SSL_get_error(talk.ssl, -1), SSL_ERROR_WANT_READ);
+		talk_close(&talk);
+	}
+}
+
+static void peer_is_gone(void **state)
+{
+	(void)state;
+	struct talk talk;
+
+	talk_open(&talk, 0, true);
+	net_close(talk.bench.peer_fd, true);
+	bench_wait(talk.bench.fd, POLLIN);
+	assert_true(tls_send(talk.end, "x", 1) < 0);
+	assert_int_equal(tls_send(talk.end, "x", 1), -EPIPE);
+	talk.bench.peer_fd = dup(talk.bench.fd);
+	talk_close(&talk);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(cut_again_and_again),
+		cmocka_unit_test(rest_in_other_company),
+		cmocka_unit_test(large_records),
+		cmocka_unit_test(keys_change_within_a_record),
+		cmocka_unit_test(answer_cut_anywhere),
+		cmocka_unit_test(end_cut_anywhere),
+		cmocka_unit_test(goodbye),
+		cmocka_unit_test(alert_behind_a_record),
+		cmocka_unit_test(peer_is_gone),
+	};
+
+	(void)alarm(300); /* not for ever */
+	return cmocka_run_group_tests(tests, talk_set_up, talk_tear_down);
+}
