@@ -37,6 +37,8 @@ int net_error(int fd);
 /* Readable only when this many bytes are there, or its end (SO_RCVLOWAT); 1: as ever. For a reader
  * that leaves half a record where it is and must not be woken for it again. */
 void net_wake_at(int fd, size_t bytes);
+/* Would a poll say so? With net_wake_at: also when there is no room for that many. */
+bool net_is_readable(int fd);
 /* Has the peer sent its FIN, or is the socket broken? Bytes may still be there to read. */
 bool net_is_ended(int fd);
 /* Closes. With `reset` the peer gets RST instead of FIN (SO_LINGER 0). */

@@ -147,6 +147,13 @@ int net_error(int fd)
 	return -err;
 }
 
+bool net_is_readable(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) > 0;
+}
+
 bool net_is_ended(int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLRDHUP };

@@ -173,12 +173,13 @@ static ssize_t nothing_more(struct tls_end *end, size_t seen)
 /* 0: there is more now, and the socket will not tell of it. */
 static ssize_t wait_for_rest(struct tls_end *end, size_t seen, size_t need)
 {
-	if (seen != end->rx_seen) {
+	/* Lanes also look of their own accord (relay_gather.c): that is no reason yet. */
+	if (seen != end->rx_seen || !net_is_readable(end->fd)) {
 		end->rx_seen = (uint32_t)seen;
 		wake_at(end, need);
 		return -EAGAIN;
 	}
-	/* Woken, and no byte more: no more will come, or there is no room for them. */
+	/* Readable, and no byte more: no more will come, or there is no room for them. */
 	if (net_is_ended(end->fd))
 		return nothing_more(end, seen);
 	CHECK(end->half == NULL);

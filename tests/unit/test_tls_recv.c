@@ -161,6 +161,50 @@ static void byte_by_byte(void **state)
 	}
 }
 
+/* Half a record stays in the socket, however often it is looked at, until there is no room for the
+ * rest: with every byte in a segment of its own that is soon. */
+static void half_a_record_is_held_late(void **state)
+{
+	(void)state;
+	EACH_TALK(suite, is_server)
+	{
+		struct talk talk;
+		size_t at = 0;
+		ssize_t last;
+
+		talk_open(&talk, suite, is_server);
+		bench_fill(sent, 4000, 5);
+		talk_write(&talk, sent, 4000);
+		talk_write(&talk, sent, 10);
+		size_t size = talk_sealed(&talk, wire, sizeof(wire));
+		do {
+			talk_arrive(&talk, wire + at++, 1);
+			assert_int_equal(tls_recv(talk.end, got, MOST), -EAGAIN);
+			if (talk_is_readable(&talk))
+				break;
+			assert_int_equal(tls_recv(talk.end, got, MOST), -EAGAIN);
+			assert_int_equal(tls_recv(talk.end, got, MOST), -EAGAIN);
+			assert_null(talk.end->half);
+		} while (at < 3000);
+		assert_true(at > 20 && at < 3000);
+		assert_int_equal(tls_recv(talk.end, got, MOST), -EAGAIN);
+		assert_non_null(talk.end->half);
+		assert_int_equal(talk_queued(&talk), 0);
+		assert_false(talk_is_readable(&talk));
+		assert_int_equal(bench_count(STAT_TLS_HALVES_IN_USE), 1);
+		talk_arrive(&talk, wire + at, size - at);
+		assert_int_equal(tls_peek(talk.end, got, 100), 100);
+		assert_int_equal(tls_discard(talk.end, 60), 60);
+		assert_int_equal(talk_drain(&talk, got + 60, MOST - 60, 999, &last), 3950);
+		assert_memory_equal(got, sent, 4000);
+		assert_memory_equal(got + 4000, sent, 10);
+		assert_int_equal(last, -EAGAIN);
+		assert_null(talk.end->half);
+		assert_int_equal(bench_count(STAT_TLS_HALVES_IN_USE), 0);
+		talk_close(&talk);
+	}
+}
+
 /* ---- pieces of records ---------------------------------------------------------------------- */
 
 static void read_in_pieces(void **state)
@@ -733,6 +777,7 @@ int main(void)
 		cmocka_unit_test(records_cut_anywhere),
 		cmocka_unit_test(long_records_cut_anywhere),
 		cmocka_unit_test(byte_by_byte),
+		cmocka_unit_test(half_a_record_is_held_late),
 		cmocka_unit_test(read_in_pieces),
 		cmocka_unit_test(two_read_in_turn),
 		cmocka_unit_test(peeked_and_discarded),
