@@ -136,6 +136,11 @@ enum tls_progress tls_hello_read(struct tls_end *end);
 
 /* 0: all is sent; -EAGAIN; or what the socket says. */
 MUST_USE int tls_io_flush(struct tls_handshake *slot);
+/* The alert in clear that wolfSSL has stopped at; -1: that is not what it has stopped at. A TLS 1.3
+ * client that refuses the server's flight may have no keys to seal one with (OpenSSL's has not; RFC
+ * 8446 6), and wolfSSL takes it for a broken record. Nobody vouches for it, but the handshake is
+ * over one way or the other. */
+int tls_io_clear_alert(struct tls_handshake *slot);
 
 /* ---- tls_handover.c: wolfSSL's keys, and the end of its part -------------------------------- */
 

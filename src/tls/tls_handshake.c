@@ -271,16 +271,28 @@ static void tell_peer(struct tls_handshake *slot)
 		put_alert(slot, code, sent);
 }
 
-static enum tls_progress failed(struct tls_handshake *slot, int error)
+/* The fatal alert the peer has sent; -1: none. */
+static int peer_alert(struct tls_handshake *slot, int error)
 {
-	struct tls_end *end = slot->end;
 	WOLFSSL_ALERT_HISTORY alerts = { .last_rx = { .code = -1 } };
 
 	(void)wolfSSL_get_alert_history(slot->ssl, &alerts);
 	if (alerts.last_rx.code >= 0 && error != WOLFSSL_ERROR_NONE &&
-	    alerts.last_rx.level == alert_fatal) {
+	    alerts.last_rx.level == alert_fatal)
+		return alerts.last_rx.code;
+	return slot->err == 0 ? tls_io_clear_alert(slot) : -1;
+}
+
+static enum tls_progress failed(struct tls_handshake *slot, int error)
+{
+	struct tls_end *end = slot->end;
+	int alert = peer_alert(slot, error);
+
+	if (alert >= 0) {
 		(void)tls_end_fail(end, TLS_FAIL_PEER_ALERT);
-		end->alert = (uint8_t)alerts.last_rx.code;
+		end->alert = (uint8_t)alert;
+		(void)snprintf(slot->detail, sizeof(slot->detail), "alert %d", alert);
+		end->detail = slot->detail;
 		return TLS_FAILED;
 	}
 	if (slot->err != 0) {

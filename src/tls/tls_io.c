@@ -101,6 +101,17 @@ int tls_wolf_recv(WOLFSSL *ssl, char *ret_bytes, int size, void *context)
 	return n == 0 ? WOLFSSL_CBIO_ERR_CONN_CLOSE : WOLFSSL_CBIO_ERR_GENERAL;
 }
 
+int tls_io_clear_alert(struct tls_handshake *slot)
+{
+	uint8_t body[2];
+
+	if (slot->transcript.is_broken || slot->in_len != TLS_HEADER_BYTES ||
+	    slot->in[0] != TLS_TYPE_ALERT || slot->in[3] != 0 || slot->in[4] != sizeof(body) ||
+	    receive(slot->end, body, sizeof(body)) != (ssize_t)sizeof(body))
+		return -1;
+	return body[1];
+}
+
 /* ---- sending -------------------------------------------------------------------------------- */
 
 int tls_io_flush(struct tls_handshake *slot)
