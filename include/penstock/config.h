@@ -57,6 +57,8 @@ enum config_client_auth {
 	CONFIG_CLIENT_AUTH_REQUIRE
 };
 enum config_unknown_name { CONFIG_UNKNOWN_NAME_DEFAULT, CONFIG_UNKNOWN_NAME_REFUSE };
+enum config_mode { CONFIG_MODE_PASS, CONFIG_MODE_TERMINATE, CONFIG_MODE_REENCRYPT };
+enum config_name_source { CONFIG_NAME_TARGET, CONFIG_NAME_CLIENT };
 enum config_verify { CONFIG_VERIFY_FULL, CONFIG_VERIFY_CA, CONFIG_VERIFY_OFF };
 
 /* TLS with clients; no certificates: none is spoken. */
@@ -73,7 +75,7 @@ struct config_tls_server {
 	enum config_ktls ktls;
 };
 
-/* TLS with brokers (config_speaks_tls). */
+/* TLS with brokers (config_tls_is_on). */
 struct config_tls_client {
 	const char *ca_file, *crl_file, *cert_file, *key_file;
 	enum config_verify verify;
@@ -116,6 +118,13 @@ struct config_route {
 	int32_t cluster;    /* any live broker of it */
 	int32_t discovered; /* the broker of it whose host is the name */
 
+	enum config_mode mode;
+	/* Unless mode is PASS: what TLS with clients is like; no certificates: as the listener's
+	 * (config_route_server). */
+	struct config_tls_server tls;
+	struct config_tls_client broker_tls; /* REENCRYPT with targets (config_route_client) */
+	enum config_name_source name_source;
+
 	struct config_names alpn;  /* only clients that offer one of these; count 0: all */
 	struct config_cidrs allow; /* clients from elsewhere are refused; count 0: none are */
 	uint64_t max_connections;
@@ -153,6 +162,10 @@ struct config {
 	uint32_t listener_count;
 	struct config_route *routes; /* listener by listener, as written */
 	uint32_t route_count;
+
+	struct {
+		uint64_t warn_before_ns; /* CONFIG_OFF: never */
+	} certificates;
 
 	struct {
 		struct config_names
@@ -283,11 +296,31 @@ void config_budget(const struct config *config, struct config_budget *ret_budget
  * a handful fits. */
 bool config_budget_fit(struct config *config, uint64_t descriptor_limit);
 
+static inline bool config_tls_is_on(const struct config_tls_client *tls)
+{
+	return tls->ca_file != NULL || tls->verify == CONFIG_VERIFY_OFF;
+}
+
 /* Is TLS spoken to the brokers of the cluster? */
 static inline bool config_speaks_tls(const struct config_cluster *cluster)
 {
-	return cluster->broker_tls.ca_file != NULL ||
-	       cluster->broker_tls.verify == CONFIG_VERIFY_OFF;
+	return config_tls_is_on(&cluster->broker_tls);
+}
+
+/* How a route ends TLS with clients; NULL: it passes it through. */
+static inline const struct config_tls_server *config_route_server(const struct config *config,
+								  const struct config_route *route)
+{
+	if (route->mode == CONFIG_MODE_PASS)
+		return NULL;
+	return route->tls.cert_files.count > 0 ? &route->tls
+					       : &config->listeners[route->listener].tls;
+}
+
+/* What is inside TLS is understood: the route ends it, and leads to a cluster. */
+static inline bool config_route_has_brain(const struct config_route *route)
+{
+	return route->mode != CONFIG_MODE_PASS && route->cluster >= 0;
 }
 
 /* The nearer of two candidates to a word somebody may have meant; NULL: none is near enough. */

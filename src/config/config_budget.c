@@ -35,6 +35,8 @@ static bool speaks_tls(const struct config *config)
 
 	for (uint32_t i = 0; i < config->listener_count; i++)
 		is_any |= config->listeners[i].tls.cert_files.count > 0;
+	for (uint32_t i = 0; i < config->route_count; i++)
+		is_any |= config->routes[i].mode != CONFIG_MODE_PASS;
 	for (uint32_t i = 0; i < config->cluster_count; i++)
 		is_any |= config_speaks_tls(&config->clusters[i]);
 	return is_any;

@@ -40,6 +40,7 @@ static inline bool is_set(const struct check *check, enum config_scope scope, ui
 /* All routes, and the keys of listeners that go with them. Clusters' names are resolved. */
 void config_check_routes(struct check *check);
 
-/* The keys of TLS of a listener, of a cluster. */
+/* The keys of TLS of a listener, of a cluster, of a route. */
 void config_check_tls_listener(struct check *check, uint32_t index);
 void config_check_tls_cluster(struct check *check, uint32_t index);
+void config_check_tls_route(struct check *check, uint32_t index);

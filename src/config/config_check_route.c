@@ -3,6 +3,8 @@
  * config_check_route: routes: where each leads, whether two of them contradict each other, and what
  * becomes of clients that none of them is for. Makes the labels they have in logs and metrics.
  */
+#include <strings.h>
+
 #include "config_check.h"
 
 #define LABEL_MAX 520 /* a host, a protocol, brackets */
@@ -80,7 +82,8 @@ static void name_check(struct check *check, uint32_t index)
 static void urls_check(struct check *check, uint32_t index, int32_t cluster_index, const char *path)
 {
 	const struct config_ports *ports = &listener_of(check, index)->allow_ports;
-	bool has_tls = false, is_allowed = false;
+	bool is_plain = check->config->routes[index].mode == CONFIG_MODE_TERMINATE;
+	bool has_one = false, is_allowed = false;
 	char label[200];
 
 	if (cluster_index < 0 || check->config->clusters[cluster_index].urls == NULL)
@@ -88,15 +91,24 @@ static void urls_check(struct check *check, uint32_t index, int32_t cluster_inde
 	const struct config_cluster *cluster = &check->config->clusters[cluster_index];
 
 	for (uint32_t i = 0; i < cluster->url_count; i++) {
-		has_tls |= cluster->urls[i].is_tls;
-		is_allowed |= cluster->urls[i].is_tls && has_port(ports, cluster->urls[i].port);
+		if (cluster->urls[i].is_tls == is_plain)
+			continue;
+		has_one = true;
+		is_allowed |= has_port(ports, cluster->urls[i].port);
 	}
-	if (!has_tls)
+	if (!has_one && is_plain)
 		FAULT(check, where_route(check, index, path),
-		      "%s: clusters.%s.discovery.urls has no pulsar+ssl:// URL, and TLS is passed "
-		      "through to the brokers; add those",
+		      "%s: clusters.%s.discovery.urls has no pulsar:// URL, and what was in TLS "
+		      "goes on in clear; add those",
 		      label_of(check, index, path, label), cluster->name);
-	else if (!is_allowed)
+	else if (!has_one)
+		FAULT(check, where_route(check, index, path),
+		      "%s: clusters.%s.discovery.urls has no pulsar+ssl:// URL, and TLS is %s the "
+		      "brokers; add those",
+		      label_of(check, index, path, label), cluster->name,
+		      check->config->routes[index].mode == CONFIG_MODE_PASS ? "passed through to"
+									    : "spoken to");
+	else if (!is_allowed && !config_route_has_brain(&check->config->routes[index]))
 		FAULT(check, where_route(check, index, path),
 		      "%s: no TLS port of clusters.%s.discovery.urls is in allow_ports; add it "
 		      "there",
@@ -131,6 +143,61 @@ static void derived_check(struct check *check, uint32_t index, const struct conf
 		      label, target->port);
 }
 
+/* The cluster that has a broker at this target, or NULL. */
+static const struct config_cluster *cluster_at(const struct config *config,
+					       const struct config_target *target)
+{
+	for (uint32_t i = 0; i < config->cluster_count; i++) {
+		const struct config_cluster *cluster = &config->clusters[i];
+
+		for (uint32_t j = 0; j < cluster->url_count; j++)
+			if (cluster->urls[j].port == target->port &&
+			    strcasecmp(cluster->urls[j].host, target->host) == 0)
+				return cluster;
+	}
+	return NULL;
+}
+
+/* Pulsar brokers want the header inside TLS. */
+static void proxy_header_check(struct check *check, uint32_t index)
+{
+	const struct config *config = check->config;
+	const struct config_route *route = &config->routes[index];
+	bool is_pass = route->mode == CONFIG_MODE_PASS;
+	bool sends = route->send_proxy_protocol != CONFIG_SEND_PROXY_OFF;
+	int32_t cluster = route->cluster >= 0 ? route->cluster : route->discovered;
+	struct config_mark mark = where_route(check, index, "send_proxy_protocol");
+	char label[200];
+
+	label_of(check, index, "send_proxy_protocol", label);
+	if (sends && cluster >= 0 && is_pass)
+		FAULT(check, mark,
+		      "%s: Pulsar brokers want the header inside TLS, where a route that passes "
+		      "bytes through cannot put it; remove it, or write mode: reencrypt",
+		      label);
+	else if (sends && cluster >= 0)
+		FAULT(check, mark, "%s: goes with forward; clusters.%s has its own; set that",
+		      label, config->clusters[cluster].name);
+	for (uint32_t i = 0; sends && is_pass && i < route->target_count; i++) {
+		const struct config_cluster *at = cluster_at(config, &route->targets[i]);
+
+		if (at != NULL)
+			FAULT(check, mark,
+			      "%s: %s:%u is a Pulsar broker of clusters.%s, which wants the header "
+			      "inside TLS; remove it, or write mode: reencrypt",
+			      label, route->targets[i].host, route->targets[i].port, at->name);
+	}
+	if (cluster >= 0 && is_pass &&
+	    config->clusters[cluster].send_proxy_protocol != CONFIG_SEND_PROXY_OFF)
+		FAULT(check,
+		      where_route(check, index, route->cluster >= 0 ? "cluster" : "discovered"),
+		      "%s: clusters.%s.send_proxy_protocol cannot be kept here: brokers want the "
+		      "header inside TLS, where a route that passes bytes through cannot put it; "
+		      "write mode: reencrypt, or name the brokers in a cluster without it",
+		      label_of(check, index, route->cluster >= 0 ? "cluster" : "discovered", label),
+		      config->clusters[cluster].name);
+}
+
 static void target_check(struct check *check, uint32_t index)
 {
 	const struct config_route *route = &check->config->routes[index];
@@ -152,12 +219,7 @@ static void target_check(struct check *check, uint32_t index)
 			derived_check(check, index, &route->targets[i]);
 	urls_check(check, index, route->cluster, "cluster");
 	urls_check(check, index, route->discovered, "discovered");
-	if (route->send_proxy_protocol != CONFIG_SEND_PROXY_OFF && count > 0 &&
-	    !has_key(check, index, "forward"))
-		FAULT(check, where_route(check, index, "send_proxy_protocol"),
-		      "%s: Pulsar brokers want the header inside TLS, where a route that passes "
-		      "bytes through cannot put it; remove it",
-		      label_of(check, index, "send_proxy_protocol", label));
+	proxy_header_check(check, index);
 	if (has_key(check, index, "allow") && route->allow.count == 0)
 		FAULT(check, where_route(check, index, "allow"),
 		      "%s: is empty, so nobody is let in; name networks, or remove the key",
@@ -343,6 +405,7 @@ void config_check_routes(struct check *check)
 	for (uint32_t i = 0; i < config->route_count; i++) {
 		name_check(check, i);
 		target_check(check, i);
+		config_check_tls_route(check, i);
 		label_make(check, &config->routes[i]);
 	}
 	for (uint32_t i = 0; i < config->listener_count; i++)

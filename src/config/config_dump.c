@@ -31,9 +31,35 @@ static void key_print(FILE *out, const char *path, const char **open, int indent
 	*open = path;
 }
 
+static bool begins(const char *path, const char *section)
+{
+	return strncmp(path, section, strlen(section)) == 0;
+}
+
+/* Defaults of TLS where none is spoken would read as if it were. */
+static bool is_without_tls(const struct config_row *row, const void *unit)
+{
+	const struct config_listener *listener = unit;
+	const struct config_cluster *cluster = unit;
+	const struct config_route *route = unit;
+
+	switch (row->scope) {
+	case CONFIG_SCOPE_LISTENER:
+		return begins(row->path, "tls.") && listener->tls.cert_files.count == 0;
+	case CONFIG_SCOPE_CLUSTER:
+		return begins(row->path, "broker_tls.") && !config_speaks_tls(cluster);
+	case CONFIG_SCOPE_ROUTE:
+		return (begins(row->path, "tls.") && route->tls.cert_files.count == 0) ||
+		       (begins(row->path, "broker_tls.") && !config_tls_is_on(&route->broker_tls));
+	case CONFIG_SCOPE_TOP:
+		break;
+	}
+	return false;
+}
+
 static bool is_left_out(const struct config_row *row, const void *unit)
 {
-	if (config_is_empty(row, unit))
+	if (config_is_empty(row, unit) || is_without_tls(row, unit))
 		return true;
 	/* ZooKeeper's times without ZooKeeper would read as if both were meant. */
 	if (row->scope == CONFIG_SCOPE_CLUSTER && strncmp(row->path, "discovery.z", 11) == 0)

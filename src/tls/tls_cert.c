@@ -49,7 +49,6 @@ static void check_dates(struct tls_pair *pair, const char *name, X509 *leaf,
 	time_t begins = time_of(X509_get0_notBefore(leaf)), now = time(NULL);
 	struct tm tm;
 
-	pair->expires = time_of(X509_get0_notAfter(leaf));
 	if (pair->expires < now) {
 		strftime(date, sizeof(date), "%F %T UTC", gmtime_r(&pair->expires, &tm));
 		tls_doubt(report, "%s: expired on %s", name, date);
@@ -57,6 +56,17 @@ static void check_dates(struct tls_pair *pair, const char *name, X509 *leaf,
 		strftime(date, sizeof(date), "%F %T UTC", gmtime_r(&begins, &tm));
 		tls_doubt(report, "%s: is not valid before %s", name, date);
 	}
+}
+
+/* The chain is as good as the first of it to run out. A root does not count: peers have their own.
+ */
+static void note_expiry(struct tls_pair *pair, int index, X509 *cert)
+{
+	time_t when = time_of(X509_get0_notAfter(cert));
+	bool is_root = index > 1 && X509_check_issued(cert, cert) == X509_V_OK;
+
+	if (index == 1 || (!is_root && when < pair->expires))
+		pair->expires = when;
 }
 
 static void check_order(const char *name, int index, X509 *below, X509 *above,
@@ -87,6 +97,7 @@ static bool copy_chain(struct tls_pair *pair, const struct tls_file *file, BIO *
 
 	for (X509 *cert; (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL; below = cert) {
 		count++;
+		note_expiry(pair, count, cert);
 		check_order(file->name, count, below, cert, report);
 		if (count == 1)
 			*ret_leaf = cert;

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include <penstock/base/clock.h>
 #include <penstock/tls/peer.h>
 #include <penstock/tls/set.h>
 
@@ -13,8 +14,11 @@
 #define SESSIONS 64
 
 struct tls_set {
-	uint32_t listener_count, cluster_count;
+	uint32_t listener_count, cluster_count, route_count;
 	struct tls_context **listeners, **clusters;
+	struct tls_context **route_servers, **route_clients; /* NULL: none of the route's own */
+	struct tls_expiry *expiries;			     /* by file, then by time */
+	uint32_t expiry_count, expiry_room;
 };
 
 /* ---- what is wrong -------------------------------------------------------------------------- */
@@ -22,7 +26,7 @@ struct tls_set {
 /* The sentence gets the key in front that named the file. */
 struct place {
 	struct config_errors *errors;
-	char label[128];
+	char label[400];
 };
 
 static void say(void *with, bool is_error, const char *sentence)
@@ -88,20 +92,16 @@ static bool are_rules_good(const struct config_tls_server *tls, struct place *pl
 	return ok;
 }
 
-static struct tls_context *context_of_listener(const struct config_listener *listener,
-					       struct tls_tickets *tickets,
-					       struct config_errors *errors)
+/* `scope`: whose tickets they are. */
+static struct tls_context *context_of_server(const struct config_tls_server *tls, const char *scope,
+					     struct tls_tickets *tickets, struct place *place)
 {
-	const struct config_tls_server *tls = &listener->tls;
-	struct place place = { .errors = errors };
-	struct tls_report report = { .say = say, .with = &place };
+	struct tls_report report = { .say = say, .with = place };
 	struct tls_certificate *certificates = calloc(tls->cert_files.count, sizeof(*certificates));
-
-	snprintf(place.label, sizeof(place.label), "listener %s: tls", listener->name);
-	bool ok = are_rules_good(tls, &place);
+	bool ok = are_rules_good(tls, place);
 
 	if (certificates == NULL) {
-		say(&place, true, "out of memory");
+		say(place, true, "out of memory");
 		return NULL;
 	}
 	for (uint32_t i = 0; i < tls->cert_files.count; i++)
@@ -128,7 +128,7 @@ static struct tls_context *context_of_listener(const struct config_listener *lis
 		.client_ca_file = tls->client_ca_file,
 		.crl_file = tls->crl_file,
 		.tickets = tls->has_tickets ? tickets : NULL,
-		.ticket_scope = listener->name,
+		.ticket_scope = scope,
 	};
 	struct tls_context *context = tls_context_server(&params, &report);
 
@@ -140,12 +140,10 @@ static struct tls_context *context_of_listener(const struct config_listener *lis
 	return context;
 }
 
-static struct tls_context *context_of_cluster(const struct config_cluster *cluster,
-					      struct config_errors *errors)
+static struct tls_context *context_of_client(const struct config_tls_client *tls,
+					     struct place *place)
 {
-	const struct config_tls_client *tls = &cluster->broker_tls;
-	struct place place = { .errors = errors };
-	struct tls_report report = { .say = say, .with = &place };
+	struct tls_report report = { .say = say, .with = place };
 	const struct tls_client_params params = {
 		.common = {
 			.version_min = version_of(tls->min_version),
@@ -162,29 +160,167 @@ static struct tls_context *context_of_cluster(const struct config_cluster *clust
 		.session_count = SESSIONS,
 	};
 
-	snprintf(place.label, sizeof(place.label), "cluster %s: broker_tls", cluster->name);
 	return tls_context_client(&params, &report);
+}
+
+/* ---- when they run out ---------------------------------------------------------------------- */
+
+/* False: out of memory. */
+static bool add_expiries(struct tls_set *set, const struct tls_context *context, const char *place)
+{
+	struct tls_expiry expiry = { .file = NULL };
+
+	for (uint32_t i = 0; tls_context_expiry(context, i, &expiry.file, &expiry.when); i++) {
+		if (set->expiry_count == set->expiry_room) {
+			uint32_t room = set->expiry_room > 0 ? 2 * set->expiry_room : 16;
+			void *at = realloc(set->expiries, room * sizeof(*set->expiries));
+
+			if (at == NULL)
+				return false;
+			set->expiries = at;
+			set->expiry_room = room;
+		}
+		expiry.place = strdup(place);
+		if (expiry.place == NULL)
+			return false;
+		set->expiries[set->expiry_count++] = expiry;
+	}
+	return true;
+}
+
+static int compare_expiries(const void *a, const void *b)
+{
+	const struct tls_expiry *first = a, *second = b;
+	int order = strcmp(first->file, second->file);
+
+	return order != 0 ? order : (first->when > second->when) - (first->when < second->when);
+}
+
+void tls_expiry_text(const struct tls_expiry *expiry, time_t now, char *ret_text, size_t size)
+{
+	char date[32];
+	struct tm tm;
+	long long days = ((long long)expiry->when - (long long)now) / 86400;
+
+	strftime(date, sizeof(date), "%F %T UTC", gmtime_r(&expiry->when, &tm));
+	if (expiry->when < now)
+		(void)snprintf(ret_text, size, "expired on %s", date);
+	else
+		(void)snprintf(ret_text, size, "runs out on %s, in %lld day%s", date, days,
+			       days == 1 ? "" : "s");
+}
+
+/* What has run out already has been told of when the file was read. */
+static void warn_of(const struct tls_set *set, const struct config *config,
+		    struct config_errors *errors)
+{
+	time_t now = time(NULL);
+	char text[80];
+
+	for (uint32_t i = 0; i < set->expiry_count; i++) {
+		const struct tls_expiry *expiry = &set->expiries[i];
+
+		if (expiry->when < now || !tls_expiry_is_near(config, expiry->when, now))
+			continue;
+		tls_expiry_text(expiry, now, text, sizeof(text));
+		config_warn(errors, NULL, 0, 0, "%s: %s: %s", expiry->place, expiry->file, text);
+	}
+}
+
+bool tls_expiry_is_near(const struct config *config, time_t when, time_t now)
+{
+	uint64_t before_ns = config->certificates.warn_before_ns;
+
+	return before_ns != CONFIG_OFF && when < now + (time_t)(before_ns / NS_PER_S);
+}
+
+/* ---- all of them ---------------------------------------------------------------------------- */
+
+/* NULL comes from what has been said already. */
+static bool take(struct tls_set *set, struct tls_context **at, struct tls_context *context,
+		 const struct place *place)
+{
+	*at = context;
+	if (context == NULL)
+		return false;
+	if (add_expiries(set, context, place->label))
+		return true;
+	config_error(place->errors, NULL, 0, 0, "out of memory");
+	return false;
+}
+
+static bool build_route(struct tls_set *set, uint32_t index, const struct config *config,
+			struct tls_tickets *tickets, struct config_errors *errors)
+{
+	const struct config_route *route = &config->routes[index];
+	const char *listener = config->listeners[route->listener].name;
+	struct place place = { .errors = errors };
+	char scope[400];
+	bool ok = true;
+
+	(void)snprintf(scope, sizeof(scope), "%s/%s", listener, route->label);
+	if (route->tls.cert_files.count > 0) {
+		(void)snprintf(place.label, sizeof(place.label), "listener %s: route %s: tls",
+			       listener, route->label);
+		ok = take(set, &set->route_servers[index],
+			  context_of_server(&route->tls, scope, tickets, &place), &place);
+	}
+	if (route->mode == CONFIG_MODE_REENCRYPT && config_tls_is_on(&route->broker_tls)) {
+		(void)snprintf(place.label, sizeof(place.label),
+			       "listener %s: route %s: broker_tls", listener, route->label);
+		ok &= take(set, &set->route_clients[index],
+			   context_of_client(&route->broker_tls, &place), &place);
+	}
+	return ok;
 }
 
 /* False: some of them could not be built. All are tried, so that all mistakes are told. */
 static bool build(struct tls_set *set, const struct config *config, struct tls_tickets *tickets,
 		  struct config_errors *errors)
 {
+	struct place place = { .errors = errors };
 	bool ok = true;
 
 	for (uint32_t i = 0; i < set->listener_count; i++) {
-		if (config->listeners[i].tls.cert_files.count == 0)
+		const struct config_listener *listener = &config->listeners[i];
+
+		if (listener->tls.cert_files.count == 0)
 			continue;
-		set->listeners[i] = context_of_listener(&config->listeners[i], tickets, errors);
-		ok &= set->listeners[i] != NULL;
+		(void)snprintf(place.label, sizeof(place.label), "listener %s: tls",
+			       listener->name);
+		ok &= take(set, &set->listeners[i],
+			   context_of_server(&listener->tls, listener->name, tickets, &place),
+			   &place);
 	}
+	for (uint32_t i = 0; i < set->route_count; i++)
+		ok &= build_route(set, i, config, tickets, errors);
 	for (uint32_t i = 0; i < set->cluster_count; i++) {
-		if (!config_speaks_tls(&config->clusters[i]))
+		const struct config_cluster *cluster = &config->clusters[i];
+
+		if (!config_speaks_tls(cluster))
 			continue;
-		set->clusters[i] = context_of_cluster(&config->clusters[i], errors);
-		ok &= set->clusters[i] != NULL;
+		(void)snprintf(place.label, sizeof(place.label), "cluster %s: broker_tls",
+			       cluster->name);
+		ok &= take(set, &set->clusters[i], context_of_client(&cluster->broker_tls, &place),
+			   &place);
 	}
+	if (set->expiry_count > 1)
+		qsort(set->expiries, set->expiry_count, sizeof(*set->expiries), compare_expiries);
 	return ok;
+}
+
+/* False: out of memory. */
+static bool make_room(struct tls_set *set, const struct config *config)
+{
+	set->listener_count = config->listener_count;
+	set->cluster_count = config->cluster_count;
+	set->route_count = config->route_count;
+	set->listeners = calloc(set->listener_count + 1u, sizeof(struct tls_context *));
+	set->clusters = calloc(set->cluster_count + 1u, sizeof(struct tls_context *));
+	set->route_servers = calloc(set->route_count + 1u, sizeof(struct tls_context *));
+	set->route_clients = calloc(set->route_count + 1u, sizeof(struct tls_context *));
+	return set->listeners != NULL && set->clusters != NULL && set->route_servers != NULL &&
+	       set->route_clients != NULL;
 }
 
 struct tls_set *tls_set_new(const struct config *config, struct tls_tickets *tickets,
@@ -192,34 +328,39 @@ struct tls_set *tls_set_new(const struct config *config, struct tls_tickets *tic
 {
 	struct tls_set *set = calloc(1, sizeof(*set));
 
-	if (set != NULL) {
-		set->listener_count = config->listener_count;
-		set->cluster_count = config->cluster_count;
-		set->listeners = calloc(set->listener_count + 1u, sizeof(struct tls_context *));
-		set->clusters = calloc(set->cluster_count + 1u, sizeof(struct tls_context *));
-	}
-	if (set == NULL || set->listeners == NULL || set->clusters == NULL) {
+	if (set == NULL || !make_room(set, config)) {
 		config_error(errors, NULL, 0, 0, "out of memory");
 		tls_set_free(set);
 		return NULL;
 	}
-	if (!build(set, config, tickets, errors)) {
+	bool ok = build(set, config, tickets, errors);
+
+	warn_of(set, config, errors);
+	if (!ok) {
 		tls_set_free(set);
 		return NULL;
 	}
 	return set;
 }
 
+static void put_all(struct tls_context **contexts, uint32_t count)
+{
+	for (uint32_t i = 0; contexts != NULL && i < count; i++)
+		tls_context_put(contexts[i]);
+	free(contexts);
+}
+
 void tls_set_free(struct tls_set *set)
 {
 	if (set == NULL)
 		return;
-	for (uint32_t i = 0; set->listeners != NULL && i < set->listener_count; i++)
-		tls_context_put(set->listeners[i]);
-	for (uint32_t i = 0; set->clusters != NULL && i < set->cluster_count; i++)
-		tls_context_put(set->clusters[i]);
-	free(set->listeners);
-	free(set->clusters);
+	put_all(set->listeners, set->listener_count);
+	put_all(set->clusters, set->cluster_count);
+	put_all(set->route_servers, set->route_count);
+	put_all(set->route_clients, set->route_count);
+	for (uint32_t i = 0; i < set->expiry_count; i++)
+		free(set->expiries[i].place);
+	free(set->expiries);
 	free(set);
 }
 
@@ -235,20 +376,30 @@ struct tls_context *tls_set_cluster(const struct tls_set *set, uint32_t cluster)
 	return set != NULL && cluster < set->cluster_count ? set->clusters[cluster] : NULL;
 }
 
-bool tls_set_expiry(const struct tls_set *set, uint32_t index, const char **ret_file,
-		    time_t *ret_when)
+struct tls_context *tls_set_route(const struct tls_set *set, const struct config *config,
+				  uint32_t route)
 {
-	for (uint32_t i = 0; i < set->listener_count + set->cluster_count; i++) {
-		const struct tls_context *context =
-			i < set->listener_count ? set->listeners[i]
-						: set->clusters[i - set->listener_count];
-		uint32_t own = 0;
+	const struct config_route *of = &config->routes[route];
 
-		while (context != NULL && tls_context_expiry(context, own, ret_file, ret_when)) {
-			if (index-- == 0)
-				return true;
-			own++;
-		}
-	}
-	return false;
+	if (set == NULL || of->mode == CONFIG_MODE_PASS)
+		return NULL;
+	return set->route_servers[route] != NULL ? set->route_servers[route]
+						 : set->listeners[of->listener];
+}
+
+struct tls_context *tls_set_route_target(const struct tls_set *set, const struct config *config,
+					 uint32_t route)
+{
+	const struct config_route *of = &config->routes[route];
+	int32_t cluster = of->cluster >= 0 ? of->cluster : of->discovered;
+
+	if (set == NULL || of->mode != CONFIG_MODE_REENCRYPT)
+		return NULL;
+	return cluster >= 0 ? tls_set_cluster(set, (uint32_t)cluster) : set->route_clients[route];
+}
+
+const struct tls_expiry *tls_set_expiries(const struct tls_set *set, uint32_t *ret_count)
+{
+	*ret_count = set != NULL ? set->expiry_count : 0;
+	return set != NULL ? set->expiries : NULL;
 }

@@ -615,7 +615,7 @@ def test_check(penstock, tmp_path):
     for words in (["check", "-c", file], ["run", "-c", file]):
         done = subprocess.run([settings.PENSTOCK, *words], capture_output=True, text=True, timeout=10, check=False)
         assert done.returncode == 78
-        assert f"{file}:5:47: listeners[0].routes[0].mode: 'terminate' is not in this version" in done.stderr
+        assert f"{file}:5:47: listeners[0].routes[0].mode: there is no certificate to end TLS with" in done.stderr
         assert f"{file}:6:17: listeners[0].routes[1].host: a.test is there already" in done.stderr
 
 

@@ -80,8 +80,8 @@ struct tls_context *tls_context_client(const struct tls_client_params *params,
 struct tls_context *tls_context_get(struct tls_context *context);
 void tls_context_put(struct tls_context *context);
 
-/* Our own certificates, for an expiry metric: the file and when it runs out; false past the last.
- */
+/* Our own certificates, for an expiry metric: the file, and when the first of its chain runs out (a
+ * root does not count); false past the last. */
 bool tls_context_expiry(const struct tls_context *context, uint32_t index, const char **ret_file,
 			time_t *ret_when);
 

@@ -24,7 +24,27 @@ void tls_set_free(struct tls_set *set);
 struct tls_context *tls_set_listener(const struct tls_set *set, uint32_t listener);
 struct tls_context *tls_set_cluster(const struct tls_set *set, uint32_t cluster);
 
-/* Our own certificates one after the other, for the metric and the warning: the file, where it is
- * used, and when it runs out. False past the last. */
-bool tls_set_expiry(const struct tls_set *set, uint32_t index, const char **ret_file,
-		    time_t *ret_when);
+/* How a route ends TLS with its clients; NULL: it passes it through. `config`: the set's. */
+struct tls_context *tls_set_route(const struct tls_set *set, const struct config *config,
+				  uint32_t route);
+/* How a route speaks TLS to where it leads; NULL: it does not begin any. */
+struct tls_context *tls_set_route_target(const struct tls_set *set, const struct config *config,
+					 uint32_t route);
+
+/* ---- when they run out ---------------------------------------------------------------------- */
+
+/* A certificate of ours, or the first of its chain to run out; what others are judged by (CAs) is
+ * not ours. */
+struct tls_expiry {
+	const char *file;
+	char *place; /* where it is used: "listener edge: tls", "cluster east: broker_tls" */
+	time_t when;
+};
+
+/* All of them, by file, then by time; a file used in two places is there twice. Valid as long as
+ * the set, which may be NULL: none. */
+const struct tls_expiry *tls_set_expiries(const struct tls_set *set, uint32_t *ret_count);
+/* Within certificates.warn_before, or past. */
+bool tls_expiry_is_near(const struct config *config, time_t when, time_t now);
+/* "runs out on 2026-11-30 10:00:00 UTC, in 9 days", "expired on ..."; 80 bytes will do. */
+void tls_expiry_text(const struct tls_expiry *expiry, time_t now, char *ret_text, size_t size);

@@ -94,7 +94,7 @@ struct session {
 	uint8_t abort_lane; /* whose source was lost */
 	bool is_unrouted;
 	bool is_forward;
-	bool is_routed;	 /* by server name: its listener has no cluster */
+	bool is_routed;	 /* by server name, and nothing but bytes: it has no cluster */
 	bool is_tallied; /* counted in office->per_ip */
 	bool is_draining;
 	bool is_silent;	 /* the client waits for TLS: nothing may be said to it in clear */
@@ -183,7 +183,8 @@ void session_open_header(struct session *session);
 void session_open_greeted(struct session *session);
 /* The brain (or a forward listener) knows where to: connects the broker end. */
 void session_open_dial(struct session *session, struct span target);
-/* The same, to where a rule leads, if that has room for one more. */
+/* The same, to where a rule leads, if that has room for one more; after the handshake with the
+ * client if the rule ends TLS. */
 void session_open_route(struct session *session, uint32_t rule);
 
 /* The broker end is connected: relays, as soon as there is a buffer for what goes first. */
@@ -198,7 +199,8 @@ void session_dial_begin(struct session_dial *dial, struct span target);
 void session_dial_forward(struct session_dial *dial, const struct route_endpoint *endpoint);
 void session_dial_rule(struct session_dial *dial);
 void session_dial_cancel(struct session_dial *dial);
-/* How TLS is spoken to brokers of the session's cluster; NULL: it is not. */
+/* How TLS is spoken to brokers of the session's cluster, or to where its route leads; NULL: it is
+ * not. */
 struct tls_context *session_dial_tls(const struct session_dial *dial);
 /* Was the dial meant for TLS, and is its cluster still what it was then? A reload may have come
  * between. */

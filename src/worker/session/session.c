@@ -125,10 +125,17 @@ static uint32_t index_of_cluster(const struct config *config, const char *name)
 	return i;
 }
 
-/* Once connected it is only bytes. Before, the target's PROXY header, say, is the route's. */
+/* Once connected it is only bytes. Before, the target's PROXY header, say, is the route's, and
+ * whether what comes from the client is TLS or what was in it. */
 static void follow_rule(struct session *session)
 {
-	if (session->state == SESSION_DIAL && session_rule(session) == ROUTE_NO_RULE)
+	uint32_t rule = session_rule(session);
+	bool is_dialling = session->state == SESSION_CLIENT_TLS || session->state == SESSION_DIAL ||
+			   session->state == SESSION_BROKER_TLS;
+
+	if (is_dialling && (rule == ROUTE_NO_RULE ||
+			    (session_config(session->env)->routes[rule].mode == CONFIG_MODE_PASS) !=
+				    (session->client_tls == NULL)))
 		session_close_refuse(session, CLOSE_LISTENER_GONE, span_of(NULL, 0));
 }
 

@@ -31,13 +31,28 @@ static uint64_t connect_ns(const struct session_dial *dial)
 struct tls_context *session_dial_tls(const struct session_dial *dial)
 {
 	const struct session *session = dial->session;
+	const struct route *route = env_of(dial)->route;
+	uint32_t rule = session_rule(session);
 
-	if (session->is_forward || session->is_routed)
+	if (session->is_forward)
 		return NULL;
-	return tls_set_cluster(env_of(dial)->route->tls, session->cluster);
+	if (!session->is_routed)
+		return tls_set_cluster(route->tls, session->cluster);
+	return rule != ROUTE_NO_RULE ? tls_set_route_target(route->tls, route->config, rule) : NULL;
 }
 
 /* The name that the broker's certificate is to be for. */
+static struct span name_of(const struct session_dial *dial, struct span host)
+{
+	const struct session *session = dial->session;
+	uint32_t rule = session_rule(session);
+
+	if (!session->is_routed || rule == ROUTE_NO_RULE || session->server_name == NULL ||
+	    session_config(env_of(dial))->routes[rule].name_source != CONFIG_NAME_CLIENT)
+		return host;
+	return session_server_name(session);
+}
+
 static void keep_host(struct session_dial *dial, struct span host)
 {
 	if (session_dial_tls(dial) == NULL)
@@ -45,7 +60,7 @@ static void keep_host(struct session_dial *dial, struct span host)
 	if (dial->host == NULL)
 		dial->host = pool_get(&env_of(dial)->names);
 	CHECK(dial->host != NULL); /* there is one for each dial there can be */
-	bool is_whole = span_to_str(host, dial->host, HOST_MAX);
+	bool is_whole = span_to_str(name_of(dial, host), dial->host, HOST_MAX);
 
 	CHECK(is_whole); /* hosts are shorter, wherever they come from */
 }

@@ -114,7 +114,7 @@ void session_log(const struct session *session)
 		log_str(&line, "peer", addr_format(&session->peer, addr));
 	log_str(&line, "broker",
 		session->broker.is_set ? addr_format(&session->broker, addr) : "-");
-	if (session->is_routed)
+	if (session->is_routed || session->rule_id != SESSION_NO_RULE)
 		log_route(&line, session);
 	log_term(&line, session->reason, phase_letter(session));
 	log_amounts(&line, bytes, lane[0].spliced + lane[1].spliced, session->dial_ns,

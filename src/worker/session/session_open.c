@@ -4,7 +4,9 @@
  *
  *   accept -> (PROXY header) -> first frame -> brain says DIAL or ROUTE -> dial -> relay
  *
- * A bare `forward` listener has no brain and goes from accept to dial.
+ * A bare `forward` listener has no brain and goes from accept to dial. A route that ends TLS makes
+ * the handshake out of the ClientHello it was chosen by, and then begins again with what is inside:
+ * with Pulsar's brain, or with none.
  */
 #define _GNU_SOURCE
 #include <penstock/tls/set.h>
@@ -144,6 +146,7 @@ void session_open_route(struct session *session, uint32_t rule)
 {
 	struct session_env *env = session->env;
 	uint16_t id = env->route->rules[rule].id;
+	struct tls_context *context = tls_set_route(env->route->tls, session_config(env), rule);
 
 	if (!stat_route_enter(&env->office->routes[id],
 			      session_config(env)->routes[rule].max_connections)) {
@@ -151,6 +154,32 @@ void session_open_route(struct session *session, uint32_t rule)
 		return;
 	}
 	session->rule_id = id;
+	if (context != NULL) {
+		session_tls_client(session, context);
+		return;
+	}
+	begin_dial(session);
+	session_dial_rule(&session->dial);
+}
+
+/* The TLS that the route ends is agreed on: what is inside has a brain of its own, or none. */
+static void begin_inside(struct session *session)
+{
+	uint32_t rule = session_rule(session);
+	const struct config_route *route;
+
+	CHECK(rule != ROUTE_NO_RULE); /* session_follow_config has seen to it */
+	route = &session_config(session->env)->routes[rule];
+	if (config_route_has_brain(route)) {
+		session->is_routed = false; /* from here on as on a listener with this cluster */
+		session->cluster = (uint32_t)route->cluster;
+		proto_begin(&session->proto, &proto_pulsar_ops);
+		session_move(session, SESSION_HELLO);
+		session_lane_run(session, LANE_TO_BROKER);
+		return;
+	}
+	proto_begin(&session->proto, NULL);
+	session->proto.kind = PROTO_KIND_ROUTED;
 	begin_dial(session);
 	session_dial_rule(&session->dial);
 }
@@ -218,6 +247,10 @@ void session_open_greeted(struct session *session)
 			  env->now_ns + session_config(env)->timeouts.hello_ns, on_hello_timer);
 	if (session->is_forward) {
 		session_open_dial(session, span_of(NULL, 0));
+		return;
+	}
+	if (session->rule_id != SESSION_NO_RULE) {
+		begin_inside(session);
 		return;
 	}
 	session_move(session, SESSION_HELLO);

@@ -167,15 +167,27 @@ static void failed(struct session *session, bool is_client)
 	session_close_refuse(session, reason, span_of(NULL, 0));
 }
 
-/* By what its certificate says. A listener that a reload has taken away lets nobody in. */
-static bool is_let_in(const struct session *session)
+/* The rules of its listener or its route; NULL: a reload has taken those away. */
+static const struct config_tls_server *rules_of(const struct session *session)
 {
+	const struct config *config = session_config(session->env);
 	const struct config_listener *listener =
 		session_listener(session->env, session->listener_id);
+	uint32_t rule = session_rule(session);
 
-	return listener != NULL && (listener->tls.allow_clients.count == 0 ||
-				    tls_peer_is_one_of(&tls_result(session->client_tls)->peer,
-						       &listener->tls.allow_clients));
+	if (!session->is_routed)
+		return listener != NULL ? &listener->tls : NULL;
+	return rule != ROUTE_NO_RULE ? config_route_server(config, &config->routes[rule]) : NULL;
+}
+
+/* By what its certificate says. */
+static bool is_let_in(const struct session *session)
+{
+	const struct config_tls_server *rules = rules_of(session);
+
+	return rules != NULL &&
+	       (rules->allow_clients.count == 0 ||
+		tls_peer_is_one_of(&tls_result(session->client_tls)->peer, &rules->allow_clients));
 }
 
 static void client_agreed(struct session *session)
