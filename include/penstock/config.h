@@ -165,6 +165,7 @@ struct config {
 
 	struct {
 		uint64_t warn_before_ns; /* CONFIG_OFF: never */
+		uint64_t warn_every_ns;
 	} certificates;
 
 	struct {

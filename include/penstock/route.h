@@ -168,6 +168,19 @@ const struct route_endpoint *route_owner(const struct route *route, uint32_t clu
  * discovered broker, then the longest wildcard. Other rules of the same host follow by `next`. */
 MUST_USE bool route_rule_find(const struct route *route, uint32_t listener, struct span name,
 			      uint32_t *ret_rule);
+/* What a client says in its ClientHello, and from where. */
+struct route_asked {
+	struct span name; /* `at` NULL: it asks for none */
+	struct span alpn; /* each protocol with its length in front, as it is sent; empty: none */
+	struct addr client;
+};
+
+/* The rule for a client: CLOSE_NONE, or why there is none. An address is nobody's name. Of several
+ * rules of one host the first with a protocol the client offers, else the one without alpn.
+ * CLOSE_ACL_CIDR: *ret_rule says which one does not let it in. */
+enum close_reason route_rule_choose(const struct route *route, uint32_t listener,
+				    const struct route_asked *asked, uint32_t *ret_rule);
+
 /* The rule of this id now; ROUTE_NO_RULE: a reload took it away. */
 uint32_t route_rule_of_id(const struct route *route, uint16_t id);
 

@@ -206,3 +206,17 @@ const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_MAX]
 	text[len] = '\0';
 	return text;
 }
+
+const char *addr_format_cidr(const struct cidr *cidr, char text[static ADDR_TEXT_MAX])
+{
+	struct addr addr = { .is_set = 1 };
+
+	memcpy(addr.ip, cidr->ip, sizeof(addr.ip));
+	/* bits count on the mapped form; ::/0 is not an IPv4 network. */
+	bool is_v4 = addr_is_v4(&addr) && cidr->bits >= 96;
+
+	addr_format_ip(&addr, text);
+	(void)snprintf(text + strlen(text), ADDR_TEXT_MAX - strlen(text), "/%d",
+		       is_v4 ? cidr->bits - 96 : cidr->bits);
+	return text;
+}

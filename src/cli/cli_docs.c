@@ -23,6 +23,8 @@ static const struct metric metrics[] = {
 	{ "penstock_route_connections_total", "counter", "listener, route",
 	  "Connections a route was chosen for" },
 	{ "penstock_route_connections_active", "gauge", "listener, route", "Of these, still open" },
+	{ "penstock_cert_expiry_timestamp_seconds", "gauge", "file",
+	  "When a certificate of ours, or one of its chain, runs out; in seconds since 1970" },
 	{ "penstock_dial_seconds", "histogram", "",
 	  "Time from connect to an established broker connection" },
 	{ "penstock_snapshot_age_seconds", "gauge", "cluster",

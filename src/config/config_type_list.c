@@ -168,15 +168,10 @@ void config_print_cidrs(const struct config *config, const struct config_row *ro
 
 	(void)config;
 	for (uint32_t i = 0; i < cidrs->count; i++) {
-		struct addr addr = { .is_set = 1 };
 		char text[ADDR_TEXT_MAX];
 
-		memcpy(addr.ip, cidrs->at[i].ip, sizeof(addr.ip));
-		/* bits count on the mapped form; ::/0 is not an IPv4 network. */
-		bool is_v4 = addr_is_v4(&addr) && cidrs->at[i].bits >= 96;
-
-		fprintf(out, "%s\"%s/%d\"", i == 0 ? "[" : ", ", addr_format_ip(&addr, text),
-			is_v4 ? cidrs->at[i].bits - 96 : cidrs->at[i].bits);
+		fprintf(out, "%s\"%s\"", i == 0 ? "[" : ", ",
+			addr_format_cidr(&cidrs->at[i], text));
 	}
 	fputs(cidrs->count == 0 ? "[]" : "]", out);
 }

@@ -186,6 +186,8 @@ int control_open(struct control **ret_control, const struct control_args *args)
 	timer_set(&control->wheel, &control->ticket_timer, control->started_ns + CONTROL_TICKET_NS,
 		  on_ticket);
 
+	control_certificates_begin(control);
+
 	int ret = open_all(control);
 
 	if (ret < 0) {

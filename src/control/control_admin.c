@@ -104,6 +104,22 @@ static bool on_cluster(void *context, uint32_t index, struct admin_cluster *ret_
 	return true;
 }
 
+static bool on_certificate(void *context, uint32_t index, struct admin_certificate *ret_certificate)
+{
+	const struct control *control = context;
+	uint32_t count;
+	const struct tls_expiry *expiry = tls_set_expiries(control->config->tls, &count);
+
+	if (index >= count)
+		return false;
+	*ret_certificate = (struct admin_certificate){
+		.file = expiry[index].file,
+		.place = expiry[index].place,
+		.expires = expiry[index].when,
+	};
+	return true;
+}
+
 static bool on_ask_rows(void *context, uint32_t worker, uint32_t cursor, struct mail_row_page *page)
 {
 	struct control *control = context;
@@ -127,6 +143,7 @@ int control_admin_open(struct control *control)
 		.route = on_route,
 		.state = on_state,
 		.cluster = on_cluster,
+		.certificate = on_certificate,
 		.ask_rows = on_ask_rows,
 		.context = control,
 	};

@@ -172,7 +172,7 @@ struct control {
 	struct config *(*reload)(void *context, struct config_errors *errors);
 	void *reload_context;
 	struct tls_tickets *tickets;
-	struct timer ticket_timer;
+	struct timer ticket_timer, certificate_timer;
 	struct uring *ring;
 	struct timer_wheel wheel;
 	struct rng rng;
@@ -288,6 +288,9 @@ uint32_t control_dns_resolve(void *control, const char *host, struct addr *ret_a
 /* control_reload.c */
 void control_reload_soon(struct control *control);
 void control_reload_now(struct control *control);
+
+/* control_certificates.c: (again) from now on, as the configuration in force says */
+void control_certificates_begin(struct control *control);
 
 /* control_drain.c */
 void control_drain_begin(struct control *control, const char *why);

@@ -82,6 +82,7 @@ static void commit(struct control *control, struct control_config *fresh,
 	control_listen_commit(control, config, plan);
 	control_learned_apply(control, config);
 	log_configure(config->log.level, config->log.format);
+	control_certificates_begin(control);
 	control->discovery_due_ns = 0;
 	control->config_generation++;
 	/* The snapshot goes first: a worker must know a listener's id before it gets its socket. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Routing by server name: which rule a name falls under, and the places that rule leads to. What
+ * Routing by server name: which rule is for a client, and the places that rule leads to. What
  * the configuration or discovery names is trusted; what is made of the client's name goes through
  * the egress rules like anything a client names.
  */
@@ -45,6 +45,67 @@ bool route_rule_find(const struct route *route, uint32_t listener, struct span n
 uint32_t route_rule_of_id(const struct route *route, uint16_t id)
 {
 	return id < route->id_count ? route->rule_of_id[id] : ROUTE_NO_RULE;
+}
+
+/* ---- choosing ------------------------------------------------------------------------------- */
+
+/* The next protocol of a list as it stands in a ClientHello (RFC 7301 3.1). */
+static bool next_protocol(struct span *list, struct span *ret_protocol)
+{
+	uint8_t len;
+	return span_u8(list, &len) && span_take(list, len, ret_protocol);
+}
+
+static bool offers(struct span alpn, const struct config_names *wanted)
+{
+	struct span protocol;
+	while (next_protocol(&alpn, &protocol))
+		for (uint32_t i = 0; i < wanted->count; i++)
+			if (span_is(protocol, wanted->at[i]))
+				return true;
+	return false;
+}
+
+/* Among the rules of one host; ROUTE_NO_RULE: none is for this client. */
+static uint32_t choose_by_alpn(const struct route *route, uint32_t rule, struct span alpn)
+{
+	uint32_t other = ROUTE_NO_RULE;
+	for (; rule != ROUTE_NO_RULE; rule = route->rules[rule].next) {
+		const struct config_names *wanted = &config_of(route, rule)->alpn;
+		if (wanted->count > 0 && offers(alpn, wanted))
+			return rule;
+		if (wanted->count == 0 && other == ROUTE_NO_RULE)
+			other = rule;
+	}
+	return other;
+}
+
+static bool is_let_in(const struct config_cidrs *allow, const struct addr *client)
+{
+	for (uint32_t i = 0; i < allow->count; i++)
+		if (addr_in_cidr(client, &allow->at[i]))
+			return true;
+	return allow->count == 0;
+}
+
+enum close_reason route_rule_choose(const struct route *route, uint32_t listener,
+				    const struct route_asked *asked, uint32_t *ret_rule)
+{
+	const struct config_listener *config = &route->config->listeners[listener];
+	bool has_name = asked->name.at != NULL;
+	int32_t other = has_name ? config->unknown_route : config->no_sni_route;
+	uint32_t rule = ROUTE_NO_RULE;
+	if (!has_name || !route_rule_find(route, listener, asked->name, &rule)) {
+		if (other < 0)
+			return has_name ? CLOSE_NO_ROUTE : CLOSE_SNI_MISSING;
+		rule = (uint32_t)other;
+	}
+	rule = choose_by_alpn(route, rule, asked->alpn);
+	if (rule == ROUTE_NO_RULE)
+		return CLOSE_NO_ALPN;
+	*ret_rule = rule;
+	return is_let_in(&config_of(route, rule)->allow, &asked->client) ? CLOSE_NONE
+									 : CLOSE_ACL_CIDR;
 }
 
 /* ---- places --------------------------------------------------------------------------------- */

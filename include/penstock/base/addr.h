@@ -65,3 +65,5 @@ bool addr_is_host(struct span host);
 
 const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_MAX]);
 const char *addr_format_ip(const struct addr *addr, char text[static ADDR_TEXT_MAX]);
+/* "10.0.0.0/8", "2001:db8::/32" */
+const char *addr_format_cidr(const struct cidr *cidr, char text[static ADDR_TEXT_MAX]);

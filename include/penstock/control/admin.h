@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * admin: the HTTP server of the control thread: /metrics /healthz /readyz /brokers /connections on
- * the admin address, /status.html and /metrics on the Java proxy's web port.
+ * admin: the HTTP server of the control thread: /metrics /healthz /readyz /brokers /connections
+ * /routes /certs on the admin address, /status.html and /metrics on the Java proxy's web port.
  * Thread:   control (libmicrohttpd without threads of its own, its epoll fd polled on our ring)
  * Memory:   at most ADMIN_CONNECTIONS connections of 32 KiB and ADMIN_BODIES /connections bodies
  * Errors:   0 or -errno at open; later HTTP status codes
@@ -39,6 +39,12 @@ struct admin_cluster {
 	uint32_t broker_count, namespace_count;
 };
 
+struct admin_certificate {
+	const char *file;
+	const char *place; /* where it is used */
+	int64_t expires;   /* seconds since 1970 */
+};
+
 /* What control tells admin. */
 struct admin_host {
 	struct uring *ring;
@@ -50,6 +56,9 @@ struct admin_host {
 	const struct route *(*route)(void *context);
 	void (*state)(void *context, struct admin_state *ret_state);
 	bool (*cluster)(void *context, uint32_t index, struct admin_cluster *ret_cluster);
+	/* By file; false past the last. Valid until the next turn of the loop. */
+	bool (*certificate)(void *context, uint32_t index,
+			    struct admin_certificate *ret_certificate);
 	/* Asks a worker for rows; false: it will never answer. */
 	bool (*ask_rows)(void *context, uint32_t worker, uint32_t cursor,
 			 struct mail_row_page *page);

@@ -25,7 +25,8 @@
 #define TYPE_METRICS	  "text/plain; version=0.0.4; charset=utf-8"
 
 /* Which HTTP status, with which text. */
-typedef unsigned admin_page_fn(struct admin *admin, struct admin_text *text);
+typedef unsigned admin_page_fn(struct admin *admin, struct MHD_Connection *connection,
+			       struct admin_text *text);
 
 struct page {
 	const char *path;
@@ -34,21 +35,27 @@ struct page {
 	bool is_admin, is_web;
 };
 
-static unsigned show_metrics(struct admin *admin, struct admin_text *text)
+static unsigned show_metrics(struct admin *admin, struct MHD_Connection *connection,
+			     struct admin_text *text)
 {
+	(void)connection;
 	admin_metrics_write(admin, text);
 	return MHD_HTTP_OK;
 }
 
-static unsigned show_health(struct admin *admin, struct admin_text *text)
+static unsigned show_health(struct admin *admin, struct MHD_Connection *connection,
+			    struct admin_text *text)
 {
+	(void)connection;
 	return admin_show_health(admin, text) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
-static unsigned show_ready(struct admin *admin, struct admin_text *text)
+static unsigned show_ready(struct admin *admin, struct MHD_Connection *connection,
+			   struct admin_text *text)
 {
 	char reasons[REASONS_MAX];
 
+	(void)connection;
 	if (admin->host.ready(admin->host.context, reasons, sizeof(reasons))) {
 		admin_text_printf(text, "ready\n");
 		return MHD_HTTP_OK;
@@ -57,15 +64,41 @@ static unsigned show_ready(struct admin *admin, struct admin_text *text)
 	return MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
-static unsigned show_brokers(struct admin *admin, struct admin_text *text)
+static unsigned show_brokers(struct admin *admin, struct MHD_Connection *connection,
+			     struct admin_text *text)
 {
+	(void)connection;
 	admin_show_brokers(admin, text);
 	return MHD_HTTP_OK;
 }
 
-/* As the Java proxy: OK if and only if statusFilePath is set and the file is there. */
-static unsigned show_status(struct admin *admin, struct admin_text *text)
+static unsigned show_certificates(struct admin *admin, struct MHD_Connection *connection,
+				  struct admin_text *text)
 {
+	(void)connection;
+	admin_show_certificates(admin, text);
+	return MHD_HTTP_OK;
+}
+
+static unsigned show_routes(struct admin *admin, struct MHD_Connection *connection,
+			    struct admin_text *text)
+{
+	const struct admin_question question = {
+		.sni = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "sni"),
+		.listener =
+			MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "listener"),
+		.alpn = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "alpn"),
+		.client = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "client"),
+	};
+
+	return admin_routes_show(admin, &question, text) ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST;
+}
+
+/* As the Java proxy: OK if and only if statusFilePath is set and the file is there. */
+static unsigned show_status(struct admin *admin, struct MHD_Connection *connection,
+			    struct admin_text *text)
+{
+	(void)connection;
 	if (admin->status_file == NULL || access(admin->status_file, F_OK) < 0) {
 		admin_text_printf(text, "Not Found\n");
 		return MHD_HTTP_NOT_FOUND;
@@ -81,6 +114,8 @@ static const struct page pages[] = {
 	{ "/readyz", TYPE_TEXT, show_ready, true, false },
 	{ "/brokers", TYPE_JSON, show_brokers, true, false },
 	{ "/connections", TYPE_JSON, NULL, true, false },
+	{ "/routes", TYPE_JSON, show_routes, true, false },
+	{ "/certs", TYPE_JSON, show_certificates, true, false },
 	{ "/status.html", TYPE_TEXT, show_status, false, true },
 };
 
@@ -126,7 +161,7 @@ static enum MHD_Result send_page(struct admin *admin, struct MHD_Connection *con
 {
 	static char no_memory[] = "out of memory\n";
 	struct admin_text text = { .at = NULL };
-	unsigned status = page->fn(admin, &text);
+	unsigned status = page->fn(admin, connection, &text);
 
 	if (text.is_failed || text.at == NULL) {
 		admin_text_fini(&text);

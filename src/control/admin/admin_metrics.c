@@ -262,6 +262,7 @@ void admin_metrics_write(const struct admin *admin, struct admin_text *text)
 	admin_metrics_route_write(admin, text);
 	write_stats(admin, text);
 	write_dials(admin, text);
+	admin_metrics_certificate_write(admin, text);
 	write_control(admin, text);
 	admin_process_write(text, admin->started_wall_us);
 	admin_metrics_pulsar_write(admin, text);

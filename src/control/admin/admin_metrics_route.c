@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * admin_metrics_route: the connections of each route, as far as the configuration in force has it:
- * names that clients make up are no labels.
+ * names that clients make up are no labels. And when our certificates run out.
  */
 #include "admin_priv.h"
 
@@ -33,4 +33,21 @@ void admin_metrics_route_write(const struct admin *admin, struct admin_text *tex
 		write_one(text, "penstock_route_connections_active", config, &config->routes[i],
 			  atomic_load_explicit(&stats[route->rules[i].id].active,
 					       memory_order_relaxed));
+}
+
+void admin_metrics_certificate_write(const struct admin *admin, struct admin_text *text)
+{
+	struct admin_certificate certificate;
+	const char *last = "";
+
+	admin_metrics_head(text, "penstock_cert_expiry_timestamp_seconds", "gauge",
+			   "When a certificate of ours, or one of its chain, runs out");
+	for (uint32_t i = 0; admin->host.certificate(admin->host.context, i, &certificate); i++) {
+		if (strcmp(certificate.file, last) == 0)
+			continue; /* used in two places */
+		last = certificate.file;
+		admin_text_printf(text, "penstock_cert_expiry_timestamp_seconds{file=");
+		admin_text_label(text, certificate.file);
+		admin_text_printf(text, "} %lld\n", (long long)certificate.expires);
+	}
 }

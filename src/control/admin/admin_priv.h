@@ -86,13 +86,31 @@ void admin_metrics_head(struct admin_text *text, const char *name, const char *t
 			const char *help);
 uint64_t admin_metrics_sum(const struct admin *admin, enum stat_id stat);
 void admin_metrics_route_write(const struct admin *admin, struct admin_text *text);
+void admin_metrics_certificate_write(const struct admin *admin, struct admin_text *text);
 void admin_metrics_pulsar_write(const struct admin *admin, struct admin_text *text);
 void admin_process_write(struct admin_text *text, uint64_t started_wall_us);
+
+/* ---- admin_routes.c --------------------------------------------------------------------------
+ */
+
+/* A client that one would like to know the way of; NULL: not said. */
+struct admin_question {
+	const char *sni;      /* empty: a client that sends no server name */
+	const char *listener; /* NULL: all that have routes */
+	const char *alpn;     /* one protocol */
+	const char *client;   /* an address */
+};
+
+/* The routes; with an `sni`, which of them that client would take, where to, and why. False: the
+ * question makes no sense, and the text says what is wrong with it. */
+bool admin_routes_show(const struct admin *admin, const struct admin_question *question,
+		       struct admin_text *text);
 
 /* ---- admin_show.c, admin_rows.c ---------------------------------------------------------------
  */
 
 void admin_show_brokers(const struct admin *admin, struct admin_text *text);
+void admin_show_certificates(const struct admin *admin, struct admin_text *text);
 /* False, and a reason: a worker's loop does not turn. */
 bool admin_show_health(const struct admin *admin, struct admin_text *text);
 

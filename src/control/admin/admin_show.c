@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * admin_show: what a person or a script wants to see: the brokers, and whether all threads are
- * alive.
+ * admin_show: what a person or a script wants to see: the brokers, our certificates, and whether
+ * all threads are alive.
  */
 #include <stdio.h>
+#include <time.h>
 
 #include "admin_priv.h"
 
@@ -67,6 +68,28 @@ void admin_show_brokers(const struct admin *admin, struct admin_text *text)
 		if (route != NULL && i < route->cluster_count)
 			write_brokers(text, &route->clusters[i]);
 		admin_text_printf(text, "]}");
+	}
+	admin_text_printf(text, "]}\n");
+}
+
+void admin_show_certificates(const struct admin *admin, struct admin_text *text)
+{
+	struct admin_certificate certificate;
+	int64_t now = (int64_t)(clock_wall_us() / 1000000);
+
+	admin_text_printf(text, "{\"certificates\":[");
+	for (uint32_t i = 0; admin->host.certificate(admin->host.context, i, &certificate); i++) {
+		time_t when = (time_t)certificate.expires;
+		char date[32];
+		struct tm tm;
+
+		strftime(date, sizeof(date), "%FT%TZ", gmtime_r(&when, &tm));
+		admin_text_printf(text, "%s{\"file\":", i == 0 ? "" : ",");
+		admin_text_json(text, certificate.file);
+		admin_text_printf(text, ",\"used_by\":");
+		admin_text_json(text, certificate.place);
+		admin_text_printf(text, ",\"expires\":\"%s\",\"days_left\":%lld}", date,
+				  (long long)((certificate.expires - now) / 86400));
 	}
 	admin_text_printf(text, "]}\n");
 }

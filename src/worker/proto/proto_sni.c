@@ -31,60 +31,6 @@ static void sni_end(struct proto *proto, struct proto_context *context)
 
 /* ---- the route ---- */
 
-static bool offers(struct span alpn, const struct config_names *wanted)
-{
-	struct span protocol;
-
-	while (hello_alpn_next(&alpn, &protocol))
-		for (uint32_t i = 0; i < wanted->count; i++)
-			if (span_is(protocol, wanted->at[i]))
-				return true;
-	return false;
-}
-
-/* Among the rules of one host; ROUTE_NO_RULE: none is for this client. */
-static uint32_t choose_by_alpn(const struct route *route, uint32_t rule, struct span alpn)
-{
-	uint32_t other = ROUTE_NO_RULE;
-
-	for (; rule != ROUTE_NO_RULE; rule = route->rules[rule].next) {
-		const struct config_names *wanted = &route->config->routes[rule].alpn;
-
-		if (wanted->count > 0 && offers(alpn, wanted))
-			return rule;
-		if (wanted->count == 0 && other == ROUTE_NO_RULE)
-			other = rule;
-	}
-	return other;
-}
-
-static bool is_let_in(const struct config_cidrs *allow, const struct addr *client)
-{
-	for (uint32_t i = 0; i < allow->count; i++)
-		if (addr_in_cidr(client, &allow->at[i]))
-			return true;
-	return allow->count == 0;
-}
-
-/* The first rule for this name, or why there is none. */
-static enum close_reason find_rule(const struct proto_context *context, const struct hello *hello,
-				   uint32_t *ret_rule)
-{
-	const struct config_listener *listener =
-		&context->route->config->listeners[context->listener];
-	uint32_t number = (uint32_t)context->listener;
-	bool has_name = hello->name.at != NULL;
-	int32_t other = has_name ? listener->unknown_route : listener->no_sni_route;
-
-	if (has_name && !hello->is_literal &&
-	    route_rule_find(context->route, number, hello->name, ret_rule))
-		return CLOSE_NONE;
-	if (other < 0)
-		return has_name ? CLOSE_NO_ROUTE : CLOSE_SNI_MISSING;
-	*ret_rule = (uint32_t)other;
-	return CLOSE_NONE;
-}
-
 static void choose(struct proto *proto, const struct proto_context *context,
 		   const struct hello *hello, struct proto_verdict *ret)
 {
@@ -96,15 +42,14 @@ static void choose(struct proto *proto, const struct proto_context *context,
 		refuse(ret, CLOSE_LISTENER_GONE);
 		return;
 	}
-	enum close_reason reason = find_rule(context, hello, &rule);
+	const struct route_asked asked = {
+		.name = hello->name,
+		.alpn = hello->alpn,
+		.client = context->client,
+	};
+	enum close_reason reason =
+		route_rule_choose(context->route, (uint32_t)context->listener, &asked, &rule);
 
-	if (reason == CLOSE_NONE) {
-		rule = choose_by_alpn(context->route, rule, hello->alpn);
-		if (rule == ROUTE_NO_RULE)
-			reason = CLOSE_NO_ALPN;
-		else if (!is_let_in(&config->routes[rule].allow, &context->client))
-			reason = CLOSE_ACL_CIDR;
-	}
 	if (reason != CLOSE_NONE) {
 		refuse(ret, reason);
 		return;
