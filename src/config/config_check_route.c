@@ -165,12 +165,13 @@ static void proxy_header_check(struct check *check, uint32_t index)
 	const struct config_route *route = &config->routes[index];
 	bool is_pass = route->mode == CONFIG_MODE_PASS;
 	bool sends = route->send_proxy_protocol != CONFIG_SEND_PROXY_OFF;
+	bool has_cluster = has_key(check, index, "cluster") || has_key(check, index, "discovered");
 	int32_t cluster = route->cluster >= 0 ? route->cluster : route->discovered;
 	struct config_mark mark = where_route(check, index, "send_proxy_protocol");
 	char label[200];
 
 	label_of(check, index, "send_proxy_protocol", label);
-	if (sends && cluster >= 0 && is_pass)
+	if (sends && has_cluster && is_pass)
 		FAULT(check, mark,
 		      "%s: Pulsar brokers want the header inside TLS, where a route that passes "
 		      "bytes through cannot put it; remove it, or write mode: reencrypt",
@@ -187,7 +188,7 @@ static void proxy_header_check(struct check *check, uint32_t index)
 			      "inside TLS; remove it, or write mode: reencrypt",
 			      label, route->targets[i].host, route->targets[i].port, at->name);
 	}
-	if (cluster >= 0 && is_pass &&
+	if (cluster >= 0 && is_pass && !sends &&
 	    config->clusters[cluster].send_proxy_protocol != CONFIG_SEND_PROXY_OFF)
 		FAULT(check,
 		      where_route(check, index, route->cluster >= 0 ? "cluster" : "discovered"),

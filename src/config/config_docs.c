@@ -232,10 +232,11 @@ static bool is_alternative(const struct config_row *row)
 /* A value other than the default, where that would make nonsense of the keys beside it. */
 static const char *value_beside(const struct config_row *row)
 {
-	bool is_client_auth =
-		row->scope == CONFIG_SCOPE_LISTENER && strcmp(row->path, "tls.client_auth") == 0;
-
-	return is_client_auth ? "require" : NULL;
+	if (strcmp(row->path, "tls.client_auth") == 0)
+		return "require";
+	if (row->scope == CONFIG_SCOPE_ROUTE && strcmp(row->path, "mode") == 0)
+		return "reencrypt";
+	return NULL;
 }
 
 static bool is_quoted(const struct config_row *row)

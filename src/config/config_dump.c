@@ -66,11 +66,6 @@ static bool is_left_out(const struct config_row *row, const void *unit)
 		return ((const struct config_cluster *)unit)->zookeeper_servers == NULL;
 	if (config_is_of_routes(row))
 		return ((const struct config_listener *)unit)->route_count == 0;
-	/* What TLS would be like means nothing where there is none, and is refused. */
-	if (row->scope == CONFIG_SCOPE_LISTENER && strncmp(row->path, "tls.", 4) == 0)
-		return ((const struct config_listener *)unit)->tls.cert_files.count == 0;
-	if (row->scope == CONFIG_SCOPE_CLUSTER && strncmp(row->path, "broker_tls.", 11) == 0)
-		return !config_speaks_tls(unit);
 	return false;
 }
 

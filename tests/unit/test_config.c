@@ -192,13 +192,21 @@ static const char full[] =
 	"    no_sni: 'C.Example.com.'\n"
 	"    unknown: \"**.example.com\"\n"
 	"    allow_ports: [6651, 1]\n"
+	"    tls: { cert_file: /e, key_file: /f }\n"
 	"    routes:\n"
 	"      - { host: \"*.East.example.com\", forward: \"{1}.X.internal:1\" }\n"
 	"      - { host: c.example.com, forward: [\"[2001:DB8::1]:7\", \"H:8\"], mode: pass, alpn: "
 	"[h2, 'Http/1.1'], allow: [10.0.0.0/8], max_connections: 7, send_proxy_protocol: v2 }\n"
-	"      - { host: c.example.com, cluster: east }\n"
-	"      - { host: \"**.example.com\", cluster: east }\n"
-	"      - { discovered: east }\n"
+	"      - { host: c.example.com, cluster: east, mode: reencrypt }\n"
+	"      - { host: \"**.example.com\", cluster: West.1_x-y, mode: terminate, tls: { cert_file: "
+	"/g, key_file: /h, ocsp_file: /i, unknown_name: refuse, require_name: true, client_auth: "
+	"require, client_ca_file: /j, crl_file: /k, allow_clients: ['cn:B'], alpn: [x], tickets: "
+	"false, min_version: 1.3, max_version: 1.3, ktls: off } }\n"
+	"      - { discovered: east, mode: reencrypt }\n"
+	"      - { host: r.example.com, forward: \"h:9\", mode: reencrypt, broker_tls: { ca_file: /l, "
+	"verify: ca, cert_file: /m, key_file: /n, crl_file: /o, min_version: 1.3, max_version: "
+	"1.3, ktls: off, name: client } }\n"
+	"certificates: { warn_before: 30d, warn_every: 12h }\n"
 	"egress:\n"
 	"  allow: { hosts: [\"*.Internal\", \"**.x.y\", \"*\", h], networks: [10.0.0.0/8, "
 	"\"fd00::/8\"], ports: [1, 65535, \"*\"] }\n"
@@ -308,8 +316,8 @@ static void check_full_routes(const struct config *config)
 	const struct config_listener *edge = &config->listeners[3];
 	const struct config_route *routes = config->routes;
 	static const char *const labels[] = { "*.east.example.com", "c.example.com[h2]",
-					      "c.example.com", "**.example.com",
-					      "discovered:east" };
+					      "c.example.com",	    "**.example.com",
+					      "discovered:east",    "r.example.com" };
 
 	assert_int_equal(config->route_count, COUNT_OF(labels));
 	assert_int_equal(edge->route_count, COUNT_OF(labels));
@@ -339,6 +347,38 @@ static void check_full_routes(const struct config *config)
 	assert_int_equal(routes[2].cluster, 0);
 	assert_null(routes[4].host);
 	assert_int_equal(routes[4].discovered, 0);
+}
+
+static void check_full_route_tls(const struct config *config)
+{
+	const struct config_route *routes = config->routes;
+	const struct config_tls_server *own = &routes[3].tls;
+	const struct config_tls_client *target = &routes[5].broker_tls;
+
+	assert_int_equal(routes[1].mode, CONFIG_MODE_PASS);
+	assert_int_equal(routes[2].mode, CONFIG_MODE_REENCRYPT);
+	assert_int_equal(routes[3].mode, CONFIG_MODE_TERMINATE);
+	assert_int_equal(routes[4].mode, CONFIG_MODE_REENCRYPT);
+	assert_null(config_route_server(config, &routes[1]));
+	assert_ptr_equal(config_route_server(config, &routes[2]), &config->listeners[3].tls);
+	assert_ptr_equal(config_route_server(config, &routes[3]), own);
+	assert_true(config_route_has_brain(&routes[2]) && config_route_has_brain(&routes[3]));
+	assert_false(config_route_has_brain(&routes[4]) || config_route_has_brain(&routes[5]));
+	assert_string_equal(own->cert_files.at[0], "/g");
+	assert_string_equal(own->ocsp_files.at[0], "/i");
+	assert_int_equal(own->client_auth, CONFIG_CLIENT_AUTH_REQUIRE);
+	assert_string_equal(own->allow_clients.at[0], "cn:B");
+	assert_false(own->has_tickets);
+	assert_int_equal(own->min_version, CONFIG_TLS_1_3);
+	assert_false(config_tls_is_on(&routes[4].broker_tls));
+	assert_true(config_tls_is_on(target));
+	assert_string_equal(target->ca_file, "/l");
+	assert_int_equal(target->verify, CONFIG_VERIFY_CA);
+	assert_string_equal(target->key_file, "/n");
+	assert_int_equal(target->ktls, CONFIG_KTLS_OFF);
+	assert_int_equal(routes[5].name_source, CONFIG_NAME_CLIENT);
+	assert_true(config->certificates.warn_before_ns == 30 * 86400 * S);
+	assert_true(config->certificates.warn_every_ns == 43200 * S);
 }
 
 static void check_full_rest(const struct config *config)
@@ -397,6 +437,7 @@ static void test_full(void **state)
 	check_full_tls(outcome.config);
 	check_full_listeners(outcome.config);
 	check_full_routes(outcome.config);
+	check_full_route_tls(outcome.config);
 	check_full_rest(outcome.config);
 	char *dump = help_dump(outcome.config);
 
@@ -407,6 +448,7 @@ static void test_full(void **state)
 	check_full_tls(outcome.config);
 	check_full_listeners(outcome.config);
 	check_full_routes(outcome.config);
+	check_full_route_tls(outcome.config);
 	check_full_rest(outcome.config);
 	char *again = help_dump(outcome.config);
 
