@@ -72,10 +72,7 @@ def test_three_modes_on_one_port(penstock, fake, authority, inner, certificate, 
     for name, trusted, peer_name in (("pass", inner, "pass.edge.test"), ("terminate", authority, None), ("b", authority, "b.edge.test")):
         peer = secure(gate, trusted.trusting(**only(version)), f"{name}.edge.test")
         assert peer.sock.version() == f"TLSv{version}"
-        sender = threading.Thread(target=peer.sock.sendall, args=(data,))
-        sender.start()
-        assert peer.read_exactly(len(data)) == data
-        sender.join()
+        assert tls.exchange(peer.sock, data, len(data)) == data
         assert peer_name is None or server.names[-1] == peer_name
         peer.close()
         row = gate.wait_access(client=peer.client)
