@@ -367,6 +367,86 @@ static void test_brokers(void **state)
 			       "\"pulsar://10.9.9.7:6650\",\"url_tls\":null,\"learned\":true}]"));
 }
 
+/* The listener `pulsar` is replaced by one with routes. */
+static void start_routed(void)
+{
+	is_row_page_kept = false;
+	admin_port = harness_port();
+	harness_write(
+		"clusters:\n  east: { discovery: { urls: [\"pulsar+ssl://10.9.9.1:6651\"] } }\n"
+		"listeners:\n"
+		" - name: edge\n"
+		"   bind: \"127.0.0.1:%u\"\n"
+		"   routes:\n"
+		"   - { host: a.test, forward: [\"10.9.9.2:1\", \"[2001:db8::2]:2\"], alpn: "
+		"[\"h\\\"2\"], allow: [10.0.0.0/8, \"2001:db8::/32\"], max_connections: 3 }\n"
+		"   - { host: \"*.b.test\", forward: \"{1}.internal:6651\" }\n"
+		"   - { host: pool.test, cluster: east }\n"
+		"   - { discovered: east }\n"
+		" - { name: plain, bind: \"127.0.0.1:%u\", forward: \"127.0.0.1:9\" }\n"
+		"egress: { allow: { hosts: [\"*.internal\"], ports: [6651] } }\n"
+		"admin: { listen: \"127.0.0.1:%u\" }\n",
+		harness_port(), harness_port(), admin_port);
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 2 && harness.route[1] != NULL);
+	harness_turns(100);
+}
+
+static void test_routes(void **state)
+{
+	char *text;
+
+	(void)state;
+	start_routed();
+	assert_int_equal(get("/routes", &text), 200);
+	assert_non_null(strstr(
+		text,
+		"{\"routes\":[{\"listener\":\"edge\",\"route\":\"a.test[h\\\"2]\",\"host\":\"a.test\","
+		"\"mode\":\"pass\",\"forward\":[\"10.9.9.2:1\",\"[2001:db8::2]:2\"],\"cluster\":null,"
+		"\"discovered\":null,\"alpn\":[\"h\\\"2\"],\"allow\":[\"10.0.0.0/8\","
+		"\"2001:db8::/32\"],\"max_connections\":3,\"active\":0,\"total\":0},"));
+	assert_non_null(strstr(text, "\"cluster\":\"east\",\"discovered\":null"));
+	assert_non_null(strstr(text, "\"route\":\"discovered:east\",\"host\":null"));
+	atomic_store(&harness.office.routes[2].active, 4);
+	assert_int_equal(get("/routes", &text), 200);
+	assert_non_null(strstr(text, "\"active\":4,\"total\":0},{\"listener\":\"edge\",\"route\":"
+				     "\"discovered:east\""));
+	atomic_store(&harness.office.routes[2].active, 0);
+}
+
+static void test_ways(void **state)
+{
+	static const char *const ways[][2] = {
+		{ "/routes?sni=a.test&alpn=h%222&client=10.1.1.1",
+		  "\"route\":\"a.test[h\\\"2]\",\"mode\":\"pass\",\"cluster\":null,\"reason\":null,"
+		  "\"why\":null,\"targets\":[{\"target\":\"10.9.9.2:1\",\"answer\":\"dial\",\"reason\":"
+		  "null,\"addresses\":[\"10.9.9.2:1\"]},{\"target\":\"[2001:db8::2]:2\"," },
+		{ "/routes?sni=a.test&alpn=h%222", "\"reason\":\"acl_cidr\",\"why\":\"" },
+		{ "/routes?sni=a.test", "\"route\":null,\"mode\":null,\"cluster\":null,\"reason\":"
+					"\"no_alpn\"" },
+		{ "/routes?sni=X.B.test&listener=edge",
+		  "\"targets\":[{\"target\":\"x.internal:6651\",\"answer\":\"resolve\"" },
+		{ "/routes?sni=pool.test", "\"targets\":[{\"target\":\"10.9.9.1:6651\",\"answer\":"
+					   "\"dial\"" },
+		{ "/routes?sni=", "\"reason\":\"sni_missing\"" },
+		{ "/routes?sni=c.test", "\"reason\":\"no_route\"" },
+		{ "/routes?sni=c.test&listener=plain", "{\"ways\":[]}" },
+	};
+	char *text;
+
+	(void)state;
+	start_routed();
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		assert_int_equal(get(ways[i][0], &text), 200);
+		if (strstr(text, ways[i][1]) == NULL)
+			fail_msg("%s: %s", ways[i][0], body(text));
+	}
+	assert_int_equal(get("/routes?sni=a&client=x", &text), 400);
+	assert_string_equal(body(text), "{\"error\":\"client: an address without a port\"}\n");
+	assert_int_equal(get("/routes?alpn=x", &text), 400);
+	assert_int_equal(get("/routes?sni=a&alpn", &text), 200); /* a key alone is no value */
+}
+
 static void test_connections(void **state)
 {
 	char *text;
@@ -620,6 +700,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_metrics),	   CASE(test_health_and_readiness),
 		CASE(test_not_ready_yet),  CASE(test_brokers),
+		CASE(test_routes),	   CASE(test_ways),
 		CASE(test_connections),	   CASE(test_connections_of_a_stuck_worker),
 		CASE(test_other_requests), CASE(test_clients_that_do_not_read),
 		CASE(test_web_port),	   CASE(test_web_port_without),

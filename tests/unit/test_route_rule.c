@@ -29,10 +29,19 @@ static const char text[] =
 	"    routes:\n"
 	"      - { host: \"*\", forward: \"{1}:6651\" }\n"
 	"      - { discovered: c }\n"
+	"  - name: guarded\n"
+	"    bind: \"127.0.0.1:4\"\n"
+	"    no_sni: h.test\n"
+	"    unknown: i.test\n"
+	"    routes:\n"
+	"      - { host: h.test, forward: \"t:1\", alpn: [h2, h3], allow: [192.0.2.0/24, "
+	"\"2001:db8::/32\"] }\n"
+	"      - { host: i.test, forward: \"t:1\", alpn: [h2] }\n"
 	"egress: { allow: { hosts: [\"*.internal\"], networks: [10.0.0.0/8], ports: [6651, 6652] } }\n";
 
-#define EDGE 1
-#define ANY  2
+#define EDGE	1
+#define ANY	2
+#define GUARDED 3
 
 static const struct broker brokers[] = {
 	{ "B1.example.com", "10.1.0.1", 6650, 6651 }, /* also a route written out */
@@ -115,6 +124,50 @@ static void test_next(void **state)
 	assert_int_equal(route->rules[6].next, 7);
 	assert_int_equal(route->rules[7].next, ROUTE_NO_RULE);
 	assert_null(route->names[0].hosts);
+}
+
+/* ---- which rule for which client ---- */
+
+/* `alpn` as it is sent: each with its length in front. */
+static void chooses(uint32_t listener, const char *name, const char *alpn, const char *client,
+		    enum close_reason reason, uint32_t number)
+{
+	struct route_asked asked = { .alpn = span_str(alpn) };
+	uint32_t rule = ROUTE_NO_RULE;
+
+	if (name != NULL)
+		asked.name = span_str(name);
+	assert_true(addr_parse_ip(span_str(client), &asked.client));
+	assert_int_equal(route_rule_choose(route, listener, &asked, &rule), reason);
+	assert_int_equal(rule, number == ROUTE_NO_RULE
+				       ? number
+				       : config->listeners[listener].route_first + number);
+}
+
+static void test_choose(void **state)
+{
+	static const char here[] = "192.0.2.1", there[] = "198.51.100.1";
+
+	(void)state;
+	chooses(EDGE, "a.example.com", "", there, CLOSE_NONE, 3);
+	chooses(EDGE, "a.example.com", "\2h2", there, CLOSE_NONE, 4);
+	chooses(EDGE, "a.example.com", "\1y\1x\2h2", there, CLOSE_NONE, 4); /* the first route */
+	chooses(EDGE, "a.example.com", "\1y\1x", there, CLOSE_NONE, 8);
+	chooses(EDGE, "a.example.com", "\3h2x", there, CLOSE_NONE, 3);
+	chooses(EDGE, "a.example.com", "\7h2", there, CLOSE_NONE, 3); /* longer than the list */
+	chooses(EDGE, "nobody.test", "", there, CLOSE_NO_ROUTE, ROUTE_NO_RULE);
+	chooses(EDGE, "10.0.0.1", "", there, CLOSE_NO_ROUTE, ROUTE_NO_RULE);
+	chooses(EDGE, NULL, "", there, CLOSE_SNI_MISSING, ROUTE_NO_RULE);
+	chooses(ANY, "x", "", there, CLOSE_NONE, 0);
+	chooses(ANY, NULL, "", there, CLOSE_SNI_MISSING, ROUTE_NO_RULE);
+	/* The defaults go by ALPN and networks as well. */
+	chooses(GUARDED, NULL, "\2h2", here, CLOSE_NONE, 0);
+	chooses(GUARDED, NULL, "\2h3", "2001:db8::7", CLOSE_NONE, 0);
+	chooses(GUARDED, NULL, "\2h2", there, CLOSE_ACL_CIDR, 0);
+	chooses(GUARDED, NULL, "", here, CLOSE_NO_ALPN, ROUTE_NO_RULE);
+	chooses(GUARDED, "who.knows", "\2h2", there, CLOSE_NONE, 1);
+	chooses(GUARDED, "10.0.0.1", "\2h2", there, CLOSE_NONE, 1);
+	chooses(GUARDED, "who.knows", "\2h3", there, CLOSE_NO_ALPN, ROUTE_NO_RULE);
 }
 
 static void test_ids(void **state)
@@ -261,15 +314,11 @@ static void test_pool(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RULE_TEST(test_find),
-		RULE_TEST(test_next),
-		RULE_TEST(test_ids),
-		RULE_TEST(test_targets),
-		RULE_TEST(test_targets_unresolved),
-		RULE_TEST(test_derived),
-		RULE_TEST(test_derived_too_long),
-		RULE_TEST(test_discovered),
-		RULE_TEST(test_pool),
+		RULE_TEST(test_find),	    RULE_TEST(test_next),
+		RULE_TEST(test_choose),	    RULE_TEST(test_ids),
+		RULE_TEST(test_targets),    RULE_TEST(test_targets_unresolved),
+		RULE_TEST(test_derived),    RULE_TEST(test_derived_too_long),
+		RULE_TEST(test_discovered), RULE_TEST(test_pool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * tls_set: which context a listener, a cluster, a route and its target have; what is said about
+ * files, and when certificates run out.
+ */
+#include "tls_pki.h"
+
+#include <penstock/base/clock.h>
+#include <penstock/tls/set.h>
+
+#define DAY 86400l
+
+static struct pki_cert root, middle, gate, own, client;
+static struct config *config;
+static struct config_errors errors;
+static char *said;
+static size_t said_size;
+
+/* Loads a file made of these words, with the folder of the certificates for each %s. */
+PRINTF_LIKE(1, 2) static struct tls_set *load(const char *format, ...)
+{
+	char path[128];
+	va_list args;
+
+	pki_path(path, "penstock", "yaml");
+	FILE *file = pki_create(path);
+
+	va_start(args, format);
+	assert_true(vfprintf(file, format, args) > 0);
+	va_end(args);
+	assert_int_equal(fclose(file), 0);
+	errors = (struct config_errors){ .out = open_memstream(&said, &said_size) };
+	config = config_load(path, &errors);
+	fflush(errors.out);
+	if (config == NULL)
+		fail_msg("%s", said);
+	struct tls_set *set = tls_set_new(config, NULL, &errors);
+
+	fclose(errors.out);
+	return set;
+}
+
+static void forget(struct tls_set *set)
+{
+	tls_set_free(set);
+	config_free(config);
+	free(said);
+}
+
+#define FILES(name) "cert_file: %s/" name ".pem, key_file: %s/" name ".key"
+#define FOLDER2	    pki_folder, pki_folder
+
+static struct tls_set *load_all(const char *extra)
+{
+	return load(
+		"clusters:\n"
+		"  c: { discovery: { urls: [\"pulsar+ssl://b:6651\"] }, broker_tls: { ca_file: "
+		"%s/root.pem, " FILES(
+			"client") " } }\n"
+				  "listeners:\n"
+				  "  - name: edge\n"
+				  "    bind: \"127.0.0.1:1\"\n"
+				  "    tls: { " FILES(
+					  "gate") " }\n"
+						  "    routes:\n"
+						  "      - { host: pass.test, forward: \"t:1\" }\n"
+						  "      - { host: gate.test, mode: terminate, forward: \"t:1\" }\n"
+						  "      - { host: own.test, mode: reencrypt, forward: \"t:1\", tls: { " FILES(
+							  "own") " }, broker_tls: { ca_file: %s/root.pem, " FILES("client") " } }\n"
+															    "      - { host: c.test, mode: reencrypt, cluster: c }\n"
+															    "      - { mode: reencrypt, discovered: c }\n"
+															    "%s",
+		pki_folder, FOLDER2, FOLDER2, FOLDER2, pki_folder, FOLDER2, extra);
+}
+
+static void test_contexts(void **state)
+{
+	struct tls_set *set = load_all("");
+
+	(void)state;
+	assert_non_null(set);
+	struct tls_context *listener = tls_set_listener(set, 0), *cluster = tls_set_cluster(set, 0);
+
+	assert_non_null(listener);
+	assert_non_null(cluster);
+	assert_null(tls_set_route(set, config, 0));
+	assert_null(tls_set_route_target(set, config, 0));
+	assert_ptr_equal(tls_set_route(set, config, 1), listener);
+	assert_null(tls_set_route_target(set, config, 1));
+	assert_non_null(tls_set_route(set, config, 2));
+	assert_ptr_not_equal(tls_set_route(set, config, 2), listener);
+	assert_non_null(tls_set_route_target(set, config, 2));
+	assert_ptr_not_equal(tls_set_route_target(set, config, 2), cluster);
+	assert_ptr_equal(tls_set_route(set, config, 3), listener);
+	assert_ptr_equal(tls_set_route_target(set, config, 3), cluster);
+	assert_ptr_equal(tls_set_route_target(set, config, 4), cluster);
+	assert_null(tls_set_route(NULL, config, 1));
+	assert_null(tls_set_route_target(NULL, config, 3));
+	forget(set);
+}
+
+static void has_expiry(const struct tls_expiry *expiry, const char *file, const char *place,
+		       long days)
+{
+	char path[128];
+
+	pki_path(path, file, "pem");
+	assert_string_equal(expiry->file, path);
+	assert_string_equal(expiry->place, place);
+	assert_in_range(expiry->when, time(NULL) + days * DAY - 60, time(NULL) + days * DAY);
+}
+
+/* By file; one that is used twice is there twice; no CA. */
+static void test_expiries(void **state)
+{
+	struct tls_set *set = load_all("");
+	uint32_t count;
+	const struct tls_expiry *expiries = tls_set_expiries(set, &count);
+
+	(void)state;
+	assert_int_equal(count, 4);
+	has_expiry(&expiries[0], "client", expiries[0].place, 5);
+	has_expiry(&expiries[1], "client", expiries[1].place, 5);
+	assert_true(strcmp(expiries[0].place, expiries[1].place) != 0);
+	has_expiry(&expiries[2], "gate", "listener edge: tls", 20); /* its intermediate */
+	has_expiry(&expiries[3], "own", "listener edge: route own.test: tls", 40);
+	assert_int_equal(errors.error_count, 0);
+	assert_non_null(strstr(said, "warning: cluster c: broker_tls: "));
+	assert_non_null(strstr(said, "warning: listener edge: route own.test: broker_tls: "));
+	assert_null(strstr(said, "gate.pem"));
+	forget(set);
+	assert_null(tls_set_expiries(NULL, &count));
+	assert_int_equal(count, 0);
+}
+
+static void test_warnings(void **state)
+{
+	struct tls_set *set = load_all("certificates: { warn_before: 30d }\n");
+	time_t now = time(NULL);
+	char text[80];
+
+	(void)state;
+	assert_non_null(strstr(said, "warning: listener edge: tls: "));
+	assert_non_null(strstr(said, "gate.pem: runs out on "));
+	assert_null(strstr(said, "own.pem"));
+	assert_true(tls_expiry_is_near(config, now - 1, now));
+	assert_true(tls_expiry_is_near(config, now + 30 * DAY - 1, now));
+	assert_false(tls_expiry_is_near(config, now + 30 * DAY, now));
+	forget(set);
+	set = load_all("certificates: { warn_before: off }\n");
+	assert_null(strstr(said, "runs out"));
+	assert_false(tls_expiry_is_near(config, now - 1, now));
+	forget(set);
+	const struct tls_expiry expiry = { .when = 1000000000 };
+
+	tls_expiry_text(&expiry, 1000000000 - DAY, text, sizeof(text));
+	assert_string_equal(text, "runs out on 2001-09-09 01:46:40 UTC, in 1 day");
+	tls_expiry_text(&expiry, 1000000000 - 3 * DAY + 1, text, sizeof(text));
+	assert_string_equal(text, "runs out on 2001-09-09 01:46:40 UTC, in 2 days");
+	tls_expiry_text(&expiry, 1000000001, text, sizeof(text));
+	assert_string_equal(text, "expired on 2001-09-09 01:46:40 UTC");
+}
+
+/* All mistakes at once, each with the place that named the file. */
+static void test_mistakes(void **state)
+{
+	struct tls_set *set =
+		load("listeners:\n"
+		     "  - name: edge\n"
+		     "    bind: \"127.0.0.1:1\"\n"
+		     "    tls: { cert_file: /nowhere/a.pem, key_file: %s/gate.key }\n"
+		     "    routes:\n"
+		     "      - { host: a.test, mode: terminate, forward: \"t:1\", tls: { cert_file: "
+		     "%s/own.pem, key_file: %s/gate.key } }\n"
+		     "      - { host: b.test, mode: reencrypt, forward: \"t:1\", broker_tls: { "
+		     "ca_file: /nowhere/ca.pem } }\n",
+		     pki_folder, FOLDER2);
+
+	(void)state;
+	assert_null(set);
+	assert_int_equal(errors.error_count, 3);
+	assert_non_null(strstr(said, "listener edge: tls: /nowhere/a.pem: "));
+	assert_non_null(strstr(said, "listener edge: route a.test: tls: "));
+	assert_non_null(strstr(said, "gate.key: is not the key of "));
+	assert_non_null(strstr(said, "listener edge: route b.test: broker_tls: /nowhere/ca.pem: "));
+	forget(set);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	pki_open();
+	root = pki_issue("root", &(struct pki_wish){ .common_name = "root", .is_ca = true }, NULL,
+			 NULL);
+	middle = pki_issue("middle",
+			   &(struct pki_wish){
+				   .common_name = "middle", .is_ca = true, .until_s = 20 * DAY },
+			   &root, NULL);
+	gate = pki_issue("gate",
+			 &(struct pki_wish){ .common_name = "gate.test",
+					     .names = "DNS:gate.test",
+					     .until_s = 50 * DAY },
+			 &middle, &middle);
+	own = pki_issue("own",
+			&(struct pki_wish){ .common_name = "own.test",
+					    .names = "DNS:own.test",
+					    .until_s = 40 * DAY },
+			&root, &root); /* which runs out tomorrow, and does not count */
+	client = pki_issue("client",
+			   &(struct pki_wish){ .common_name = "client", .until_s = 5 * DAY }, &root,
+			   NULL);
+	return tls_init(64 << 20);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	struct pki_cert *const all[] = { &root, &middle, &gate, &own, &client };
+
+	for (size_t i = 0; i < COUNT_OF(all); i++)
+		pki_free(all[i]);
+	pki_close();
+	tls_fini();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_contexts),
+		cmocka_unit_test(test_expiries),
+		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_mistakes),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
