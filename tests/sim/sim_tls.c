@@ -34,6 +34,20 @@ struct tls_context *tls_set_cluster(const struct tls_set *set, uint32_t cluster)
 	return NULL;
 }
 
+struct tls_context *tls_set_route(const struct tls_set *set, const struct config *config,
+				  uint32_t route)
+{
+	(void)set, (void)config, (void)route;
+	return NULL;
+}
+
+struct tls_context *tls_set_route_target(const struct tls_set *set, const struct config *config,
+					 uint32_t route)
+{
+	(void)set, (void)config, (void)route;
+	return NULL;
+}
+
 int tls_begin_server(struct tls *tls, struct tls_context *context, int fd, struct span replay,
 		     struct tls_end **ret_end)
 {
