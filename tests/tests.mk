@@ -24,11 +24,11 @@ e2e: all ## end-to-end tests against real servers (K=expression picks some)
 
 .PHONY: geo
 geo: all ## two Pulsar clusters replicate through SNI routing (one minute; part of `e2e`)
-	$(Q)tests/e2e/run.sh -q test_94_geo.py
+	$(Q)tests/e2e/run.sh -q test_99_geo.py
 
 .PHONY: interop
 interop: all ## TLS clients of seven stacks against every mode of a listener; prints the matrix (one minute; part of `e2e`)
-	$(Q)tests/e2e/run.sh -q test_93_interop.py
+	$(Q)tests/e2e/run.sh -q test_98_interop.py
 
 # What `check` leaves out to stay short: the suite on other clusters, with every client and fault.
 MATRIX ?= "" "extensible" "three-zookeepers" "extensible three-zookeepers"
