@@ -349,6 +349,24 @@ def test_several_targets(penstock, fake):
     gate.wait_access(reason="connect_refused")
 
 
+def test_brokers_that_are_dead(penstock, fake, lab):
+    """The pool passes a dead one over; who asks for it by name is told."""
+    one, two = fake(port=PORT), fake(port=PORT)
+    lab.names.table.update({"d1.pulsar.test": one.address, "d2.pulsar.test": two.address})
+    clusters = {"c": {"discovery": {"urls": [f"pulsar+ssl://d{n}.pulsar.test:{PORT}" for n in (1, 2)]}}}
+    gate = edge(penstock, [{"host": "pool.test", "cluster": "c"}, {"discovered": "c"}], clusters=clusters, timeouts={"connect": "1s"})
+    two.close()
+    for _ in range(10):
+        reaches(gate, hello("pool.test"), one)
+    answer, _ = knock(gate, hello("d2.pulsar.test")).read_to_end()
+    assert alert(answer) == 80
+    gate.wait_access(reason="connect_refused", sni="d2.pulsar.test")
+    one.close()
+    answer, _ = knock(gate, hello("pool.test")).read_to_end()
+    assert alert(answer) == 80
+    gate.wait_access(reason="connect_refused", sni="pool.test")
+
+
 def test_a_target_that_hangs(penstock, fake):
     """The next one gets its turn after timeouts.connect."""
     broker = fake(port=PORT)

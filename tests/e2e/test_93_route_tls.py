@@ -11,7 +11,7 @@ import tls
 import wire
 from fakes import plain_echo
 from processes import wait_until
-from test_25_proxy_header import V2
+from test_25_proxy_header import V2, v1, v2
 from test_90_sni import reaches, where
 from test_91_tls import VERSIONS, ending, only, refused, secure
 from tls import alert, hello
@@ -109,23 +109,11 @@ def test_hello_in_pieces(penstock, fake, authority, certificate, piece):
     while rest:
         peer.send(rest[:piece])
         rest = rest[piece:]
-    while True:
-        inside.write(peer.read())
-        try:
-            session.do_handshake()
-            break
-        except ssl.SSLWantReadError:
-            assert target.accepted == 0
+    shake(peer, session, inside)
     assert target.accepted == 0
     session.write(b"in one piece")
     peer.send(outside.read())
-    got = b""
-    while len(got) < 12:
-        try:
-            got += session.read(100)
-        except ssl.SSLWantReadError:
-            inside.write(peer.read())
-    assert got == b"in one piece"
+    assert take(peer, session, inside, 12) == b"in one piece"
     peer.close()
 
 
@@ -149,6 +137,75 @@ def test_nothing_may_follow_the_hello(penstock, fake, certificate):
     peer.close()
     assert gate.wait_access(client=client)["reason"].startswith("client_tls_")
     assert target.none_waiting()
+
+
+def test_behind_a_proxy_header(penstock, fake, authority, certificate):
+    """HAProxy in front: its header, then the hello the route is chosen by, perhaps in one segment; networks go by the address it announces."""
+    target = fake(plain_echo)
+    routes = [{"host": "a.edge.test", "mode": "terminate", "forward": where(target), "allow": ["192.0.2.0/24"]}]
+    gate = edge(penstock, certificate, routes, proxy_protocol={"mode": "required", "trusted": ["10.77.0.0/24"]})
+    for header, is_let_in in ((v2("192.0.2.7"), True), (v1("192.0.2.7"), True), (v1("198.51.100.7"), False)):
+        peer = dial(settings.GATE_ADDRESS, gate.port)
+        inside, outside = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = authority.trusting().wrap_bio(inside, outside, server_hostname="a.edge.test")
+        with pytest.raises(ssl.SSLWantReadError):
+            session.do_handshake()
+        peer.send(header + outside.read())
+        if not is_let_in:
+            assert alert(peer.read_to_end()[0]) == 49
+            peer.close()
+            continue
+        shake(peer, session, inside)
+        peer.send(outside.read())
+        session.write(b"hello")
+        peer.send(outside.read())
+        assert take(peer, session, inside, 5) == b"hello"
+        peer.close()
+        assert gate.wait_access(client="192.0.2.7:4321")["route"] == "a.edge.test"
+
+
+def shake(peer, session, inside):
+    """The rest of a handshake whose first flight is sent."""
+    while True:
+        inside.write(peer.read())
+        try:
+            session.do_handshake()
+            return
+        except ssl.SSLWantReadError:
+            pass
+
+
+def take(peer, session, inside, count):
+    got = b""
+    while len(got) < count:
+        try:
+            got += session.read(count - len(got))
+        except ssl.SSLWantReadError:
+            inside.write(peer.read())
+    return got
+
+
+def test_many_at_once(penstock, fake, authority, inner, certificate):
+    """More handshakes than slots, on both sides: they wait for each other, and all are served."""
+    server = inner.server("a.edge.test")
+    target = fake(server.serve, port=PORT)
+    routes = [{"host": "a.edge.test", "mode": "reencrypt", "forward": where(target), "broker_tls": speaking(inner, name="client")}]
+    gate = edge(penstock, certificate, routes, limits={"handshakes": 2})
+    context, results = authority.trusting(), []
+
+    def one(number):
+        peer = secure(gate, context, "a.edge.test")
+        data = b"%04d" % number
+        peer.send(data)
+        results.append(peer.read_exactly(4) == data)
+        peer.close()
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 60
 
 
 # ---- certificates and rules of a route
