@@ -63,6 +63,24 @@ bool tls_cert_check_cas(const struct tls_file *file, const struct tls_report *re
 	return check_count(file, "certificate", count, is_at_end(), report);
 }
 
+bool tls_cert_has_issuer(const struct tls_file *file, struct span leaf_der)
+{
+	const uint8_t *at = leaf_der.at;
+	X509 *leaf = d2i_X509(NULL, &at, (long)leaf_der.len);
+	BIO *bio = file->bytes != NULL ? bio_of(file) : NULL;
+	bool is_there = false;
+
+	for (X509 *cert; leaf != NULL && bio != NULL && !is_there &&
+			 (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL;) {
+		is_there = X509_check_ca(cert) != 0 && X509_check_issued(cert, leaf) == X509_V_OK;
+		X509_free(cert);
+	}
+	ERR_clear_error();
+	BIO_free(bio);
+	X509_free(leaf);
+	return is_there;
+}
+
 bool tls_cert_check_crls(const struct tls_file *file, const struct tls_report *report)
 {
 	BIO *bio = bio_of(file);

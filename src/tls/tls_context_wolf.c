@@ -148,17 +148,34 @@ static WOLFSSL_CTX *new_server(const struct tls_identity *identity, const struct
 	return ctx;
 }
 
-/* wolfSSL staples only what it has checked itself, for which it must know the issuer. Where client
- * certificates are verified that would make the issuer one of their authorities too: there it has
- * to be one anyway. And it staples in TLS 1.2 only, in a context apart: for TLS 1.3 wolfSSL 5.5.4
- * loses 900 bytes in every handshake (TLSX_CSR_Parse frees neither the answer nor the certificate's
- * names). */
+/* wolfSSL staples only what it has checked itself, for which it must know the issuer, and ends the
+ * handshake where it does not. Where client certificates are verified that would make the issuer
+ * one of their authorities too: there it has to be one anyway. */
+static bool can_staple(const struct tls_identity *identity, const struct tls_pair *pair,
+		       const struct tls_trust *trust, const struct tls_report *report)
+{
+	bool is_asked = identity->context->client_auth != TLS_CLIENT_AUTH_NONE;
+	struct span leaf = span_of(pair->leaf_der, pair->leaf_size);
+
+	if (tls_cert_has_issuer(is_asked ? &trust->cas : &pair->chain, leaf))
+		return true;
+	tls_doubt(
+		report,
+		"%s: is not stapled, since the authority that has signed the certificate is not in "
+		"%s; add it there",
+		identity->staple.name, is_asked ? trust->cas.name : identity->file);
+	return false;
+}
+
+/* In TLS 1.2 only, in a context apart: for TLS 1.3 wolfSSL 5.5.4 loses 900 bytes in every handshake
+ * (TLSX_CSR_Parse frees neither the answer nor the certificate's names). */
 static bool add_staple(struct tls_identity *identity, const struct tls_pair *pair,
 		       const struct tls_trust *trust, const struct tls_report *report)
 {
 	const struct tls_context *context = identity->context;
 
-	if (identity->staple.bytes == NULL || context->version_min > TLS_1_2)
+	if (identity->staple.bytes == NULL || context->version_min > TLS_1_2 ||
+	    !can_staple(identity, pair, trust, report))
 		return true;
 	identity->ctx_staple = new_server(identity, pair, trust, TLS_1_2, report);
 	if (identity->ctx_staple == NULL)

@@ -179,6 +179,8 @@ bool tls_cert_is_for(struct span der, const char *host);
 
 /* Tells the report what is wrong or doubtful; false: not to be used. */
 MUST_USE bool tls_cert_check_cas(const struct tls_file *file, const struct tls_report *report);
+/* Is the authority in it that signed the certificate? */
+bool tls_cert_has_issuer(const struct tls_file *file, struct span leaf_der);
 MUST_USE bool tls_cert_check_crls(const struct tls_file *file, const struct tls_report *report);
 MUST_USE bool tls_cert_check_staple(const struct tls_file *file, struct span leaf_der,
 				    const struct tls_report *report);
