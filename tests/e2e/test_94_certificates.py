@@ -15,7 +15,7 @@ import tls
 from fakes import plain_echo
 from processes import wait_until
 from test_90_sni import where
-from test_91_tls import ending, secure
+from test_91_tls import VERSIONS, ending, only, refused, secure
 from test_93_route_tls import edge, says_back
 
 DAY = 86400
@@ -114,22 +114,26 @@ def test_expired(penstock, fake, authority):
     assert done.returncode == 0 and f"warning: listener edge: tls: {old[0]}: expired on " in done.stderr
 
 
+def below(authority, folder, days):
+    """An authority signed by another."""
+    key, request, extensions = (folder / f"ca.{kind}" for kind in ("key", "csr", "ext"))
+    extensions.write_text("basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n")
+    new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    authority._openssl(*new, "-subj", "/CN=middle", "-keyout", key, "-out", request)
+    authority._openssl("x509", "-req", "-in", request, "-CA", authority.file, "-CAkey", authority.folder / "ca.key", "-CAcreateserial", "-days", days,
+                       "-extfile", extensions, "-out", folder / "ca.pem")  # fmt: skip
+    return tls.Authority(folder)
+
+
 def test_the_chain_counts(penstock, fake, authority, tmp_path):
     """An intermediate that runs out before its leaf; the root that stands behind it does not count."""
-    openssl, root = authority._openssl, authority.folder
-    ext = tmp_path / "ca.ext"
-    ext.write_text("basicConstraints=critical,CA:true\n")
-    key, csr, middle = (tmp_path / f"middle.{kind}" for kind in ("key", "csr", "pem"))
-    new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl(*new, "-subj", "/CN=middle", "-keyout", key, "-out", csr)
-    openssl("x509", "-req", "-in", csr, "-CA", authority.file, "-CAkey", root / "ca.key", "-CAcreateserial", "-days", 30, "-extfile", ext, "-out", middle)
-    leaf_key, leaf_csr, leaf, chain = (tmp_path / f"leaf.{kind}" for kind in ("key", "csr", "pem", "chain"))
-    openssl(*new, "-subj", "/CN=leaf.test", "-keyout", leaf_key, "-out", leaf_csr)
-    openssl("x509", "-req", "-in", leaf_csr, "-CA", middle, "-CAkey", key, "-CAcreateserial", "-days", 90, "-out", leaf)
-    chain.write_text(leaf.read_text() + middle.read_text() + authority.file.read_text())
-    assert ends(authority.file) < ends(middle) < ends(leaf)
+    middle = below(authority, tmp_path, 30)
+    leaf, leaf_key = middle.issue("leaf.test", days=90)
+    chain = tmp_path / "leaf.chain"
+    chain.write_text(leaf.read_text() + middle.file.read_text() + authority.file.read_text())
+    assert ends(authority.file) < ends(middle.file) < ends(leaf)
     gate = edge(penstock, (chain, leaf_key), [{"host": "leaf.test", "mode": "terminate", "forward": where(fake())}])
-    assert gate.metrics()("penstock_cert_expiry_timestamp_seconds", file=str(chain)) == ends(middle)
+    assert gate.metrics()("penstock_cert_expiry_timestamp_seconds", file=str(chain)) == ends(middle.file)
 
 
 def test_reloads_under_load(penstock, fake, authority, tmp_path):
@@ -200,6 +204,99 @@ def test_reloads_under_load(penstock, fake, authority, tmp_path):
     assert not trouble
     for pair in pairs:
         assert gate.metrics()("penstock_cert_expiry_timestamp_seconds", file=str(pair[0])) == ends(pair[0])
+
+
+# ---- revocation, by list and by staple
+
+
+class Register:
+    """What a CA says of its certificates afterwards, by the openssl command."""
+
+    def __init__(self, authority, folder):
+        self.authority, self.folder = authority, folder
+        self.config = folder / "register.cnf"
+        (folder / "index.txt").write_text("")
+        self.config.write_text(
+            f"[ca]\ndefault_ca=d\n[d]\ndatabase={folder}/index.txt\nunique_subject=no\ndefault_md=sha256\ndefault_crl_days=1\n"
+            f"certificate={authority.file}\nprivate_key={authority.folder}/ca.key\n"
+        )
+
+    def _ca(self, *words):
+        self.authority._openssl("ca", "-config", self.config, *words)
+
+    def revoke(self, certificate):
+        self._ca("-revoke", certificate)
+
+    def list(self):
+        file = self.folder / "list.pem"
+        self._ca("-gencrl", "-out", file)
+        return file
+
+    def staple(self, certificate):
+        file, key = certificate.with_suffix(".ocsp"), self.authority.folder / "ca.key"
+        self._ca("-valid", certificate)
+        ca = self.authority.file
+        self.authority._openssl("ocsp", "-index", self.folder / "index.txt", "-CA", ca, "-rsigner", ca, "-rkey", key, "-issuer", ca, "-cert", certificate,
+                                "-ndays", "1", "-resp_no_certs", "-respout", file)  # fmt: skip
+        return file
+
+
+def test_a_revoked_client(penstock, fake, authority, tmp_path):
+    """Refused with the alert that says so, from the reload on that brings the list; others, and who is inside already, go on."""
+    register = Register(authority, tmp_path)
+    gate_certificate = authority.issue("gw.test", prefix="crl-")
+    good, bad = (authority.issue(f"{name}.test", client=True, prefix="crl-") for name in ("good", "bad"))
+    keys = {"client_auth": "require", "client_ca_file": str(authority.file), "crl_file": str(register.list())}
+    listener = ending(gate_certificate, **keys)
+    gate = edge(penstock, None, [{"host": "gw.test", "mode": "terminate", "forward": where(fake(plain_echo))}], **listener)
+    inside = [secure(gate, authority.trusting(one), "gw.test") for one in (good, bad)]
+    for peer in inside:
+        says_back(peer)
+    register.revoke(bad[0])
+    register.list()
+    gate.reload()
+    wait_until("the reload", 5, lambda: gate.metrics()("penstock_config_generation") == 2)
+    for version in VERSIONS:
+        assert refused(gate, authority.trusting(bad, **only(version)), "client_tls_cert_revoked", "gw.test") == "SSLV3_ALERT_CERTIFICATE_REVOKED"
+        peer = secure(gate, authority.trusting(good, **only(version)), "gw.test")
+        says_back(peer)
+        peer.close()
+    for peer in inside:
+        says_back(peer)
+        peer.close()
+
+
+@pytest.mark.parametrize("auth,is_below", [("none", False), ("none", True), ("optional", False)])
+def test_staple(penstock, fake, authority, tmp_path, auth, is_below):
+    """What the CA says of our certificate goes with it, to clients of TLS 1.2 that ask; where it cannot, for want of the issuer, we are told and the
+    handshake goes on without."""
+    folders = [tmp_path / name for name in ("middle", "other")]
+    for folder in folders:
+        folder.mkdir()
+    issuer = below(authority, folders[0], 3) if is_below else authority
+    certificate, key = issuer.issue("stapled.test", prefix=f"{auth}-")
+    staple = Register(issuer, tmp_path).staple(certificate)
+    chain = tmp_path / "chain.pem"
+    chain.write_text(certificate.read_text() + issuer.file.read_text())
+    other = tls.Authority(folders[1])
+    target = where(fake(plain_echo))
+
+    def status(**keys):
+        if auth != "none":
+            keys.update(client_auth=auth)
+        listener = ending(keys.pop("pair"), ocsp_file=[str(staple)], **keys)
+        gate = edge(penstock, None, [{"host": "stapled.test", "mode": "terminate", "forward": target}], **listener)
+        words = ["-connect", f"{settings.GATE_ADDRESS}:{gate.port}", "-servername", "stapled.test", "-CAfile", str(authority.file), "-status", "-tls1_2"]
+        done = subprocess.run(["openssl", "s_client", *words], input=b"", capture_output=True, timeout=10, check=False)
+        assert b"BEGIN CERTIFICATE" in done.stdout and (is_below or b"Verify return code: 0 (ok)" in done.stdout), done
+        return b"OCSP Response Status: successful" in done.stdout and b"Cert Status: good" in done.stdout, gate.log()
+
+    with_issuer = {"pair": (chain, key)} if auth == "none" else {"pair": (certificate, key), "client_ca_file": str(authority.file)}
+    without = {"pair": (certificate, key)} if auth == "none" else {"pair": (chain, key), "client_ca_file": str(other.file)}
+    is_stapled, log = status(**with_issuer)
+    assert is_stapled and "is not stapled" not in log
+    is_stapled, log = status(**without)
+    assert not is_stapled and f"{staple}: is not stapled, since the authority that has signed the certificate is not in " in log
 
 
 # ---- /routes
