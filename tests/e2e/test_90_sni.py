@@ -207,6 +207,11 @@ def test_hint_for_java(town):
     assert "Java clients send none" in town.gate.log()
 
 
+def test_hint_for_addresses(town):
+    refused(town.gate, hello("10.0.0.1"), "no_route")
+    assert "a client sent an address for a server name" in town.gate.log()
+
+
 # ---- hellos of real clients, in pieces
 
 KNOWN = ["gnutls2", "java_pulsar-broker1.example.com", "node", "openssl30", "openssl35", "ossl35_bigalpn", "ossl35_frag512", "ossl_frag512",

@@ -172,6 +172,7 @@ def test_unknown_and_missing_names(penstock, fake, authority, certificate):
     context = authority.trusting(check_hostname=False)
     assert refused(gate, context, "client_tls_unknown_name", "nobody.example.com") == "TLSV1_UNRECOGNIZED_NAME"
     assert refused(gate, context, "client_tls_missing_name", None) == "TLSV13_ALERT_MISSING_EXTENSION"
+    assert "remove tls.require_name" in gate.log()
 
 
 def test_alpn(penstock, fake, authority, certificate):

@@ -111,6 +111,7 @@ struct session {
 
 #define SESSION_RESTS	256 /* direct-mapped tables of a worker */
 #define SESSION_ASKED	256
+#define SESSION_HINTS	3
 
 /* A broker that did not answer: others go first for a while. */
 struct session_rest {
@@ -150,7 +151,7 @@ struct session_env {
 	uint8_t *scratch; /* SESSION_SCRATCH bytes for verdicts */
 	struct session_rest *rests;
 	struct session_asked *asked;
-	uint64_t hinted_ns; /* when a client without a server name was last explained */
+	uint64_t hinted_ns[SESSION_HINTS]; /* when a kind of client was last explained */
 };
 
 #define SESSION_SCRATCH (2 * PROTO_FRAME_MAX)

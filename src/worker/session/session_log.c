@@ -63,19 +63,42 @@ static void log_route(struct log_line *line, const struct session *session)
 		rule != ROUTE_NO_RULE ? session_config(session->env)->routes[rule].label : "-");
 }
 
+/* What clients do that their users do not expect (tls.md 1.4). */
+static const char *const hints[SESSION_HINTS] = {
+	"a client sent no server name. Java clients send none for addresses and for names without a "
+	"dot: let brokers advertise full names, or set no_sni",
+	"a client sent no server name. Java clients send none for addresses and for names without a "
+	"dot: let them use full names, or remove tls.require_name",
+	"a client sent an address for a server name, as C++ and Python clients do: let it use a name, "
+	"or set unknown",
+};
+
+/* The hint that goes with how it ended; SESSION_HINTS: none. */
+static uint32_t hint_of(const struct session *session)
+{
+	struct addr addr;
+
+	if (session->reason == CLOSE_SNI_MISSING)
+		return 0;
+	if (session->reason == CLOSE_CLIENT_TLS_MISSING_NAME)
+		return 1;
+	if (session->reason == CLOSE_NO_ROUTE && addr_parse_ip(session_server_name(session), &addr))
+		return 2;
+	return SESSION_HINTS;
+}
+
 /* What the log cannot say in a word, once in a while. */
 static void hint(const struct session *session)
 {
 	struct session_env *env = session->env;
+	uint32_t which = hint_of(session);
 
-	if (session->reason != CLOSE_SNI_MISSING ||
-	    (env->hinted_ns != 0 && env->now_ns - env->hinted_ns < HINT_NS))
+	if (which == SESSION_HINTS ||
+	    (env->hinted_ns[which] != 0 && env->now_ns - env->hinted_ns[which] < HINT_NS))
 		return;
-	env->hinted_ns = env->now_ns;
-	log_info("sni_missing",
-		 "listener %s: a client sent no server name. Java clients send none for addresses "
-		 "and for names without a dot: let brokers advertise full names, or set no_sni",
-		 env->route->listener_name[session->listener_id]);
+	env->hinted_ns[which] = env->now_ns;
+	log_info("sni_hint", "listener %s: %s", env->route->listener_name[session->listener_id],
+		 hints[which]);
 }
 
 static void log_term(struct log_line *line, enum close_reason reason, char phase)
