@@ -3,7 +3,7 @@
  * tls_set: which context a listener, a cluster, a route and its target have; what is said about
  * files, and when certificates run out.
  */
-#include "tls_pki.h"
+#include "tls_bench.h"
 
 #include <penstock/base/clock.h>
 #include <penstock/tls/set.h>
@@ -186,10 +186,78 @@ static void test_mistakes(void **state)
 	forget(set);
 }
 
+/* Without its issuer a certificate cannot be stapled; then that is said, and nothing is. */
+static void test_issuers(void **state)
+{
+	char staple[128];
+
+	(void)state;
+	pki_staple(staple, "staple", &middle, &gate);
+	for (int i = 0; i < 4; i++) {
+		bool has_issuer = i % 2 == 0, is_asked = i >= 2;
+		struct tls_set *set = load(
+			"listeners:\n"
+			"  - name: a\n"
+			"    bind: \"127.0.0.1:1\"\n"
+			"    forward: \"t:1\"\n"
+			"    tls: { cert_file: %s/%s.pem, key_file: %s/gate.key, ocsp_file: %s%s%s }\n",
+			pki_folder, is_asked || has_issuer ? "gate" : "alone", pki_folder, staple,
+			is_asked ? ", client_auth: require, client_ca_file: " : "",
+			!is_asked    ? ""
+			: has_issuer ? middle.cert_file
+				     : root.cert_file);
+
+		assert_non_null(set);
+		assert_int_equal(strstr(said, "is not stapled") == NULL, has_issuer);
+		if (!has_issuer)
+			assert_non_null(strstr(said, is_asked ? "root.pem; add it there"
+							      : "alone.pem; add it there"));
+		forget(set);
+	}
+}
+
+static int refuse_all(int is_fine, X509_STORE_CTX *store)
+{
+	(void)is_fine, (void)store;
+	return 0;
+}
+
+/* OpenSSL says so in clear in TLS 1.3, where it has no keys for sending yet. */
+static void test_client_refuses_us(void **state)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	SSL_CTX *peer = SSL_CTX_new(TLS_client_method());
+	struct tls_set *set = load_all("");
+	struct tls *tls;
+
+	(void)state;
+	SSL_CTX_set_verify(peer, SSL_VERIFY_PEER, refuse_all);
+	assert_int_equal(tls_new(&tls, 2, 2, &bench_stats), 0);
+	for (size_t i = 0; i < COUNT_OF(versions); i++) {
+		struct bench bench;
+
+		bench_begin(&bench, tls, tls_set_listener(set, 0), peer, NULL);
+		SSL_set_max_proto_version(bench.ssl, versions[i]);
+		SSL_set_min_proto_version(bench.ssl, versions[i]);
+		bench_shake(&bench);
+		assert_int_equal(bench.progress, TLS_FAILED);
+		assert_int_equal(tls_why(bench.end), TLS_FAIL_PEER_ALERT);
+		assert_int_equal(tls_why_alert(bench.end), 48);
+		assert_string_equal(tls_why_detail(bench.end), "alert 48");
+		bench_end(&bench);
+	}
+	tls_free(tls);
+	forget(set);
+	SSL_CTX_free(peer);
+}
+
 static int setup(void **state)
 {
+	char alone_file[128];
+
 	(void)state;
 	pki_open();
+	pki_path(alone_file, "alone", "pem");
 	root = pki_issue("root", &(struct pki_wish){ .common_name = "root", .is_ca = true }, NULL,
 			 NULL);
 	middle = pki_issue("middle",
@@ -201,6 +269,10 @@ static int setup(void **state)
 					     .names = "DNS:gate.test",
 					     .until_s = 50 * DAY },
 			 &middle, &middle);
+	FILE *alone = pki_create(alone_file);
+
+	assert_int_equal(PEM_write_X509(alone, gate.cert), 1);
+	assert_int_equal(fclose(alone), 0);
 	own = pki_issue("own",
 			&(struct pki_wish){ .common_name = "own.test",
 					    .names = "DNS:own.test",
@@ -227,10 +299,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_contexts),
-		cmocka_unit_test(test_expiries),
-		cmocka_unit_test(test_warnings),
-		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_contexts), cmocka_unit_test(test_expiries),
+		cmocka_unit_test(test_warnings), cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_issuers),	 cmocka_unit_test(test_client_refuses_us),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
