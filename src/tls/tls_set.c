@@ -376,15 +376,22 @@ struct tls_context *tls_set_cluster(const struct tls_set *set, uint32_t cluster)
 	return set != NULL && cluster < set->cluster_count ? set->clusters[cluster] : NULL;
 }
 
+/* Where a route ends or begins TLS there is a context, or there would be no set: without one, what
+ * was to be secret would go on in clear. */
 struct tls_context *tls_set_route(const struct tls_set *set, const struct config *config,
 				  uint32_t route)
 {
 	const struct config_route *of = &config->routes[route];
+	struct tls_context *context;
 
-	if (set == NULL || of->mode == CONFIG_MODE_PASS)
+	if (of->mode == CONFIG_MODE_PASS)
 		return NULL;
-	return set->route_servers[route] != NULL ? set->route_servers[route]
-						 : set->listeners[of->listener];
+	CHECK(set != NULL);
+	context = set->route_servers[route];
+	if (context == NULL)
+		context = set->listeners[of->listener];
+	CHECK(context != NULL);
+	return context;
 }
 
 struct tls_context *tls_set_route_target(const struct tls_set *set, const struct config *config,
@@ -392,10 +399,14 @@ struct tls_context *tls_set_route_target(const struct tls_set *set, const struct
 {
 	const struct config_route *of = &config->routes[route];
 	int32_t cluster = of->cluster >= 0 ? of->cluster : of->discovered;
+	struct tls_context *context;
 
-	if (set == NULL || of->mode != CONFIG_MODE_REENCRYPT)
+	if (of->mode != CONFIG_MODE_REENCRYPT)
 		return NULL;
-	return cluster >= 0 ? tls_set_cluster(set, (uint32_t)cluster) : set->route_clients[route];
+	CHECK(set != NULL);
+	context = cluster >= 0 ? set->clusters[cluster] : set->route_clients[route];
+	CHECK(context != NULL);
+	return context;
 }
 
 const struct tls_expiry *tls_set_expiries(const struct tls_set *set, uint32_t *ret_count)

@@ -94,8 +94,8 @@ static void test_contexts(void **state)
 	assert_ptr_equal(tls_set_route(set, config, 3), listener);
 	assert_ptr_equal(tls_set_route_target(set, config, 3), cluster);
 	assert_ptr_equal(tls_set_route_target(set, config, 4), cluster);
-	assert_null(tls_set_route(NULL, config, 1));
-	assert_null(tls_set_route_target(NULL, config, 3));
+	assert_null(tls_set_route(NULL, config, 0));
+	assert_null(tls_set_route_target(NULL, config, 1));
 	forget(set);
 }
 
