@@ -72,6 +72,7 @@ struct config_tls_server {
 	struct config_names alpn;
 	bool has_tickets;
 	enum config_tls_version min_version, max_version;
+	struct config_names ciphers; /* count 0: all */
 	enum config_ktls ktls;
 };
 
@@ -80,6 +81,7 @@ struct config_tls_client {
 	const char *ca_file, *crl_file, *cert_file, *key_file;
 	enum config_verify verify;
 	enum config_tls_version min_version, max_version;
+	struct config_names ciphers; /* count 0: all */
 	enum config_ktls ktls;
 };
 
@@ -164,6 +166,7 @@ struct config {
 	uint32_t route_count;
 
 	struct {
+		uint64_t refresh_ns;	 /* CONFIG_OFF: never */
 		uint64_t warn_before_ns; /* CONFIG_OFF: never */
 		uint64_t warn_every_ns;
 	} certificates;
@@ -281,6 +284,10 @@ void config_dump(const struct config *config, FILE *out);
 /* Names the first thing that differs and cannot change without a restart (process.*, admin, web);
  * NULL when a reload from `old` to `new` is possible. */
 const char *config_needs_restart(const struct config *old, const struct config *new);
+
+/* Another number when one of the files of TLS is another one, or other in size or times, or came or
+ * went. Looks at them, so not for a worker. */
+uint64_t config_files_stamp(const struct config *config);
 
 /* What the configuration can take at the most: printed at start, held against the limits. */
 struct config_budget {

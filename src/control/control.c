@@ -163,7 +163,7 @@ int control_open(struct control **ret_control, const struct control_args *args)
 	control->config = control_publish_config(args->config, args->tls);
 	control->workers = calloc(args->office->worker_count, sizeof(*control->workers));
 	if (control->config == NULL || control->workers == NULL) {
-		free(control->config);
+		control_publish_config_undo(control->config);
 		free(control->workers);
 		free(control);
 		tls_set_free(args->tls);
@@ -185,6 +185,7 @@ int control_open(struct control **ret_control, const struct control_args *args)
 	control_learned_apply(control, args->config);
 	timer_set(&control->wheel, &control->ticket_timer, control->started_ns + CONTROL_TICKET_NS,
 		  on_ticket);
+	control_refresh_begin(control);
 
 	control_certificates_begin(control);
 

@@ -55,11 +55,12 @@ enum control_phase {
 	CONTROL_STOPPED,
 };
 
-/* A configuration lives until no snapshot refers to it. */
+/* A configuration with its certificates lives until no snapshot refers to it. */
 struct control_config {
 	struct config *config;
-	struct tls_set *tls; /* its certificates */
+	struct tls_set *tls;
 	uint32_t refs;
+	uint32_t *sharers; /* of `config`: the same one with certificates of another day */
 };
 
 struct control_snapshot {
@@ -173,6 +174,8 @@ struct control {
 	void *reload_context;
 	struct tls_tickets *tickets;
 	struct timer ticket_timer, certificate_timer;
+	struct timer refresh_timer;
+	uint64_t refresh_stamp; /* of files that were no use; 0: none */
 	struct uring *ring;
 	struct timer_wheel wheel;
 	struct rng rng;
@@ -261,6 +264,11 @@ void control_publish_fini(struct control *control);
 bool control_publish_is_taken(const struct control *control, uint64_t version);
 /* Takes both over. NULL: out of memory, and they are still the caller's. */
 MUST_USE struct control_config *control_publish_config(struct config *config, struct tls_set *tls);
+/* The configuration of `old` with other certificates. */
+MUST_USE struct control_config *control_publish_config_again(struct control_config *old,
+							     struct tls_set *tls);
+/* Gives both back to the caller. */
+void control_publish_config_undo(struct control_config *config);
 void control_publish_config_put(struct control_config *config);
 
 /* control_mail.c */
@@ -288,6 +296,11 @@ uint32_t control_dns_resolve(void *control, const char *host, struct addr *ret_a
 /* control_reload.c */
 void control_reload_soon(struct control *control);
 void control_reload_now(struct control *control);
+/* What is wrong with files, line by line into the log. */
+void control_reload_log(char *text, enum log_level level);
+
+/* control_refresh.c: after each configuration that comes into force. */
+void control_refresh_begin(struct control *control);
 
 /* control_certificates.c: (again) from now on, as the configuration in force says */
 void control_certificates_begin(struct control *control);

@@ -18,10 +18,39 @@ struct control_config *control_publish_config(struct config *config, struct tls_
 
 	if (holder == NULL)
 		return NULL;
-	holder->config = config;
+	*holder = (struct control_config){
+		.config = config,
+		.tls = tls,
+		.refs = 1,
+		.sharers = calloc(1, sizeof(*holder->sharers)),
+	};
+	if (holder->sharers == NULL) {
+		free(holder);
+		return NULL;
+	}
+	*holder->sharers = 1;
+	return holder;
+}
+
+struct control_config *control_publish_config_again(struct control_config *old, struct tls_set *tls)
+{
+	struct control_config *holder = calloc(1, sizeof(*holder));
+
+	if (holder == NULL)
+		return NULL;
+	*holder = *old;
 	holder->tls = tls;
 	holder->refs = 1;
+	++*holder->sharers;
 	return holder;
+}
+
+void control_publish_config_undo(struct control_config *config)
+{
+	if (config == NULL)
+		return;
+	free(config->sharers);
+	free(config);
 }
 
 void control_publish_config_put(struct control_config *config)
@@ -29,7 +58,10 @@ void control_publish_config_put(struct control_config *config)
 	if (config == NULL || --config->refs > 0)
 		return;
 	tls_set_free(config->tls);
-	config_free(config->config);
+	if (--*config->sharers == 0) {
+		config_free(config->config);
+		free(config->sharers);
+	}
 	free(config);
 }
 

@@ -16,7 +16,7 @@
 #include "control_priv.h"
 
 /* Each problem is a line of its own, so it becomes a log line of its own. */
-static void log_problems(char *text, enum log_level level)
+void control_reload_log(char *text, enum log_level level)
 {
 	for (char *line = text; line != NULL && *line != '\0';) {
 		char *end = strchr(line, '\n');
@@ -40,7 +40,7 @@ static struct config *load(struct control *control, struct tls_set **ret_tls)
 			   ? tls_set_new(config, control->tickets, &errors)
 			   : NULL;
 	if (errors.out != NULL && fclose(errors.out) == 0)
-		log_problems(text, errors.error_count > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
+		control_reload_log(text, errors.error_count > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
 	free(text);
 	if (config != NULL && errors.error_count > 0) {
 		config_free(config);
@@ -89,6 +89,7 @@ static void commit(struct control *control, struct control_config *fresh,
 	control_publish_now(control);
 	control_listen_hand(control);
 	control_publish_config_put(old);
+	control_refresh_begin(control);
 }
 
 /* 0, or -errno with everything as it was. */
@@ -116,7 +117,7 @@ static int replace(struct control *control)
 			control_listen_abort(control, &plan);
 	}
 	if (ret < 0) {
-		free(fresh);
+		control_publish_config_undo(fresh);
 		free(rules);
 		tls_set_free(tls);
 		config_free(config);

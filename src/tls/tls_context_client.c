@@ -45,9 +45,10 @@ struct tls_context *tls_context_client(const struct tls_client_params *params,
 	}
 	context->is_name_unchecked = params->is_name_unchecked || params->is_peer_unchecked;
 
+	bool has_suites = tls_suite_choose(&params->common, report, context);
 	bool has_trust = read_trust(&trust, params, report);
 	bool has_pair = read_pair(&pair, params, report);
-	bool ok = has_trust && has_pair;
+	bool ok = has_suites && has_trust && has_pair;
 
 	if (ok && params->session_count > 0) {
 		context->sessions = tls_sessions_new(params->session_count);

@@ -191,7 +191,8 @@ struct tls_context *tls_context_server(const struct tls_server_params *params,
 	take_rules(building.context, params);
 
 	/* All certificates are read whatever is wrong with one, so that all is said at once. */
-	building.is_wrong = !read_trust(&building);
+	building.is_wrong = !tls_suite_choose(&params->common, report, building.context);
+	building.is_wrong |= !read_trust(&building);
 	for (uint32_t i = 0; i < params->certificate_count; i++)
 		building.is_wrong |= !add_certificate(&building, i);
 	building.is_wrong |= !building.is_wrong && !put_names(&building);

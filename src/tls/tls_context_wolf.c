@@ -27,7 +27,7 @@ static bool set_versions(WOLFSSL_CTX *ctx, const struct tls_context *context,
 	char list[512];
 	struct sink suites = sink_of(list, sizeof(list));
 
-	tls_suite_list(&suites, context->version_min, version_max);
+	tls_suite_list(&suites, context->suites, context->version_min, version_max);
 	sink_u8(&suites, 0);
 	CHECK(!suites.full);
 	return wolfSSL_CTX_set_groups(ctx, groups, COUNT_OF(groups)) == WOLFSSL_SUCCESS &&

@@ -40,13 +40,18 @@ struct tls_suite {
 	enum tls_cipher cipher;
 	enum tls_hash hash;
 	uint8_t key_bytes;
-	const char *name;
+	const char *name, *iana;
 };
 
 /* NULL: none of ours. */
 const struct tls_suite *tls_suite_find(uint16_t id);
-/* The names of the suites for these versions, as wolfSSL takes them. */
-void tls_suite_list(struct sink *sink, enum tls_version version_min, enum tls_version version_max);
+/* Sets context->suites by the names, and takes versions out that have no suite then. False: nothing
+ * is left. */
+MUST_USE bool tls_suite_choose(const struct tls_common *common, const struct tls_report *report,
+			       struct tls_context *context);
+/* The names of those of the set for these versions, as wolfSSL takes them. */
+void tls_suite_list(struct sink *sink, uint32_t set, enum tls_version version_min,
+		    enum tls_version version_max);
 
 /* One direction of a connection: its key, and the number of the next record. */
 struct tls_flow {
@@ -232,6 +237,7 @@ struct tls_context {
 	_Atomic uint32_t refs;
 	bool is_server;
 	enum tls_version version_min, version_max;
+	uint32_t suites; /* a bit for each, in the order of suite.def */
 	enum tls_ktls ktls_send, ktls_recv;
 	bool is_rekey_fatal;
 	struct span *alpn;

@@ -24,6 +24,9 @@ enum tls_ktls { TLS_KTLS_OFF, TLS_KTLS_AUTO, TLS_KTLS_REQUIRE };
 /* What both kinds of contexts have. */
 struct tls_common {
 	enum tls_version version_min, version_max; /* 0: TLS_1_2, TLS_1_3 */
+	/* Cipher suites by either name of suite.def; the order is ours. None: all. */
+	const char *const *suites;
+	uint32_t suite_count;
 	/* In the order of preference; none: the extension is neither sent nor answered. */
 	const char *const *alpn;
 	uint32_t alpn_count;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * control_refresh: certificates that are renewed in place, by certbot or a Kubernetes secret, come
+ * into force without a signal: every certificates.refresh the files are looked at, and if one of
+ * them is another than it was, all are read again. The configuration stays as it is. Files that are
+ * no use (a certificate is there, its key is not yet) are said once and tried again when they
+ * change.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "control_priv.h"
+
+static struct tls_set *read_files(struct control *control)
+{
+	char *text = NULL;
+	size_t size = 0;
+	struct config_errors errors = { .out = open_memstream(&text, &size) };
+	struct tls_set *set = tls_set_new(control_config(control), control->tickets, &errors);
+
+	if (errors.out != NULL && fclose(errors.out) == 0)
+		control_reload_log(text, set == NULL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
+	free(text);
+	return set;
+}
+
+static bool replace(struct control *control)
+{
+	struct control_config *old = control->config;
+	struct tls_set *set = read_files(control);
+	struct control_config *fresh = set != NULL ? control_publish_config_again(old, set) : NULL;
+
+	if (fresh == NULL) {
+		tls_set_free(set);
+		return false;
+	}
+	control->config = fresh;
+	control_publish_now(control);
+	control_publish_config_put(old);
+	return true;
+}
+
+static void refresh(struct control *control)
+{
+	uint64_t stamp = config_files_stamp(control_config(control));
+
+	if (stamp == tls_set_stamp(control->config->tls) || stamp == control->refresh_stamp)
+		return;
+	if (replace(control)) {
+		control->refresh_stamp = 0;
+		log_info("tls_refreshed", "files of TLS have changed; new connections get them");
+	} else {
+		control->refresh_stamp = stamp;
+		log_error("tls_refresh_failed",
+			  "files of TLS have changed and are no use; those in force stay");
+	}
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct control *control = CONTAINER_OF(timer, struct control, refresh_timer);
+
+	/* Nobody new comes while draining. */
+	if (control->phase > CONTROL_SERVING)
+		return;
+	refresh(control);
+	timer_set(&control->wheel, timer,
+		  clock_now_ns() + control_config(control)->certificates.refresh_ns, on_timer);
+}
+
+void control_refresh_begin(struct control *control)
+{
+	uint64_t every_ns = control_config(control)->certificates.refresh_ns;
+
+	control->refresh_stamp = 0;
+	timer_clear(&control->wheel, &control->refresh_timer);
+	if (every_ns != CONFIG_OFF && control->config->tls != NULL)
+		timer_set(&control->wheel, &control->refresh_timer, clock_now_ns() + every_ns,
+			  on_timer);
+}
