@@ -84,7 +84,7 @@ static void later_print(FILE *out)
 
 static void becomes_print(FILE *out, const struct proxy_row *row)
 {
-	static const char *const below[] = { "", "clusters.<name>.", "listeners[0]." };
+	static const char *const below[] = { "", "clusters.<name>.", "listeners[]." };
 
 	switch (row->class) {
 	case PROXY_SET:
@@ -92,6 +92,7 @@ static void becomes_print(FILE *out, const struct proxy_row *row)
 			row->note[0] != '\0' ? "; " : "", row->note);
 		break;
 	case PROXY_CODE:
+	case PROXY_PART:
 	case PROXY_FINE:
 		fputs(row->note, out);
 		break;
@@ -122,14 +123,17 @@ static void proxy_print(FILE *out)
 			fprintf(out, "`%s`", row->java);
 		fputs(" | ", out);
 		becomes_print(out, row);
-		if (row->class == PROXY_GUARD && row->parents[0] != '\0') {
+		if (row->parents != NULL && row->parents[0] != '\0') {
 			fputs(" (", out);
 			for (const char *at = row->parents; *at != '\0'; at++)
 				if (*at == '|')
 					fputs(", ", out);
 				else
 					fputc(*at, out);
-			fputs(row->is_inert ? "; without it Java ignores the key too)" : ")", out);
+			fputs(row->is_inert || row->class == PROXY_PART
+				      ? "; without it Java ignores the key too)"
+				      : ")",
+			      out);
 		}
 		fputs(" |\n", out);
 	}

@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * config_proxy: the configuration of `penstock proxy`: one cluster, one listener and the web port,
+ * config_proxy: the configuration of `penstock proxy`: one cluster, its listeners and the web port,
  * from the command line of the Java proxy, its proxy.conf, and --set, in this order of strength:
  * --set, command line, file, defaults.
  */
 #include "config_proxy.h"
 
-/* The only cluster and the only listener. */
-#define NAME "pulsar"
-
 struct flag {
 	const char *name, *value;
 };
-
-static struct config_mark flag_mark(const char *name)
-{
-	return (struct config_mark){ .file = name };
-}
 
 /* ---- where the brokers are
  * ----------------------------------------------------------------------- */
@@ -38,7 +30,7 @@ static bool store_set(struct proxy *proxy, const char *path, const struct flag *
 		if (flags[i].value == NULL)
 			continue;
 		config_set(proxy->read, CONFIG_SCOPE_CLUSTER, 0, path, flags[i].value,
-			   flag_mark(flags[i].name));
+			   config_proxy_flag(flags[i].name));
 		return true;
 	}
 	enum proxy_key key = first_set(proxy, keys, key_count);
@@ -80,10 +72,8 @@ static bool stores_set(struct proxy *proxy)
 }
 
 /* "pulsar://a:6650,b:6650" or "pulsar://a:6650,pulsar://b:6650" as a list of URLs. */
-static void urls_set(struct proxy *proxy)
+static void urls_set(struct proxy *proxy, enum proxy_key key, const char *scheme)
 {
-	static const char scheme[] = "pulsar://";
-	const enum proxy_key key = PROXY_KEY_brokerServiceURL;
 	struct span rest = span_str(config_proxy_text(proxy, key));
 	char text[4096];
 	struct sink list = sink_of(text, sizeof(text) - 1);
@@ -99,6 +89,11 @@ static void urls_set(struct proxy *proxy)
 		/* Only what follows the first may leave the scheme out. */
 		if (list.len > 0 && span_find(url, '/') == url.len)
 			sink_str(&list, scheme);
+		else if (!span_starts(url, scheme)) {
+			config_proxy_error(proxy, key, "begin it with %s", scheme);
+			config_mark_later(proxy->read, CONFIG_SCOPE_CLUSTER, 0);
+			return;
+		}
 		sink_span(&list, url);
 		if (!is_last)
 			sink_str(&list, ",");
@@ -112,81 +107,54 @@ static void urls_set(struct proxy *proxy)
 	config_proxy_set(proxy, key, CONFIG_SCOPE_CLUSTER, "discovery.urls", text);
 }
 
+static bool has_store(const struct proxy *proxy)
+{
+	return proxy->args->zookeeper != NULL || proxy->args->metadata_store != NULL ||
+	       config_proxy_text(proxy, PROXY_KEY_metadataStoreUrl) != NULL ||
+	       config_proxy_text(proxy, PROXY_KEY_zookeeperServers) != NULL;
+}
+
+/* The URL of the kind that is spoken; false: there is none. */
+static bool url_set(struct proxy *proxy)
+{
+	const enum proxy_key plain = PROXY_KEY_brokerServiceURL;
+	bool is_tls = config_proxy_is_tls(proxy);
+	enum proxy_key key = is_tls ? PROXY_KEY_brokerServiceURLTLS : plain;
+
+	if (is_tls && config_proxy_text(proxy, plain) != NULL)
+		config_proxy_warn(proxy, plain,
+				  "has no effect with tlsEnabledWithBroker, as in the Java proxy%s",
+				  config_proxy_text(proxy, key) == NULL
+					  ? "; set brokerServiceURLTLS"
+					  : "");
+	if (config_proxy_text(proxy, key) == NULL)
+		return false;
+	urls_set(proxy, key, is_tls ? "pulsar+ssl://" : "pulsar://");
+	if (has_store(proxy))
+		config_proxy_warn(proxy, key,
+				  "wins over ZooKeeper, as in the Java proxy: brokers are "
+				  "not discovered; remove it to discover them");
+	return true;
+}
+
 static void discovery_set(struct proxy *proxy)
 {
 	bool is_set_by_hand = false;
 
 	for (uint32_t i = 0; i < proxy->args->override_count; i++)
-		is_set_by_hand |=
-			strncmp(proxy->args->overrides[i].path, "clusters." NAME ".discovery.",
-				strlen("clusters." NAME ".discovery.")) == 0;
-	if (config_proxy_text(proxy, PROXY_KEY_brokerServiceURL) != NULL) {
-		urls_set(proxy);
-		if (proxy->args->zookeeper != NULL || proxy->args->metadata_store != NULL ||
-		    config_proxy_text(proxy, PROXY_KEY_metadataStoreUrl) != NULL ||
-		    config_proxy_text(proxy, PROXY_KEY_zookeeperServers) != NULL)
-			config_proxy_warn(proxy, PROXY_KEY_brokerServiceURL,
-					  "wins over ZooKeeper, as in the Java proxy: brokers are "
-					  "not discovered; remove it to discover them");
+		is_set_by_hand |= strncmp(proxy->args->overrides[i].path,
+					  "clusters." CONFIG_PROXY_NAME ".discovery.",
+					  strlen("clusters." CONFIG_PROXY_NAME ".discovery.")) == 0;
+	if (url_set(proxy))
 		return;
-	}
 	if (stores_set(proxy) || is_set_by_hand)
 		return;
 	config_mark_later(proxy->read, CONFIG_SCOPE_CLUSTER, 0);
 	config_error(
 		proxy->errors, proxy->file, 0, 0,
 		"nothing says where the brokers are; give --zookeeper-servers HOST[:PORT],..., "
-		"or set metadataStoreUrl or brokerServiceURL in proxy.conf");
-}
-
-/* ---- where clients connect to
- * -------------------------------------------------------------------- */
-
-/* bindAddress and a port of the file, or the default port. */
-static void port_set(struct proxy *proxy, enum proxy_key key, enum config_scope scope,
-		     const char *path)
-{
-	const char *address = config_proxy_text(proxy, PROXY_KEY_bindAddress);
-	const char *port = config_proxy_text(proxy, key);
-	char text[HOST_MAX + 32];
-
-	if (address == NULL)
-		address = "0.0.0.0";
-	if (port == NULL)
-		port = config_proxy_rows[key].java;
-	bool is_v6 = strchr(address, ':') != NULL && address[0] != '[';
-
-	snprintf(text, sizeof(text), "%s%s%s:%s", is_v6 ? "[" : "", address, is_v6 ? "]" : "",
-		 port);
-	config_proxy_set(proxy, proxy->values[key].text != NULL ? key : PROXY_KEY_bindAddress,
-			 scope, path, text);
-}
-
-static bool is_empty(const struct proxy *proxy, enum proxy_key key)
-{
-	return proxy->values[key].text != NULL && proxy->values[key].text[0] == '\0';
-}
-
-static void addresses_set(struct proxy *proxy)
-{
-	const struct config_proxy_args *args = proxy->args;
-	struct config_read *read = proxy->read;
-
-	if (args->bind != NULL)
-		config_set(read, CONFIG_SCOPE_LISTENER, 0, "bind", args->bind, flag_mark("--bind"));
-	else if (is_empty(proxy, PROXY_KEY_servicePort))
-		config_proxy_error(proxy, PROXY_KEY_servicePort,
-				   "is empty, and TLS ports are not in this version of penstock: "
-				   "nothing would be served; write servicePort=6650");
-	else
-		port_set(proxy, PROXY_KEY_servicePort, CONFIG_SCOPE_LISTENER, "bind");
-	if (args->web != NULL)
-		config_set(read, CONFIG_SCOPE_TOP, 0, "web.listen", args->web, flag_mark("--web"));
-	else if (!is_empty(proxy, PROXY_KEY_webServicePort))
-		port_set(proxy, PROXY_KEY_webServicePort, CONFIG_SCOPE_TOP, "web.listen");
-	if (args->admin != NULL)
-		config_set(read, CONFIG_SCOPE_TOP, 0, "admin.listen", args->admin,
-			   flag_mark("--admin"));
+		"or set metadataStoreUrl or %s in proxy.conf",
+		config_proxy_is_tls(proxy) ? "brokerServiceURLTLS" : "brokerServiceURL");
 }
 
 /* ---- all of it
@@ -200,17 +168,14 @@ struct config *config_load_proxy(const struct config_proxy_args *args, struct co
 	struct config_read *read = config_read_new(errors);
 	struct proxy proxy = { .args = args, .read = read, .errors = errors, .file = file };
 
-	config_add_cluster(read, span_str(NAME), mark);
-	config_add_listener(read, mark);
-	config_set(read, CONFIG_SCOPE_LISTENER, 0, "name", NAME, mark);
-	config_set(read, CONFIG_SCOPE_LISTENER, 0, "cluster", NAME, mark);
-	/* There, so that what is wrong with it is said once. */
-	*config_mark(read, CONFIG_SCOPE_LISTENER, 0, "bind") = mark;
+	config_add_cluster(read, span_str(CONFIG_PROXY_NAME), mark);
 	config_proxy_file(&proxy);
+	config_proxy_listeners(&proxy);
 	config_proxy_keys(&proxy);
 	config_proxy_egress(&proxy);
+	config_proxy_tls_brokers(&proxy);
 	discovery_set(&proxy);
-	addresses_set(&proxy);
+	config_proxy_addresses(&proxy);
 	read->alias = NULL;
 	for (uint32_t i = 0; i < args->override_count; i++)
 		config_override_read(read, &args->overrides[i]);

@@ -21,6 +21,12 @@
 			       .note = note_ },
 #define CODE(key_, java_, note_) \
 	[PROXY_KEY_##key_] = { .key = #key_, .java = java_, .class = PROXY_CODE, .note = note_ },
+#define PART(key_, java_, parents_, note_)          \
+	[PROXY_KEY_##key_] = { .key = #key_,        \
+			       .java = java_,       \
+			       .class = PROXY_PART, \
+			       .parents = parents_, \
+			       .note = note_ },
 #define GUARD(key_, java_, parents_, is_inert_, note_) \
 	[PROXY_KEY_##key_] = { .key = #key_,           \
 			       .java = java_,          \
@@ -109,13 +115,25 @@ void config_proxy_warn(struct proxy *proxy, enum proxy_key key, const char *form
 		    config_proxy_rows[key].key, text);
 }
 
+bool config_proxy_set_at(struct proxy *proxy, enum proxy_key key, enum config_scope scope,
+			 uint32_t index, const char *path, const char *text)
+{
+	proxy->read->alias = config_proxy_rows[key].key;
+	bool is_fine =
+		config_set(proxy->read, scope, index, path, text, config_proxy_mark(proxy, key));
+
+	proxy->read->alias = NULL;
+	return is_fine;
+}
+
 bool config_proxy_set(struct proxy *proxy, enum proxy_key key, enum config_scope scope,
 		      const char *path, const char *text)
 {
-	proxy->read->alias = config_proxy_rows[key].key;
-	bool is_fine = config_set(proxy->read, scope, 0, path, text, config_proxy_mark(proxy, key));
+	uint32_t count = scope == CONFIG_SCOPE_LISTENER ? proxy->listener_count : 1;
+	bool is_fine = true;
 
-	proxy->read->alias = NULL;
+	for (uint32_t i = 0; i < count && is_fine; i++)
+		is_fine = config_proxy_set_at(proxy, key, scope, i, path, text);
 	return is_fine;
 }
 
@@ -208,31 +226,66 @@ static bool next_parent(struct span *rest, enum proxy_key *ret_parent)
 	return true;
 }
 
-static void guard(struct proxy *proxy, enum proxy_key key)
+/* Parents of a key that are set. */
+struct family {
+	enum proxy_key set; /* the last of them; PROXY_KEY_COUNT: none */
+	bool is_ignored;    /* one of them, or one of theirs */
+};
+
+static struct family family_of(const struct proxy *proxy, enum proxy_key key)
 {
-	const struct proxy_row *row = &config_proxy_rows[key];
-	struct span rest = span_str(row->parents);
-	enum proxy_key parent, changed = PROXY_KEY_COUNT;
-	bool is_ignored = proxy->values[key].is_ignored;
+	struct family family = { .set = PROXY_KEY_COUNT };
+	struct span rest = span_str(config_proxy_rows[key].parents);
+	enum proxy_key parent;
 
 	while (next_parent(&rest, &parent)) {
 		if (!config_proxy_is_changed(proxy, parent))
 			continue;
-		changed = parent;
-		is_ignored |= proxy->values[parent].is_ignored;
+		family.set = parent;
+		family.is_ignored |= proxy->values[parent].is_ignored;
 	}
-	if (is_ignored)
+	return family;
+}
+
+/* Two generations: tlsKeyStore, tlsEnabledWithKeyStore, servicePortTls. */
+static struct family elders_of(const struct proxy *proxy, enum proxy_key key)
+{
+	struct family family = family_of(proxy, key);
+
+	if (family.set == PROXY_KEY_COUNT || !config_proxy_rows[family.set].is_inert)
+		return family;
+	struct family above = family_of(proxy, family.set);
+
+	if (above.set == PROXY_KEY_COUNT)
+		return above;
+	family.is_ignored |= above.is_ignored;
+	return family;
+}
+
+static void guard(struct proxy *proxy, enum proxy_key key)
+{
+	const struct proxy_row *row = &config_proxy_rows[key];
+	struct family family = elders_of(proxy, key);
+
+	if (proxy->values[key].is_ignored || family.is_ignored)
 		return;
-	if (row->is_inert && changed == PROXY_KEY_COUNT)
+	if (row->is_inert && family.set == PROXY_KEY_COUNT)
 		none_add(proxy, row->key);
-	else if (changed != PROXY_KEY_COUNT)
+	else if (family.set != PROXY_KEY_COUNT)
 		config_proxy_error(proxy, key,
 				   "%s; remove it, or start with --ignore %s, which "
 				   "covers it",
-				   row->note, config_proxy_rows[changed].key);
+				   row->note, config_proxy_rows[family.set].key);
 	else
 		config_proxy_error(proxy, key, "%s; remove it, or start with --ignore %s",
 				   row->note, row->key);
+}
+
+/* Without its parents a key is as little heard as in Java. */
+static void part(struct proxy *proxy, enum proxy_key key)
+{
+	if (!proxy->values[key].is_ignored && family_of(proxy, key).set == PROXY_KEY_COUNT)
+		none_add(proxy, config_proxy_rows[key].key);
 }
 
 static void ignores_check(struct proxy *proxy)
@@ -288,6 +341,8 @@ void config_proxy_file(struct proxy *proxy)
 			continue;
 		if (class == PROXY_GUARD)
 			guard(proxy, key);
+		else if (class == PROXY_PART)
+			part(proxy, key);
 		else if (class == PROXY_NONE && !proxy->values[key].is_ignored)
 			none_add(proxy, config_proxy_rows[key].key);
 	}

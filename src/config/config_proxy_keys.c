@@ -20,6 +20,7 @@ bool config_proxy_bool(struct proxy *proxy, enum proxy_key key, bool *ret_value)
 	if (!span_equal_fold(text, span_str("true")) && !span_equal_fold(text, span_str("false"))) {
 		config_proxy_error(proxy, key, "'%s' is neither true nor false; write one of them",
 				   config_show(text, shown, sizeof(shown)));
+		proxy->values[key].text = NULL; /* said once, whoever asks again */
 		return false;
 	}
 	*ret_value = span_equal_fold(text, span_str("true"));
@@ -121,6 +122,19 @@ static void old_name(struct proxy *proxy, enum proxy_key key, const char *path, 
 	config_proxy_set(proxy, key, CONFIG_SCOPE_CLUSTER, path, text);
 }
 
+/* Java looks at every connection when it is 0; here nobody can tell that from every second. */
+static void refresh_set(struct proxy *proxy)
+{
+	const enum proxy_key key = PROXY_KEY_tlsCertRefreshCheckDurationSec;
+	char text[40];
+	int64_t number;
+
+	if (config_proxy_text(proxy, key) == NULL || !config_proxy_int(proxy, key, &number))
+		return;
+	snprintf(text, sizeof(text), "%" PRId64 "s", number == 0 ? 1 : number);
+	config_proxy_set(proxy, key, CONFIG_SCOPE_TOP, "tls.refresh", text);
+}
+
 void config_proxy_keys(struct proxy *proxy)
 {
 	const enum proxy_key haproxy = PROXY_KEY_haProxyProtocolEnabled;
@@ -129,6 +143,7 @@ void config_proxy_keys(struct proxy *proxy)
 
 	for (enum proxy_key key = 0; key < PROXY_KEY_COUNT; key++)
 		set_row(proxy, key);
+	refresh_set(proxy);
 	old_name(proxy, PROXY_KEY_zookeeperSessionTimeoutMs, "discovery.zookeeper.session_timeout",
 		 "ms");
 	old_name(proxy, PROXY_KEY_zooKeeperCacheExpirySeconds, "discovery.zookeeper.resync", "s");

@@ -167,7 +167,7 @@ static const char full[] =
 	"    credentials: pass\n"
 	"    send_proxy_protocol: v1\n"
 	"    broker_tls: { ca_file: /ca, verify: ca, cert_file: '/c d', key_file: /k, crl_file: /r, "
-	"min_version: 1.3, max_version: '1.3', ktls: require }\n"
+	"min_version: 1.3, max_version: '1.3', ciphers: [A, b], ktls: require }\n"
 	"    check_active: true\n"
 	"  West.1_x-y:\n"
 	"    discovery: { urls: [\"pulsar://B-1\", \"pulsar://[2001:DB8::1]:6652/\", "
@@ -182,7 +182,8 @@ static const char full[] =
 	"    tls: { cert_file: [/c1, /c2], key_file: [/k1, /k2], ocsp_file: [/o1, /o2], "
 	"unknown_name: refuse, require_name: true, client_auth: optional, client_ca_file: /ca, "
 	"crl_file: /r, allow_clients: ['cn:A.b', \"uri:spiffe://x/*\"], alpn: [pulsar, h2], "
-	"tickets: false, min_version: 1.2, max_version: 1.2, ktls: off }\n"
+	"tickets: false, min_version: 1.2, max_version: 1.2, ciphers: [C, d, e], ktls: off "
+	"}\n"
 	"    backlog: 7\n"
 	"  - { name: b, bind: \"0.0.0.0:7000\", forward: \"[2001:db8::9]:7001\", "
 	"send_proxy_protocol: v2 }\n"
@@ -212,6 +213,7 @@ static const char full[] =
 	"\"fd00::/8\"], ports: [1, 65535, \"*\"] }\n"
 	"limits: { connections: 100, per_ip: 7, unrouted: 8, lookups: 9, first_frame: 1KiB, "
 	"pipes: 0, handshakes: 3, tls_memory: 2MiB, max_frame: 65537B }\n"
+	"tls: { refresh: off }\n"
 	"timeouts: { hello: 10ms, handshake: 20ms, connect: 250ms, frame: 1m, half_close: 2h, idle: 30d, drain: 1d "
 	"}\n"
 	"drain: { lame_duck: 0s, spread: 1500ms }\n"
@@ -261,6 +263,8 @@ static void check_full_tls(const struct config *config)
 	assert_string_equal(brokers->crl_file, "/r");
 	assert_int_equal(brokers->min_version, CONFIG_TLS_1_3);
 	assert_int_equal(brokers->max_version, CONFIG_TLS_1_3);
+	assert_int_equal(brokers->ciphers.count, 2);
+	assert_string_equal(brokers->ciphers.at[1], "b");
 	assert_int_equal(brokers->ktls, CONFIG_KTLS_REQUIRE);
 	assert_int_equal(clients->cert_files.count, 2);
 	assert_string_equal(clients->cert_files.at[1], "/c2");
@@ -279,6 +283,8 @@ static void check_full_tls(const struct config *config)
 	assert_false(clients->has_tickets);
 	assert_int_equal(clients->min_version, CONFIG_TLS_1_2);
 	assert_int_equal(clients->max_version, CONFIG_TLS_1_2);
+	assert_int_equal(clients->ciphers.count, 3);
+	assert_string_equal(clients->ciphers.at[0], "C");
 	assert_int_equal(clients->ktls, CONFIG_KTLS_OFF);
 	assert_int_equal(config->listeners[1].tls.cert_files.count, 0);
 }
@@ -401,6 +407,7 @@ static void check_full_rest(const struct config *config)
 	assert_int_equal(config->limits.handshakes, 3);
 	assert_int_equal(config->limits.tls_memory, 2 << 20);
 	assert_int_equal(config->limits.max_frame, 65537);
+	assert_true(config->tls.refresh_ns == CONFIG_OFF);
 	assert_true(config->timeouts.hello_ns == S / 100);
 	assert_true(config->timeouts.handshake_ns == S / 50);
 	assert_true(config->timeouts.connect_ns == S / 4);
