@@ -132,7 +132,7 @@ static void refresh_set(struct proxy *proxy)
 	if (config_proxy_text(proxy, key) == NULL || !config_proxy_int(proxy, key, &number))
 		return;
 	snprintf(text, sizeof(text), "%" PRId64 "s", number == 0 ? 1 : number);
-	config_proxy_set(proxy, key, CONFIG_SCOPE_TOP, "tls.refresh", text);
+	config_proxy_set(proxy, key, CONFIG_SCOPE_TOP, "certificates.refresh", text);
 }
 
 void config_proxy_keys(struct proxy *proxy)

@@ -1,4 +1,5 @@
 """`penstock proxy --config proxy.conf`: each key it honours does what it did in the Java proxy; what it cannot honour it names, or refuses."""
+import ssl
 import subprocess
 import threading
 import time
@@ -6,14 +7,21 @@ import time
 import netns
 import pytest
 import settings
+import tls
 import web
 import wire
+from clients import client, fresh, roundtrip
 from fakes import echo
 from mirror import Mirror
 from processes import wait_until
+from test_91_tls import VERSIONS, only, refused, secure, tls_broker
 from wire import dial
 
 WEB = f"{settings.GATE_ADDRESS}:8088"
+
+
+def pair(certificate):
+    return {"tlsCertificateFilePath": certificate[0], "tlsKeyFilePath": certificate[1]}
 
 
 class Java:
@@ -27,9 +35,12 @@ class Java:
         file.write_text("# as shipped\n" + "".join(f"{key}={value}\n" for key, value in keys.items()))
         return file
 
-    def start(self, keys, *arguments, web=False, **how):
+    def start(self, keys, *arguments, web=False, certificate=None, **how):
+        """With a certificate there is servicePortTls and no servicePort."""
         one = self.penstock.new()
         base = {"bindAddress": settings.GATE_ADDRESS, "servicePort": one.port, "webServicePort": 8088 if web else ""}
+        if certificate:
+            base |= {"servicePort": "", "servicePortTls": one.port, **pair(certificate)}
         return one.start_proxy(["--config", self.file({**base, **keys}), *arguments], **how)
 
     def dump(self, keys, *arguments):
@@ -264,6 +275,308 @@ def test_enableProxyStatsEndpoints(java_conf, fake):
     assert web.request("GET", f"http://{WEB}/metrics")[0] == 404
 
 
+# ---- TLS with clients
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return tls.Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory):
+    """A CA nobody trusts."""
+    return tls.Authority(tmp_path_factory.mktemp("stranger"))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority):
+    return authority.issue("gw.example.com")
+
+
+def inside(gate, context, target):
+    """What a client inside TLS is answered."""
+    peer = secure(gate, context)
+    peer.send(wire.connect(target=target))
+    kind = peer.read_frame().kind
+    peer.close()
+    return kind
+
+
+def test_servicePortTls(java_conf, fake, authority, certificate):
+    """Alone, and beside servicePort."""
+    broker = fake(echo)
+    gate = java_conf.start({"brokerServiceURL": broker.url}, certificate=certificate)
+    assert inside(gate, authority.trusting(), broker.where) == wire.CONNECTED
+    both = java_conf.start({"brokerServiceURL": broker.url, "servicePortTls": gate.port + 1000, **pair(certificate)})
+    assert kind_of(both, broker.where) == wire.CONNECTED
+    both.port = gate.port + 1000
+    assert inside(both, authority.trusting(), broker.where) == wire.CONNECTED
+    assert both.wait_access(listener="pulsar") and both.wait_access(listener="pulsar-tls")
+
+
+def test_tlsCertificateFilePath_and_tlsKeyFilePath(java_conf, fake, authority):
+    for name in ("one.example.com", "two.example.com"):
+        gate = java_conf.start({"brokerServiceURL": fake(echo).url}, certificate=authority.issue(name))
+        peer = secure(gate, authority.trusting(), name)
+        assert peer.sock.getpeercert()["subjectAltName"] == (("DNS", name),)
+        peer.close()
+    status, _, complaints = java_conf.dump({"metadataStoreUrl": "zk:10.0.0.1:2181", "servicePortTls": 6651})
+    assert status == 78 and "servicePortTls" in complaints and "tlsCertificateFilePath" in complaints, complaints
+
+
+def test_tlsTrustCertsFilePath(java_conf, fake, authority, stranger, certificate):
+    """Nobody needs a certificate; who shows one must have it from there."""
+    broker = fake(echo)
+    mine, foreign = authority.issue("client", client=True), stranger.issue("client", client=True)
+    gate = java_conf.start({"brokerServiceURL": broker.url, "tlsTrustCertsFilePath": authority.file}, certificate=certificate)
+    assert inside(gate, authority.trusting(), broker.where) == wire.CONNECTED
+    assert inside(gate, authority.trusting(mine), broker.where) == wire.CONNECTED
+    assert refused(gate, authority.trusting(foreign), "client_tls_cert_unknown_ca") == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+def test_tlsRequireTrustedClientCertOnConnect(java_conf, fake, authority, certificate):
+    broker = fake(echo)
+    mine = authority.issue("client", client=True)
+    keys = {"brokerServiceURL": broker.url, "tlsTrustCertsFilePath": authority.file, "tlsRequireTrustedClientCertOnConnect": "true"}
+    gate = java_conf.start(keys, certificate=certificate)
+    assert inside(gate, authority.trusting(mine), broker.where) == wire.CONNECTED
+    assert refused(gate, authority.trusting(), "client_tls_cert_missing")
+
+
+def test_tlsAllowInsecureConnection_of_clients(java_conf, fake, authority, stranger, certificate):
+    """Any certificate will do: it is not even asked for."""
+    broker = fake(echo)
+    foreign = stranger.issue("client", client=True)
+    keys = {"brokerServiceURL": broker.url, "tlsTrustCertsFilePath": authority.file, "tlsAllowInsecureConnection": "true"}
+    gate = java_conf.start(keys, certificate=certificate)
+    assert inside(gate, authority.trusting(foreign), broker.where) == wire.CONNECTED
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_tlsProtocols(java_conf, fake, authority, certificate, version):
+    broker = fake(echo)
+    gate = java_conf.start({"brokerServiceURL": broker.url, "tlsProtocols": f"TLSv{version}"}, certificate=certificate)
+    assert inside(gate, authority.trusting(**only(version)), broker.where) == wire.CONNECTED
+    other, reason = ("1.2", "client_tls_version") if version == "1.3" else ("1.3", "client_tls_no_cipher")
+    assert refused(gate, authority.trusting(**only(other)), reason)
+
+
+@pytest.mark.parametrize("name", ["TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"], ids=["Java", "OpenSSL"])
+def test_tlsCiphers(java_conf, fake, authority, certificate, name):
+    """No suite of TLS 1.3 is among them, so that is not spoken; what penstock does not speak is named."""
+    broker = fake(echo)
+    gate = java_conf.start({"brokerServiceURL": broker.url, "tlsCiphers": f"TLS_RSA_WITH_AES_128_CBC_SHA, {name}"}, certificate=certificate)
+    peer = secure(gate, authority.trusting())
+    assert peer.sock.cipher()[:2] == ("ECDHE-ECDSA-AES256-GCM-SHA384", "TLSv1.2")
+    peer.close()
+    assert "TLS_RSA_WITH_AES_128_CBC_SHA is not spoken here" in gate.log()
+
+
+def test_tlsCertRefreshCheckDurationSec(java_conf, fake, authority, tmp_path):
+    """Files that change come into force without a signal; half of them do not, and connections live on."""
+    broker = fake(echo)
+    old, new = authority.issue("gw.example.com", prefix="old-"), authority.issue("gw.example.com", prefix="new-")
+    mine = (tmp_path / "gw.pem", tmp_path / "gw.key")
+
+    def put(number, source):
+        fresh_file = tmp_path / "fresh"
+        fresh_file.write_bytes(source[number].read_bytes())
+        fresh_file.rename(mine[number])
+
+    def shown():
+        peer = secure(gate, authority.trusting())
+        certificate = peer.sock.getpeercert(binary_form=True)
+        peer.close()
+        return ssl.DER_cert_to_PEM_cert(certificate).split()
+
+    put(0, old)
+    put(1, old)
+    gate = java_conf.start({"brokerServiceURL": broker.url, "tlsCertRefreshCheckDurationSec": 1}, certificate=mine)
+    held = secure(gate, authority.trusting())
+    held.send(wire.connect(target=broker.where))
+    held.expect(wire.CONNECTED)
+    put(0, new)  # its key comes later
+    wait_until("the complaint", 5, lambda: "tls_refresh_failed" in gate.log())
+    assert shown() == old[0].read_text().split()
+    put(1, new)
+    wait_until("the new certificate", 5, lambda: shown() == new[0].read_text().split())
+    wait_until("what the log says of it", 5, lambda: gate.log().count("tls_refreshed") == 1)
+    assert gate.log().count("tls_refresh_failed") == 1
+    held.send(wire.frame(wire.PING, []))
+    held.expect(wire.PING)
+    held.close()
+
+
+def test_haProxyProtocolEnabled_with_TLS(java_conf, fake, authority, certificate):
+    """In: in front of TLS. Out: inside TLS, where brokers look for it."""
+    broker, side = tls_broker(fake, authority)
+    keys = {
+        "brokerServiceURLTLS": broker.url, "tlsEnabledWithBroker": "true", "brokerClientTrustCertsFilePath": authority.file,
+        "tlsHostnameVerificationEnabled": "true", "haProxyProtocolEnabled": "true",
+    }  # fmt: skip
+    gate = java_conf.start(keys, certificate=certificate)
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(b"PROXY TCP4 192.0.2.7 198.51.100.1 4321 6650\r\n")
+    peer.sock = authority.trusting().wrap_socket(peer.sock, server_hostname="gw.example.com")
+    peer.send(wire.connect(target=broker.where))
+    target = side.wrap(broker.next())
+    assert target.read_exactly(21) == b"PROXY TCP4 192.0.2.7 "
+    peer.close()
+    target.close()
+
+
+# ---- HTTPS
+
+HTTPS = 8448
+
+
+def https(gate, context, path):
+    """Status line and body."""
+    gate.port = HTTPS
+    peer = secure(gate, context)
+    peer.send(f"GET {path} HTTP/1.1\r\nHost: gw.example.com\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = peer.read_to_end()[0].partition(b"\r\n\r\n")
+    version, cipher = peer.sock.version(), peer.sock.cipher()[0]
+    peer.close()
+    return int(head.split()[1]), body.decode(), version, cipher
+
+
+def test_webServicePortTls(java_conf, fake, authority, certificate, tmp_path):
+    """The same pages as on webServicePort, or with that one empty instead of it."""
+    file = tmp_path / "status"
+    file.touch()
+    keys = {"brokerServiceURL": fake(echo).url, "statusFilePath": file, "webServicePortTls": HTTPS, **pair(certificate)}
+    gate = java_conf.start(keys, web=True)
+    assert https(gate, authority.trusting(), "/status.html")[:2] == (200, "OK")
+    status, text = https(gate, authority.trusting(), "/metrics")[:2]
+    assert status == 200 and "pulsar_proxy_active_connections" in text
+    assert web.request("GET", f"http://{WEB}/status.html") == (200, "OK")
+    gate.stop()
+    gate = java_conf.start(keys)
+    assert https(gate, authority.trusting(), "/status.html")[:2] == (200, "OK")
+    assert not web.reachable(settings.GATE_ADDRESS, 8080)
+
+
+def test_webServiceTlsProtocols_and_Ciphers(java_conf, fake, authority, certificate):
+    """Of the HTTPS port alone."""
+    keys = {
+        "brokerServiceURL": fake(echo).url, "webServicePortTls": HTTPS, "webServiceTlsProtocols": "TLSv1.2",
+        "webServiceTlsCiphers": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    }  # fmt: skip
+    gate = java_conf.start(keys, web=True, certificate=certificate)
+    peer = secure(gate, authority.trusting())
+    assert peer.sock.version() == "TLSv1.3"
+    peer.close()
+    assert https(gate, authority.trusting(), "/metrics")[2:] == ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384")
+
+
+# ---- TLS with brokers
+
+
+@pytest.fixture
+def spoken(java_conf, fake, authority):
+    """spoken(keys, names): (peer, what became of the handshake with the broker: its inside, or None)."""
+
+    def start(keys=(), names=(), authority=authority, context=()):
+        broker, side = tls_broker(fake, authority, *names)
+        for name, value in dict(context).items():
+            setattr(side.context, name, value)
+        base = {"brokerServiceURLTLS": broker.url, "tlsEnabledWithBroker": "true", "brokerClientTrustCertsFilePath": authority.file}
+        gate = java_conf.start({k: v for k, v in {**base, **dict(keys)}.items() if v})
+        peer = dial(settings.GATE_ADDRESS, gate.port)
+        peer.send(wire.connect(target=broker.where))
+        target = broker.next()
+        try:
+            side.wrap(target).expect(wire.CONNECT)
+        except (ssl.SSLError, OSError, wire.Closed):
+            assert peer.expect(wire.ERROR)[2] == wire.SERVICE_NOT_READY
+            peer.close()
+            target.close()
+            return gate, None
+        target.send(wire.connected())
+        peer.expect(wire.CONNECTED)
+        peer.close()
+        return gate, target
+
+    return start
+
+
+def test_tlsEnabledWithBroker_and_brokerServiceURLTLS(spoken):
+    assert spoken()[1]
+
+
+def test_brokerClientTrustCertsFilePath(spoken, authority, stranger):
+    gate, target = spoken({"brokerClientTrustCertsFilePath": stranger.file})
+    assert target is None and gate.wait_access()["reason"] == "broker_tls_cert_unknown_ca"
+    gate, target = spoken({"brokerClientTrustCertsFilePath": None})  # the system's, which do not know ours
+    assert target is None and gate.wait_access()["reason"] == "broker_tls_cert_unknown_ca"
+
+
+def test_tlsHostnameVerificationEnabled(spoken):
+    """Off by default, as in Java, which is said."""
+    gate, target = spoken(names=["someone.else.test"])
+    assert target and "tlsHostnameVerificationEnabled=true" in gate.log()
+    assert spoken({"tlsHostnameVerificationEnabled": "true"})[1]
+    gate, target = spoken({"tlsHostnameVerificationEnabled": "true"}, names=["someone.else.test"])
+    assert target is None and gate.wait_access()["reason"] == "broker_tls_cert_name"
+
+
+def test_tlsAllowInsecureConnection_with_brokers(spoken, stranger):
+    gate, target = spoken({"tlsAllowInsecureConnection": "true", "brokerClientTrustCertsFilePath": stranger.file}, names=["someone.else.test"])
+    assert target and "verify" in gate.log()
+
+
+def test_brokerClientCertificateFilePath_and_brokerClientKeyFilePath(spoken, authority, java_conf, fake):
+    certificate, key = authority.issue("the-proxy", client=True)
+    broker, side = tls_broker(fake, authority)
+    side.context.verify_mode = ssl.CERT_REQUIRED
+    side.context.load_verify_locations(authority.file)
+    gate = java_conf.start({
+        "brokerServiceURLTLS": broker.url, "tlsEnabledWithBroker": "true", "brokerClientTrustCertsFilePath": authority.file,
+        "brokerClientCertificateFilePath": certificate, "brokerClientKeyFilePath": key,
+    })  # fmt: skip
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect(target=broker.where))
+    target = side.wrap(broker.next())
+    assert target.sock.getpeercert()["subject"] == ((("commonName", "the-proxy"),),)
+    target.expect(wire.CONNECT)
+    peer.close()
+    target.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_brokerClientTlsProtocols(spoken, version):
+    _, target = spoken({"brokerClientTlsProtocols": f"TLSv{version}"})
+    assert target.sock.version() == f"TLSv{version}"
+    other = {"minimum_version": VERSIONS["1.3"]} if version == "1.2" else {"maximum_version": VERSIONS["1.2"]}
+    assert spoken({"brokerClientTlsProtocols": f"TLSv{version}"}, context=other)[1] is None
+
+
+def test_brokerClientTlsCiphers(spoken):
+    """The one OpenSSL likes least."""
+    assert spoken()[1].sock.cipher()[0] != "TLS_AES_128_GCM_SHA256"
+    assert spoken({"brokerClientTlsCiphers": "TLS_AES_128_GCM_SHA256"})[1].sock.cipher()[0] == "TLS_AES_128_GCM_SHA256"
+
+
+@pytest.mark.parametrize("plain", ["client", "broker", "neither"])
+def test_real_brokers(java_conf, cluster, java, plain):
+    """A proxy.conf with TLS as people have it, a real cluster found in ZooKeeper, official clients."""
+    keys = {"metadataStoreUrl": f"zk:{cluster.zookeeper_servers}", "configurationMetadataStoreUrl": f"zk:{cluster.zookeeper_servers}"}
+    if plain != "broker":
+        keys |= {"tlsEnabledWithBroker": "true", "brokerClientTrustCertsFilePath": cluster.authority.file, "tlsHostnameVerificationEnabled": "true"}
+    mine = None if plain == "client" else cluster.authority.issue("gw.pulsar.test", settings.GATE_ADDRESS)
+    gate = java_conf.start(keys, certificate=mine)
+    url = f"pulsar{'' if plain == 'client' else '+ssl'}://{settings.GATE_ADDRESS}:{gate.port}"
+    trust = {} if plain == "client" else {"tls_trust_certs_file_path": str(cluster.authority.file), "tls_validate_hostname": True}
+    with client(url, **trust) as c:
+        for size in (100, 200_000):
+            roundtrip(c, f"persistent://{fresh()}", 40, size)
+    java.run("roundtrip", url=url, topic=f"persistent://{fresh()}", count=100, **({} if plain == "client" else {"trust": str(cluster.authority.file)}))
+    port = settings.BROKER_PORT if plain == "broker" else settings.BROKER_TLS_PORT
+    assert gate.wait_access(kind="data")["broker"].endswith(f":{port}")
+
+
 # ---- what is only to be seen in the effective configuration
 
 SHOWN = [
@@ -291,7 +604,7 @@ def test_shown(java_conf, key, value, words):
 # ---- what cannot be honoured
 
 SECURITY = [
-    "servicePortTls=6651", "webServicePortTls=8443", "authenticationEnabled=true", "tlsEnabledWithBroker=true",
+    "authenticationEnabled=true",
     "brokerClientAuthenticationPlugin=org.apache.pulsar.client.impl.auth.AuthenticationToken", "brokerClientAuthenticationParameters=token:x",
 ]  # fmt: skip
 
@@ -304,6 +617,19 @@ def test_a_lost_security_key_stops_the_start(java_conf, line):
     assert status == 78 and key in complaints and "proxy.conf:" in complaints, complaints
     status, _, complaints = java_conf.dump(base | {key: value}, "--ignore", key)
     assert status == 0, complaints
+
+
+KEYSTORES = [
+    {"servicePortTls": "6651", "tlsEnabledWithKeyStore": "true", "tlsKeyStore": "/a.jks", "tlsKeyStorePassword": "x"},
+    {"tlsEnabledWithBroker": "true", "brokerClientTlsEnabledWithKeyStore": "true", "brokerClientTlsTrustStore": "/a.jks"},
+]
+
+
+@pytest.mark.parametrize("keys", KEYSTORES, ids=["clients", "brokers"])
+def test_keystores_are_refused_with_what_to_do(java_conf, keys):
+    status, _, complaints = java_conf.dump({"metadataStoreUrl": "zk:10.0.0.1:2181", **keys})
+    assert status == 78 and all(key in complaints for key in list(keys)[1:]), complaints
+    assert "keytool -importkeystore" in complaints and "openssl pkcs12" in complaints, complaints
 
 
 def test_others_are_named_in_one_warning(java_conf, fake):

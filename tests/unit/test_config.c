@@ -202,18 +202,17 @@ static const char full[] =
 	"      - { host: \"**.example.com\", cluster: West.1_x-y, mode: terminate, tls: { cert_file: "
 	"/g, key_file: /h, ocsp_file: /i, unknown_name: refuse, require_name: true, client_auth: "
 	"require, client_ca_file: /j, crl_file: /k, allow_clients: ['cn:B'], alpn: [x], tickets: "
-	"false, min_version: 1.3, max_version: 1.3, ktls: off } }\n"
+	"false, min_version: 1.3, max_version: 1.3, ciphers: [f], ktls: off } }\n"
 	"      - { discovered: east, mode: reencrypt }\n"
 	"      - { host: r.example.com, forward: \"h:9\", mode: reencrypt, broker_tls: { ca_file: /l, "
 	"verify: ca, cert_file: /m, key_file: /n, crl_file: /o, min_version: 1.3, max_version: "
-	"1.3, ktls: off, name: client } }\n"
-	"certificates: { warn_before: 30d, warn_every: 12h }\n"
+	"1.3, ciphers: [G], ktls: off, name: client } }\n"
+	"certificates: { refresh: off, warn_before: 30d, warn_every: 12h }\n"
 	"egress:\n"
 	"  allow: { hosts: [\"*.Internal\", \"**.x.y\", \"*\", h], networks: [10.0.0.0/8, "
 	"\"fd00::/8\"], ports: [1, 65535, \"*\"] }\n"
 	"limits: { connections: 100, per_ip: 7, unrouted: 8, lookups: 9, first_frame: 1KiB, "
 	"pipes: 0, handshakes: 3, tls_memory: 2MiB, max_frame: 65537B }\n"
-	"tls: { refresh: off }\n"
 	"timeouts: { hello: 10ms, handshake: 20ms, connect: 250ms, frame: 1m, half_close: 2h, idle: 30d, drain: 1d "
 	"}\n"
 	"drain: { lame_duck: 0s, spread: 1500ms }\n"
@@ -374,6 +373,7 @@ static void check_full_route_tls(const struct config *config)
 	assert_string_equal(own->ocsp_files.at[0], "/i");
 	assert_int_equal(own->client_auth, CONFIG_CLIENT_AUTH_REQUIRE);
 	assert_string_equal(own->allow_clients.at[0], "cn:B");
+	assert_string_equal(own->ciphers.at[0], "f");
 	assert_false(own->has_tickets);
 	assert_int_equal(own->min_version, CONFIG_TLS_1_3);
 	assert_false(config_tls_is_on(&routes[4].broker_tls));
@@ -381,6 +381,7 @@ static void check_full_route_tls(const struct config *config)
 	assert_string_equal(target->ca_file, "/l");
 	assert_int_equal(target->verify, CONFIG_VERIFY_CA);
 	assert_string_equal(target->key_file, "/n");
+	assert_string_equal(target->ciphers.at[0], "G");
 	assert_int_equal(target->ktls, CONFIG_KTLS_OFF);
 	assert_int_equal(routes[5].name_source, CONFIG_NAME_CLIENT);
 	assert_true(config->certificates.warn_before_ns == 30 * 86400 * S);
@@ -407,7 +408,7 @@ static void check_full_rest(const struct config *config)
 	assert_int_equal(config->limits.handshakes, 3);
 	assert_int_equal(config->limits.tls_memory, 2 << 20);
 	assert_int_equal(config->limits.max_frame, 65537);
-	assert_true(config->tls.refresh_ns == CONFIG_OFF);
+	assert_true(config->certificates.refresh_ns == CONFIG_OFF);
 	assert_true(config->timeouts.hello_ns == S / 100);
 	assert_true(config->timeouts.handshake_ns == S / 50);
 	assert_true(config->timeouts.connect_ns == S / 4);

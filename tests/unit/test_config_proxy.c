@@ -81,8 +81,8 @@ static const struct row rows[] = {
 	ROW_ON(ZK PAIR, webServicePortTls, "8444",
 	       "  - name: web-tls\n    bind: \"0.0.0.0:8444\"\n    forward: \"127.0.0.1:8080\"\n"
 	       "      cert_file: [/c]\n      key_file: [/k]\n" TLS_REST),
-	ROW_ON(TLS, tlsCertificateFilePath, "/other", "      cert_file: /other\n"),
-	ROW_ON(TLS, tlsKeyFilePath, "/other", "      key_file: /other\n"),
+	ROW_ON(TLS, tlsCertificateFilePath, "/other", "      cert_file: [/other]\n"),
+	ROW_ON(TLS, tlsKeyFilePath, "/other", "      key_file: [/other]\n"),
 	ROW_ON(TLS, tlsTrustCertsFilePath, "/ca",
 	       "      client_auth: optional\n      client_ca_file: /ca\n"),
 	ROW_ON(TLS "tlsTrustCertsFilePath=/ca\n", tlsRequireTrustedClientCertOnConnect, "true",
@@ -441,7 +441,7 @@ static const struct {
 	  "proxy.conf:2:1: tlsCertRefreshCheckDurationSec: 'soon' is not a whole number; write "
 	  "one\n" },
 	{ "tlsCertRefreshCheckDurationSec=-1\n",
-	  "...proxy.conf:2:1: tlsCertRefreshCheckDurationSec (tls.refresh): " },
+	  "...proxy.conf:2:1: tlsCertRefreshCheckDurationSec (certificates.refresh): " },
 	{ "tlsEnabledWithBroker=maybe\n",
 	  "proxy.conf:2:1: tlsEnabledWithBroker: 'maybe' is neither true nor false; write one of "
 	  "them\n" },
