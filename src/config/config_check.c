@@ -215,7 +215,7 @@ struct bound {
 	char what[40];
 };
 
-static bool is_overlapping(const struct addr *a, const struct addr *b)
+bool config_check_is_overlapping(const struct addr *a, const struct addr *b)
 {
 	if (!a->is_set || !b->is_set || a->port != b->port)
 		return false;
@@ -254,7 +254,7 @@ static void binds_check(struct check *check)
 		for (uint32_t j = 0; j < i; j++) {
 			char texts[2][ADDR_TEXT_MAX];
 
-			if (is_overlapping(bounds[i].addr, bounds[j].addr))
+			if (config_check_is_overlapping(bounds[i].addr, bounds[j].addr))
 				FAULT(check, bounds[i].mark,
 				      "%s: %s overlaps with %s of %s; choose another port or address",
 				      bounds[i].what, addr_format(bounds[i].addr, texts[0]),

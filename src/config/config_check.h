@@ -37,6 +37,8 @@ static inline bool is_set(const struct check *check, enum config_scope scope, ui
 	return config_is_set(check->read, scope, index, path);
 }
 
+/* Does one socket take what is for the other? */
+bool config_check_is_overlapping(const struct addr *a, const struct addr *b);
 /* All routes, and the keys of listeners that go with them. Clusters' names are resolved. */
 void config_check_routes(struct check *check);
 

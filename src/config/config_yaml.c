@@ -7,6 +7,9 @@
  */
 #include "config_yaml.h"
 
+#define COMPLAIN(errors, mark, ...) \
+	config_error(errors, (mark).file, (mark).line, (mark).column, __VA_ARGS__)
+
 struct config_mark config_yaml_mark(const char *file, const yaml_mark_t *mark)
 {
 	return (struct config_mark){ .file = file,
@@ -16,7 +19,7 @@ struct config_mark config_yaml_mark(const char *file, const yaml_mark_t *mark)
 
 /* False if there was a tab outside of comments: YAML forbids them where they matter, and libyaml's
  * own words for it help nobody. */
-static bool tabs_check(struct config_read *read, const char *file, struct span text)
+static bool tabs_check(struct config_errors *errors, const char *file, struct span text)
 {
 	struct config_mark mark = { .file = file, .line = 1, .column = 1 };
 	bool is_comment = false;
@@ -32,7 +35,7 @@ static bool tabs_check(struct config_read *read, const char *file, struct span t
 		} else if (byte == '#' && (mark.column == 1 || text.at[i - 1] == ' ')) {
 			is_comment = true;
 		} else if (byte == '\t' && !is_comment) {
-			REPORT(read, mark, "a tab; write spaces");
+			COMPLAIN(errors, mark, "a tab; write spaces");
 			is_fine = false;
 			is_comment = true; /* one report a line */
 		}
@@ -57,7 +60,7 @@ static struct config_mark mark_at(const char *file, struct span text, size_t off
 	return mark;
 }
 
-static void syntax_error(struct config_read *read, const char *file, struct span text,
+static void syntax_error(struct config_errors *errors, const char *file, struct span text,
 			 const yaml_parser_t *parser)
 {
 	struct config_mark mark = config_yaml_mark(file, &parser->problem_mark);
@@ -65,32 +68,32 @@ static void syntax_error(struct config_read *read, const char *file, struct span
 
 	if (parser->error == YAML_READER_ERROR) {
 		mark = mark_at(file, text, parser->problem_offset);
-		REPORT(read, mark, "%s; write plain UTF-8", problem);
+		COMPLAIN(errors, mark, "%s; write plain UTF-8", problem);
 	} else if (parser->context != NULL) {
-		REPORT(read, mark,
-		       "not YAML: %s, %s that began at line %zu, column %zu; check the "
-		       "indentation, quotes and brackets",
-		       problem, parser->context, parser->context_mark.line + 1,
-		       parser->context_mark.column + 1);
+		COMPLAIN(errors, mark,
+			 "not YAML: %s, %s that began at line %zu, column %zu; check the "
+			 "indentation, quotes and brackets",
+			 problem, parser->context, parser->context_mark.line + 1,
+			 parser->context_mark.column + 1);
 	} else {
-		REPORT(read, mark, "not YAML: %s; check the indentation, quotes and brackets",
-		       problem);
+		COMPLAIN(errors, mark, "not YAML: %s; check the indentation, quotes and brackets",
+			 problem);
 	}
 }
 
-static bool event_check(struct config_read *read, const char *file, const yaml_event_t *event,
-			uint32_t *documents)
+static bool event_check(struct config_errors *errors, const char *file, const yaml_event_t *event,
+			bool takes_tags, uint32_t *documents)
 {
 	struct config_mark mark = config_yaml_mark(file, &event->start_mark);
 	const yaml_char_t *anchor = NULL, *tag = NULL;
 
 	if (event->type == YAML_DOCUMENT_START_EVENT && ++*documents > 1) {
-		REPORT(read, mark, "a second document begins; keep one per file");
+		COMPLAIN(errors, mark, "a second document begins; keep one per file");
 		return false;
 	}
 	if (event->type == YAML_ALIAS_EVENT) {
-		REPORT(read, mark, "aliases (*%s) are not taken; write the value out",
-		       (const char *)event->data.alias.anchor);
+		COMPLAIN(errors, mark, "aliases (*%s) are not taken; write the value out",
+			 (const char *)event->data.alias.anchor);
 		return false;
 	}
 	if (event->type == YAML_SCALAR_EVENT) {
@@ -104,14 +107,16 @@ static bool event_check(struct config_read *read, const char *file, const yaml_e
 		tag = event->data.mapping_start.tag;
 	}
 	if (anchor != NULL)
-		REPORT(read, mark, "anchors (&%s) are not taken; remove it", (const char *)anchor);
-	if (tag != NULL)
-		REPORT(read, mark, "tags (%s) are not taken; remove it", (const char *)tag);
-	return anchor == NULL && tag == NULL;
+		COMPLAIN(errors, mark, "anchors (&%s) are not taken; remove it",
+			 (const char *)anchor);
+	if (tag != NULL && !takes_tags)
+		COMPLAIN(errors, mark, "tags (%s) are not taken; remove it", (const char *)tag);
+	return anchor == NULL && (tag == NULL || takes_tags);
 }
 
 /* The document API resolves aliases silently, so the events are looked at first. */
-static bool events_check(struct config_read *read, const char *file, struct span text)
+static bool events_check(struct config_errors *errors, const char *file, struct span text,
+			 bool takes_tags)
 {
 	yaml_parser_t parser;
 	uint32_t documents = 0;
@@ -124,40 +129,49 @@ static bool events_check(struct config_read *read, const char *file, struct span
 		yaml_event_t event;
 
 		if (!yaml_parser_parse(&parser, &event)) {
-			syntax_error(read, file, text, &parser);
+			syntax_error(errors, file, text, &parser);
 			is_fine = false;
 			break;
 		}
 		is_done = event.type == YAML_STREAM_END_EVENT ||
 			  (event.type == YAML_DOCUMENT_START_EVENT && documents > 0);
-		is_fine &= event_check(read, file, &event, &documents);
+		is_fine &= event_check(errors, file, &event, takes_tags, &documents);
 		yaml_event_delete(&event);
 	}
 	yaml_parser_delete(&parser);
 	return is_fine;
 }
 
+bool config_yaml_load(struct config_errors *errors, const char *file, struct span text,
+		      bool takes_tags, yaml_document_t *ret_document)
+{
+	yaml_parser_t parser;
+
+	if (!events_check(errors, file, text, takes_tags))
+		return false;
+	CHECK(yaml_parser_initialize(&parser));
+	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&parser, text.at, text.len);
+	bool is_loaded = yaml_parser_load(&parser, ret_document) != 0;
+
+	if (!is_loaded)
+		syntax_error(errors, file, text, &parser);
+	yaml_parser_delete(&parser);
+	return is_loaded;
+}
+
 bool config_yaml_read(struct config_read *read, const char *file, const char *text, size_t len)
 {
 	struct span span = span_of(text, len);
 	yaml_document_t document;
-	yaml_parser_t parser;
 
 	if (span_starts(span, "\xef\xbb\xbf"))
 		span = span_of(span.at + 3, span.len - 3);
-	if (!tabs_check(read, file, span) || !events_check(read, file, span))
+	if (!tabs_check(read->errors, file, span) ||
+	    !config_yaml_load(read->errors, file, span, false, &document))
 		return false;
-	CHECK(yaml_parser_initialize(&parser));
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, span.at, span.len);
-	bool is_loaded = yaml_parser_load(&parser, &document) != 0;
+	bool is_read = config_walk(read, file, &document);
 
-	if (is_loaded) {
-		is_loaded = config_walk(read, file, &document);
-		yaml_document_delete(&document);
-	} else {
-		syntax_error(read, file, span, &parser);
-	}
-	yaml_parser_delete(&parser);
-	return is_loaded;
+	yaml_document_delete(&document);
+	return is_read;
 }
