@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * cli: the command line, and the subcommands that are tools: check, version, help, docs.
+ * cli: the command line, and the subcommands that are tools: check, import, version, help, docs.
  *
  *     cli_parse --> cli_is_tool? --> cli_tool: exit code
  *                        no      --> cli_load --> serve
  *
  * Thread:   main, before any other thread; cli_load also later, for SIGHUP
  * Memory:   struct cli keeps pointers into argv and into itself: do not copy it
- * Errors:   exit codes: 0 fine, 1 run-time failure, 2 usage, 78 bad configuration
+ * Errors:   exit codes: 0 fine, 1 run-time failure (import: something is not carried over), 2
+ * usage, 78 bad configuration
  */
 #pragma once
 
 #include <penstock/config.h>
 
-#define CLI_REPEAT_MAX	64 /* --ignore, --set */
+#define CLI_REPEAT_MAX	64 /* --ignore, --set, files */
 #define CLI_SET_MAX	256
 #define CLI_CONFIG_FILE "/etc/penstock/penstock.yaml"
 
 enum cli_exit { CLI_FINE = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_CONFIG = 78 };
 
-enum cli_command { CLI_RUN, CLI_PROXY, CLI_CHECK, CLI_VERSION, CLI_HELP, CLI_DOCS };
+enum cli_command { CLI_RUN, CLI_PROXY, CLI_CHECK, CLI_IMPORT, CLI_VERSION, CLI_HELP, CLI_DOCS };
 
 struct cli {
 	enum cli_command command;
@@ -29,7 +30,9 @@ struct cli {
 	bool is_proxy; /* the configuration is that of `penstock proxy` (proxy, check of proxy
 			  --dump) */
 	bool is_dump, is_quiet;
-	const char *docs; /* options, metrics or yaml */
+	const char *docs;		   /* options, metrics or yaml */
+	const char *files[CLI_REPEAT_MAX]; /* import */
+	uint32_t file_count;
 
 	const char *ignores[CLI_REPEAT_MAX];
 	struct config_override overrides[CLI_REPEAT_MAX];
@@ -49,6 +52,7 @@ MUST_USE int cli_tool(struct cli *cli);
 struct config *cli_load(void *cli, struct config_errors *errors);
 
 int cli_check(struct cli *cli);
+int cli_import(const struct cli *cli);
 int cli_version(void);
 int cli_docs(const char *what);
 int cli_help(enum cli_command topic);

@@ -70,6 +70,7 @@ const struct cli_word cli_words[] = {
 	{ "run", CLI_RUN, "serve what penstock.yaml says (the default)" },
 	{ "proxy", CLI_PROXY, "serve in place of the Java proxy, with its flags and proxy.conf" },
 	{ "check", CLI_CHECK, "check penstock.yaml and say everything that is wrong with it" },
+	{ "import", CLI_IMPORT, "make penstock.yaml of files of Apache Traffic Server" },
 	{ "version", CLI_VERSION,
 	  "versions of penstock, its libraries, and what the kernel offers" },
 	{ "help", CLI_HELP, "this text, or that of a command" },
@@ -79,7 +80,7 @@ const uint32_t cli_word_count = COUNT_OF(cli_words);
 
 /* Commands of DECISIONS.md section 1 that come later. */
 static const char *const later_words[] = {
-	"doctor", "show", "top", "drain", "reload", "upgrade", "import",
+	"doctor", "show", "top", "drain", "reload", "upgrade",
 };
 
 static const char *word_name(enum cli_command command)
@@ -243,6 +244,18 @@ static int flag_take(struct cli *cli, const struct cli_flag *flag, const char *v
 	return CLI_USAGE;
 }
 
+/* A word that is no flag: a file of `import`. */
+static int file_take(struct cli *cli, const char *path)
+{
+	if (cli->file_count == CLI_REPEAT_MAX) {
+		fprintf(stderr, "penstock import: more than %d files; import them in parts\n",
+			CLI_REPEAT_MAX);
+		return CLI_USAGE;
+	}
+	cli->files[cli->file_count++] = path;
+	return 0;
+}
+
 static int flags_parse(struct cli *cli, int argc, char **argv, int at)
 {
 	enum cli_command command = cli->command;
@@ -252,6 +265,11 @@ static int flags_parse(struct cli *cli, int argc, char **argv, int at)
 		const char *value = NULL;
 		const struct cli_flag *flag = flag_find(cli, arg, &value);
 
+		if (flag == NULL && command == CLI_IMPORT && arg[0] != '-') {
+			if (file_take(cli, arg) != 0)
+				return CLI_USAGE;
+			continue;
+		}
 		if (flag == NULL)
 			return unknown_flag(cli, arg);
 		if (flag->value == NULL && value != NULL) {
@@ -323,6 +341,10 @@ int cli_parse(int argc, char **argv, struct cli *ret_cli)
 	cli->is_proxy = cli->command == CLI_PROXY;
 	int ret = flags_parse(cli, argc, argv, at);
 
+	if (ret == 0 && cli->command == CLI_IMPORT && cli->file_count == 0) {
+		fprintf(stderr, "penstock import: name files, like sni.yaml and records.config\n");
+		return CLI_USAGE;
+	}
 	if (ret == 0 && cli->command == CLI_PROXY && cli->is_dump)
 		cli->command = CLI_CHECK;
 	return ret;

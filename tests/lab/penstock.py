@@ -55,14 +55,17 @@ class Penstock:
     # ---- start and stop
 
     def start(self, config, ready=True, **how):
-        """`penstock run` with a config given as a dict (JSON is YAML)."""
+        """`penstock run` with a config given as a dict (JSON is YAML), or as text with an admin address of its own."""
         self.write(config)
         return self._launch(["run", "-c", self.config_file], ready, **how)
 
     def write(self, config):
+        self.config_file.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(config, str):
+            self.config_file.write_text(config)
+            return
         config = dict(config)
         config.setdefault("admin", {"listen": self.admin})
-        self.config_file.parent.mkdir(parents=True, exist_ok=True)
         self.config_file.write_text(json.dumps(config, indent=1) + "\n")
 
     def start_proxy(self, arguments, ready=True, **how):

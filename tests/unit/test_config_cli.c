@@ -87,6 +87,8 @@ static void test_commands(void **state)
 		{ "penstock proxy -zk z", CLI_PROXY, false },
 		{ "penstock proxy -zk z --dump", CLI_CHECK, true },
 		{ "penstock check -c x", CLI_CHECK, true },
+		{ "penstock import sni.yaml", CLI_IMPORT, true },
+		{ "penstock import a b -h", CLI_HELP, true },
 		{ "penstock version", CLI_VERSION, true },
 		{ "penstock --version", CLI_VERSION, true },
 		{ "penstock help", CLI_HELP, true },
@@ -214,7 +216,11 @@ static void test_wrong(void **state)
 		{ "penstock drain", "penstock: drain is not in this version\n" },
 		{ "penstock reload", "penstock: reload is not in this version\n" },
 		{ "penstock upgrade", "penstock: upgrade is not in this version\n" },
-		{ "penstock import", "penstock: import is not in this version\n" },
+		{ "penstock import", "penstock import: name files, like sni.yaml and "
+				     "records.config\n" },
+		{ "penstock import a --ignore",
+		  "penstock import: unknown flag --ignore; see penstock "
+		  "import --help\n" },
 		{ "penstock help toast", "penstock: there is no command 'toast'; see penstock "
 					 "help\n" },
 		{ "penstock run --conifg x", "penstock run: unknown flag --conifg; did you mean "
