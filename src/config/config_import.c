@@ -212,16 +212,38 @@ void config_import_begin(struct config_import *import, struct config_errors *err
 	CHECK(import->arena != NULL);
 }
 
+/* A file that config_load would find too long is no use. */
+static void result_write(struct config_import *import, FILE *out)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&text, &size);
+
+	CHECK(memory != NULL);
+	config_import_write(import, memory);
+	CHECK(fclose(memory) == 0);
+	if (size > IMPORT_FILE_MAX)
+		config_error(import->errors, NULL, 0, 0,
+			     "penstock.yaml would be longer than %zu bytes; import fewer entries, "
+			     "for several penstocks",
+			     IMPORT_FILE_MAX);
+	else
+		(void)fwrite(text, 1, size, out); /* the caller looks at `out` */
+	free(text);
+}
+
 bool config_import_end(struct config_import *import, FILE *out, uint32_t *ret_left)
 {
-	if (import->errors->error_count == import->errors_before)
-		config_import_ports(import);
-	bool is_fine = import->errors->error_count == import->errors_before;
+	const struct config_errors *errors = import->errors;
 
-	if (is_fine) {
-		config_import_write(import, out);
+	if (errors->error_count == import->errors_before)
+		config_import_ports(import);
+	if (errors->error_count == import->errors_before)
+		result_write(import, out);
+	bool is_fine = errors->error_count == import->errors_before;
+
+	if (is_fine)
 		*ret_left = import->left_count;
-	}
 	config_free(import->arena);
 	return is_fine;
 }

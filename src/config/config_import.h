@@ -19,7 +19,7 @@
 
 #define IMPORT_FILE_MAX	    ((size_t)1 << 20)
 #define IMPORT_RULES_MAX    4096
-#define IMPORT_FINDINGS_MAX 10000
+#define IMPORT_FINDINGS_MAX 1000 /* in comments; standard error has all */
 #define IMPORT_RANGES_MAX   32
 #define IMPORT_PORTS_MAX    1024 /* what allow_ports takes */
 #define IMPORT_HOSTS_MAX    1024 /* what egress.allow.hosts takes */

@@ -209,7 +209,8 @@ static void findings_write(const struct config_import *import, bool is_note, con
 		fprintf(out, "%s\n", finding->text);
 	}
 	if (!is_note && import->left_count > count)
-		fprintf(out, "#   and %u more\n", import->left_count - count);
+		fprintf(out, "#   and %u more, named on standard error\n",
+			import->left_count - count);
 }
 
 static void header_write(const struct config_import *import, FILE *out)

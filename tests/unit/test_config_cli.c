@@ -295,6 +295,44 @@ static void test_check(void **state)
 	assert_int_equal(run("penstock proxy --dump", 2, &said), CLI_CONFIG);
 }
 
+/* The exit code says whether all of it was carried over. */
+static void test_import(void **state)
+{
+	static const char sni[] = "sni:\n- { fqdn: a.b, tunnel_route: c:1 }\n";
+	static const char ports[] = "CONFIG proxy.config.http.server_ports STRING 443:ssl\n";
+	const char *said;
+
+	(void)state;
+	help_write("sni.yaml", sni, strlen(sni));
+	help_write("records.config", ports, strlen(ports));
+	assert_int_equal(run("penstock import sni.yaml records.config", 2, &said), CLI_FINE);
+	assert_string_equal(said, "");
+	assert_int_equal(run("penstock import sni.yaml records.config", 1, &said), CLI_FINE);
+	assert_non_null(
+		strstr(said, "      - { host: \"a.b\", forward: \"c:1\" }  # sni.yaml:2\n"));
+	help_write("again.yaml", said, strlen(said));
+	assert_int_equal(run("penstock check -c again.yaml", 1, &said), CLI_FINE);
+	assert_int_equal(run("penstock import sni.yaml", 2, &said), CLI_FAILURE);
+	assert_non_null(strstr(said, "penstock: 1 setting was not carried over\n"));
+	assert_int_equal(run("penstock import missing", 2, &said), CLI_CONFIG);
+	assert_non_null(strstr(said, "missing: cannot be opened: "));
+	assert_non_null(strstr(said, "penstock: 1 error\n"));
+	char *argv[CLI_REPEAT_MAX + 4] = { (char[]){ "penstock" }, (char[]){ "import" } };
+	char file[] = "f";
+	struct capture capture;
+
+	for (int i = 0; i <= CLI_REPEAT_MAX; i++)
+		argv[2 + i] = file;
+	assert_int_equal(cli_parse(2 + CLI_REPEAT_MAX, argv, &cli), 0);
+	assert_int_equal(cli.file_count, CLI_REPEAT_MAX);
+	capture_begin(&capture, 2);
+	int ret = cli_parse(3 + CLI_REPEAT_MAX, argv, &cli);
+
+	assert_string_equal(capture_end(&capture),
+			    "penstock import: more than 64 files; import them in parts\n");
+	assert_int_equal(ret, CLI_USAGE);
+}
+
 static void test_texts(void **state)
 {
 	const char *said;
@@ -308,6 +346,8 @@ static void test_texts(void **state)
 	assert_int_equal(run("penstock run --help", 1, &said), CLI_FINE);
 	assert_non_null(strstr(said, "\n  -c, --config FILE "));
 	assert_null(strstr(said, "-zk"));
+	assert_int_equal(run("penstock import --help", 1, &said), CLI_FINE);
+	assert_int_equal(strncmp(said, "usage: penstock import FILE...\n", 31), 0);
 	assert_int_equal(run("penstock version", 1, &said), CLI_FINE);
 	static const char *const words[] = { "penstock ",
 					     "compiler: ",
@@ -339,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_commands), cmocka_unit_test(test_proxy_flags),
 		cmocka_unit_test(test_repeated), cmocka_unit_test(test_wrong),
 		cmocka_unit_test(test_check),	 cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_import),
 	};
 
 	return cmocka_run_group_tests(tests, help_setup, NULL);

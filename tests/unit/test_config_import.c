@@ -606,7 +606,7 @@ static void test_bounds(void **state)
 		assert_has_not(result.said, "wombat 20'");
 		if (i == 3) {
 			assert_int_equal(result.left, 10101);
-			assert_has(result.yaml, "#   and 101 more\n");
+			assert_has(result.yaml, "#   and 9101 more, named on standard error\n");
 		}
 		result_free(&result);
 		free(whole);
@@ -627,6 +627,22 @@ static void test_too_many_routes(void **state)
 	(void)state;
 	assert_int_equal(result.left, 6000 - CONFIG_ROUTES_MAX);
 	assert_has(result.said, "as many routes as penstock takes");
+	result_free(&result);
+	free(text);
+}
+
+/* A result that config_load would refuse for its length. */
+static void test_too_long(void **state)
+{
+	char *text = repeat("sni:\n",
+			    "- {fqdn: a#.b, tunnel_route: c:1, ip_allow: 10.0.0.1-10.0.255.254}\n",
+			    3000);
+	const struct file file = { "s.yaml", text };
+	struct result result = import(&file, 1);
+
+	(void)state;
+	assert_false(result.is_fine);
+	assert_has(result.said, "penstock.yaml would be longer than 1048576 bytes; import fewer");
 	result_free(&result);
 	free(text);
 }
@@ -687,7 +703,8 @@ int main(void)
 		cmocka_unit_test(test_rich),	 cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_wrong),	 cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_bounds),	 cmocka_unit_test(test_too_many_routes),
-		cmocka_unit_test(test_cut_off),	 cmocka_unit_test(test_files),
+		cmocka_unit_test(test_too_long), cmocka_unit_test(test_cut_off),
+		cmocka_unit_test(test_files),
 	};
 
 	return cmocka_run_group_tests(tests, help_setup, NULL);
