@@ -17,7 +17,7 @@ int cli_import(const struct cli *cli)
 			errors.error_count == 1 ? "" : "s");
 		return CLI_CONFIG;
 	}
-	if (fflush(stdout) != 0) {
+	if (fflush(stdout) != 0 || ferror(stdout) != 0) {
 		fprintf(stderr, "penstock: standard output cannot be written\n");
 		return CLI_FAILURE;
 	}
