@@ -121,19 +121,28 @@ bool config_import_range(struct span text, struct import_range *ret_range)
 
 /* ---- kinds of files -------------------------------------------------------------------------- */
 
-enum import_kind { IMPORT_UNKNOWN, IMPORT_YAML, IMPORT_LUA, IMPORT_RECORDS };
+enum import_kind { IMPORT_UNKNOWN, IMPORT_YAML, IMPORT_LUA, IMPORT_RECORDS, IMPORT_CERTS };
 
 /* How the first line that says something begins, and what the file is then. */
 static const struct {
 	const char *start;
 	enum import_kind kind;
 } import_starts[] = {
-	{ "CONFIG ", IMPORT_RECORDS }, { "CONFIG\t", IMPORT_RECORDS },
-	{ "LOCAL ", IMPORT_RECORDS },  { "LOCAL\t", IMPORT_RECORDS },
-	{ "sni:", IMPORT_YAML },       { "server_config:", IMPORT_YAML },
-	{ "records:", IMPORT_YAML },   { "---", IMPORT_YAML },
-	{ "%YAML", IMPORT_YAML },      { "{", IMPORT_YAML },
-	{ "- ", IMPORT_YAML },	       { "server_config", IMPORT_LUA },
+	{ "CONFIG ", IMPORT_RECORDS },
+	{ "CONFIG\t", IMPORT_RECORDS },
+	{ "LOCAL ", IMPORT_RECORDS },
+	{ "LOCAL\t", IMPORT_RECORDS },
+	{ "sni:", IMPORT_YAML },
+	{ "server_config:", IMPORT_YAML },
+	{ "records:", IMPORT_YAML },
+	{ "---", IMPORT_YAML },
+	{ "%YAML", IMPORT_YAML },
+	{ "{", IMPORT_YAML },
+	{ "- ", IMPORT_YAML },
+	{ "server_config", IMPORT_LUA },
+	{ "dest_ip=", IMPORT_CERTS },
+	{ "ssl_cert_name=", IMPORT_CERTS },
+	{ "ssl_key_name=", IMPORT_CERTS },
 };
 
 /* What a name says, where the contents say nothing. */
@@ -141,8 +150,12 @@ static const struct {
 	const char *part;
 	enum import_kind kind;
 } import_names[] = {
-	{ ".yaml", IMPORT_YAML }, { ".yml", IMPORT_YAML },	 { "ssl_server_name", IMPORT_LUA },
-	{ ".lua", IMPORT_LUA },	  { "records", IMPORT_RECORDS },
+	{ ".yaml", IMPORT_YAML },
+	{ ".yml", IMPORT_YAML },
+	{ "ssl_server_name", IMPORT_LUA },
+	{ "ssl_multicert", IMPORT_CERTS },
+	{ ".lua", IMPORT_LUA },
+	{ "records", IMPORT_RECORDS },
 };
 
 /* The first line that is neither empty nor a comment. */
@@ -194,11 +207,14 @@ void config_import_text(struct config_import *import, const char *file, const ch
 	case IMPORT_RECORDS:
 		config_import_records(import, span);
 		break;
+	case IMPORT_CERTS:
+		config_import_certs(import, span);
+		break;
 	case IMPORT_UNKNOWN:
 		config_error(import->errors, import->file, 0, 0,
 			     "is none of the files that can be imported; name sni.yaml, "
-			     "ssl_server_name.config, records.config or records.yaml of Apache "
-			     "Traffic Server");
+			     "ssl_server_name.config, ssl_multicert.config, records.config or "
+			     "records.yaml of Apache Traffic Server");
 		break;
 	}
 }

@@ -3,9 +3,9 @@
  * config_import: what the readers of Apache Traffic Server's files gather, and what the writer
  * makes penstock.yaml of.
  *
- *     sni.yaml, Lua --> rules ------------+
- *                                         +--> plan: routes of each listener --> penstock.yaml
- *     records.* ------> binds, ports -----+
+ *     sni.yaml, Lua ---------> rules -----+
+ *     records.* --> binds, ports, TLS ----+--> plan: routes of each listener --> penstock.yaml
+ *     ssl_multicert.config --> pairs -----+
  *         all of them --> findings: what is left behind, and where it stood
  *
  * Thread:   the one that imports
@@ -25,8 +25,64 @@
 #define IMPORT_HOSTS_MAX    1024 /* what egress.allow.hosts takes */
 #define IMPORT_PORT_GUESS   443	 /* to listen on; and what ATS has for connect_ports */
 
+#define IMPORT_PAIRS_MAX    64 /* certificates that tls.cert_file takes */
+
 struct import_range {
 	uint16_t low, high;
+};
+
+/* A setting and where it stood. */
+struct import_record {
+	struct config_mark mark;
+	const char *text; /* NULL: in no file */
+};
+
+/* What an entry does with TLS. Of several the first counts, as in ATS. */
+enum import_mode { IMPORT_PASS, IMPORT_TERMINATE, IMPORT_REENCRYPT, IMPORT_MODES };
+
+/* Keys of an entry that mean something where TLS ends. */
+enum import_tls_key {
+	IMPORT_VERIFY_CLIENT,
+	IMPORT_CLIENT_CA,
+	IMPORT_MIN_VERSION,
+	IMPORT_MAX_VERSION,
+	IMPORT_TICKETS,
+	/* With another TLS behind it: */
+	IMPORT_ALPN,
+	IMPORT_POLICY,
+	IMPORT_PROPERTIES,
+	IMPORT_OUT_CERT,
+	IMPORT_OUT_KEY,
+	IMPORT_OUT_NAME,
+	IMPORT_TLS_KEYS,
+};
+
+/* Settings of records.* of the same kind. */
+enum import_setting {
+	IMPORT_SET_CERT_PATH,
+	IMPORT_SET_KEY_PATH,
+	IMPORT_SET_VERIFY_CLIENT,
+	IMPORT_SET_CA_PATH,
+	IMPORT_SET_CA_FILE,
+	/* With another TLS behind it: */
+	IMPORT_SET_OUT_CERT_PATH,
+	IMPORT_SET_OUT_CERT_FILE,
+	IMPORT_SET_OUT_KEY_PATH,
+	IMPORT_SET_OUT_KEY_FILE,
+	IMPORT_SET_OUT_CA_PATH,
+	IMPORT_SET_OUT_CA_FILE,
+	IMPORT_SET_OUT_POLICY,
+	IMPORT_SET_OUT_PROPERTIES,
+	IMPORT_SET_OUT_NAME,
+	IMPORT_SETTINGS,
+};
+
+/* What has become of them: keys of a route; NULL: left to the default. */
+struct import_tls {
+	const char *client_auth, *client_ca_file, *min_version, *max_version, *alpn;
+	bool has_no_tickets;
+	const char *ca_file, *verify, *cert_file, *key_file;
+	bool is_named_by_client;
 };
 
 /* One entry of sni.yaml or of server_config. */
@@ -37,11 +93,12 @@ struct import_rule {
 	size_t name_len;
 	bool is_wild;
 	bool is_left; /* not carried over; a finding says why */
-	bool has_end; /* a key that ends TLS */
 
-	const char *route; /* tunnel_route; NULL: none */
-	struct config_mark route_mark;
-	const char *networks; /* of ip_allow, with commas; NULL: all */
+	enum import_mode mode;			   /* IMPORT_MODES: it has no route */
+	struct import_record routes[IMPORT_MODES]; /* as written */
+	struct import_record keys[IMPORT_TLS_KEYS];
+	struct import_tls tls; /* by config_import_tls */
+	const char *networks;  /* of ip_allow, with commas; NULL: all */
 	struct import_range ranges[IMPORT_RANGES_MAX];
 	uint32_t range_count; /* 0: every port */
 	uint32_t taken;	      /* a bit for each key that was there */
@@ -58,12 +115,6 @@ struct import_finding {
 	struct config_mark mark;
 	const char *text;
 	bool is_note;
-};
-
-/* A setting of records.* and where it stood. */
-struct import_record {
-	struct config_mark mark;
-	const char *text; /* NULL: in no file */
 };
 
 /* At most IMPORT_PORTS_MAX ports, or any. */
@@ -91,6 +142,12 @@ struct config_import {
 	uint32_t left_count; /* that are no notes, with those beyond IMPORT_FINDINGS_MAX */
 
 	struct import_record server_ports, connect_ports;
+	struct import_record settings[IMPORT_SETTINGS];
+	struct import_pair {
+		struct import_record cert, key;
+	} pairs[IMPORT_PAIRS_MAX]; /* the default first */
+	uint32_t pair_count;
+	bool has_default; /* dest_ip=* */
 	struct import_bind binds[CONFIG_LISTENERS_MAX];
 	uint32_t bind_count;
 	struct import_ports connect; /* connect_ports */
@@ -133,7 +190,9 @@ void config_import_rule_key(struct config_import *import, struct import_rule *ru
 			    struct span text, struct config_mark mark);
 /* The entry is complete. False: there are too many. */
 bool config_import_rule_end(struct config_import *import, const struct import_rule *rule);
-/* Where tunnel_route leads. A rule whose target cannot be written is left. */
+/* "tunnel_route" and so on. */
+const char *config_import_mode_key(enum import_mode mode);
+/* Where its route leads. A rule whose target cannot be written is left. */
 void config_import_target(struct config_import *import, struct import_rule *rule);
 /* Is every name `other` is for one that `rule` is for? */
 bool config_import_covers(const struct import_rule *rule, const struct import_rule *other);
@@ -156,6 +215,31 @@ void config_import_ports(struct config_import *import);
 bool config_import_ports_has(const struct import_ports *ports, uint16_t port);
 /* False: there are as many as allow_ports takes. */
 MUST_USE bool config_import_ports_add(struct import_ports *ports, uint16_t port);
+
+/* ---- config_import_tls.c, config_import_cert.c ----------------------------------------------- */
+
+/* A key of an entry that it keeps for later; false: another. */
+bool config_import_tls_key(struct config_import *import, struct import_rule *rule, struct span key,
+			   struct span value, struct config_mark mark);
+/* A setting of records.* that it keeps for later; false: another. */
+bool config_import_tls_record(struct config_import *import, struct span name, struct span value,
+			      struct config_mark mark);
+/* When all files are read: what is known of certificates, and what no route wants. */
+void config_import_tls_begin(struct config_import *import);
+/* How its route speaks TLS. A rule that cannot be kept as strict as it is is left. */
+void config_import_tls(struct config_import *import, struct import_rule *rule);
+/* The tls of a listener: the certificates alone. */
+void config_import_tls_write_pairs(const struct config_import *import, FILE *out);
+/* Does it differ from that of its listener? */
+bool config_import_tls_is_own(const struct import_rule *rule);
+/* ", mode: terminate, tls: { ... }" of a route. */
+void config_import_tls_write(const struct config_import *import, const struct import_rule *rule,
+			     FILE *out);
+void config_import_certs(struct config_import *import, struct span text);
+/* "name" in the folder of the setting, else in that of ATS's configuration, which is where the file
+ * was that names it. NULL: nobody can know. */
+const char *config_import_path(struct config_import *import, enum import_setting folder,
+			       const struct import_record *name);
 
 /* ---- config_import_write.c ------------------------------------------------------------------- */
 

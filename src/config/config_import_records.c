@@ -13,13 +13,13 @@
 static const struct {
 	const char *start, *what;
 } meanings[] = {
-	{ "proxy.config.ssl.servername.filename", NULL }, /* sni.yaml is named by hand */
+	{ "proxy.config.ssl.servername.filename", NULL }, /* these two are named by hand */
+	{ "proxy.config.ssl.server.multicert.filename", NULL },
 	{ "proxy.config.config_update_interval", NULL },
 	{ "proxy.config.ssl.handshake_timeout_in",
 	  "the time for a ClientHello is timeouts.hello here" },
-	{ "proxy.config.ssl.client.",
-	  "how ATS does TLS to targets; here the client's own TLS reaches them" },
-	{ "proxy.config.ssl.", "how ATS ends TLS; here TLS passes through, without certificates" },
+	{ "proxy.config.ssl.client.", "how ATS does TLS to targets; see broker_tls of a route" },
+	{ "proxy.config.ssl.", "how ATS does TLS; see tls of a listener" },
 	{ "proxy.config.http.connect_attempts_timeout",
 	  "the time to connect to a target is timeouts.connect here" },
 	{ "proxy.config.http.transaction_no_activity_timeout",
@@ -60,6 +60,8 @@ void config_import_record(struct config_import *import, struct span name, struct
 		import->connect_ports = record;
 		return;
 	}
+	if (config_import_tls_record(import, name, value, mark))
+		return;
 	for (size_t i = 0; i < COUNT_OF(meanings); i++)
 		if (span_starts(name, meanings[i].start)) {
 			what = meanings[i].what;

@@ -51,11 +51,42 @@ static void fqdn_take(struct config_import *import, struct import_rule *rule, st
 	rule->name_len = name.len;
 }
 
-static void route_take(struct config_import *import, struct import_rule *rule, struct span text,
-		       struct config_mark mark)
+static const char *const mode_keys[IMPORT_MODES] = {
+	[IMPORT_PASS] = "tunnel_route",
+	[IMPORT_TERMINATE] = "forward_route",
+	[IMPORT_REENCRYPT] = "partial_blind_route",
+};
+
+const char *config_import_mode_key(enum import_mode mode)
 {
-	rule->route = config_copy(import->arena, text);
-	rule->route_mark = mark;
+	return mode_keys[mode];
+}
+
+static void route_take(struct config_import *import, struct import_rule *rule,
+		       enum import_mode mode, struct span text, struct config_mark mark)
+{
+	rule->routes[mode] = (struct import_record){
+		.text = config_copy(import->arena, text),
+		.mark = mark,
+	};
+}
+
+static void tunnel_take(struct config_import *import, struct import_rule *rule, struct span text,
+			struct config_mark mark)
+{
+	route_take(import, rule, IMPORT_PASS, text, mark);
+}
+
+static void forward_take(struct config_import *import, struct import_rule *rule, struct span text,
+			 struct config_mark mark)
+{
+	route_take(import, rule, IMPORT_TERMINATE, text, mark);
+}
+
+static void partial_take(struct config_import *import, struct import_rule *rule, struct span text,
+			 struct config_mark mark)
+{
+	route_take(import, rule, IMPORT_REENCRYPT, text, mark);
 }
 
 static void ranges_take(struct config_import *import, struct import_rule *rule, struct span text,
@@ -118,7 +149,9 @@ static const struct {
 		     struct config_mark mark);
 } takers[] = {
 	{ "fqdn", fqdn_take },
-	{ "tunnel_route", route_take },
+	{ "tunnel_route", tunnel_take },
+	{ "forward_route", forward_take },
+	{ "partial_blind_route", partial_take },
 	{ "inbound_port_ranges", ranges_take },
 	{ "ip_allow", allow_take },
 };
@@ -128,31 +161,26 @@ static const struct {
 /* What keys mean; the first that the key begins with counts. */
 static const struct {
 	const char *start;
-	bool ends_tls;
 	const char *what;
 } meanings[] = {
-	{ "forward_route", true,
-	  "ends TLS and forwards what was inside; this version of penstock passes TLS through" },
-	{ "partial_blind_route", true,
-	  "ends TLS and encrypts anew; this version of penstock passes TLS through" },
-	{ "tunnel_alpn", false, "protocols that ATS offers the target of a partial_blind_route" },
-	{ "tunnel_prewarm", false, "connections made before clients come; penstock makes none" },
-	{ "verify_client", false,
-	  "client certificates are asked for where TLS ends, and a tunnel ends at the target" },
-	{ "verify_", false, "checks of the target's certificate are the client's, in a tunnel" },
-	{ "client_sni", false, "the name sent to the target is the client's own, in a tunnel" },
-	{ "client_", false, "the certificate shown to the target is the client's, in a tunnel" },
-	{ "valid_tls_version", false, "versions of TLS are the target's business, in a tunnel" },
-	{ "server_", false, "ciphers and the like are the target's business, in a tunnel" },
-	{ "ssl_ticket", false, "session tickets are the target's business, in a tunnel" },
-	{ "host_sni_policy", false, "about HTTP, which penstock does not look into" },
-	{ "disable_h", false, "about HTTP, which penstock does not look into" },
-	{ "http2", false, "about HTTP, which penstock does not look into" },
-	{ "quic", false, "about QUIC, which penstock does not serve" },
+	{ "tunnel_prewarm", "connections made before clients come; penstock makes none" },
+	{ "valid_tls_versions_in", "a list; write valid_tls_version_min_in and _max_in" },
+	{ "verify_origin_server", "what is checked of the target's certificate; write "
+				  "verify_server_policy" },
+	{ "server_cipher_suite", "ciphers: in a tunnel the target's business; where TLS ends see "
+				 "tls.ciphers" },
+	{ "server_TLSv1_3_cipher", "ciphers: in a tunnel the target's business; where TLS ends see "
+				   "tls.ciphers" },
+	{ "server_max_early", "early data, which penstock does not take" },
+	{ "server_", "groups and the like are penstock's own choice, or the target's in a tunnel" },
+	{ "host_sni_policy", "about HTTP, which penstock does not look into" },
+	{ "disable_h", "about HTTP, which penstock does not look into" },
+	{ "http2", "about HTTP, which penstock does not look into" },
+	{ "quic", "about QUIC, which penstock does not serve" },
 };
 
-static void key_left(struct config_import *import, struct import_rule *rule, struct span key,
-		     struct span value, struct config_mark mark)
+static void key_left(struct config_import *import, struct span key, struct span value,
+		     struct config_mark mark)
 {
 	char keys[80], values[80] = "...";
 	const char *what = "a key that neither ATS nor penstock knows";
@@ -164,7 +192,6 @@ static void key_left(struct config_import *import, struct import_rule *rule, str
 		if (!span_starts(key, meanings[i].start))
 			continue;
 		what = meanings[i].what;
-		rule->has_end |= meanings[i].ends_tls;
 		break;
 	}
 	config_import_left(import, mark, "%s: %s: %s", keys, values, what);
@@ -187,7 +214,8 @@ void config_import_rule_key(struct config_import *import, struct import_rule *ru
 		rule->taken |= 1u << i;
 		return;
 	}
-	key_left(import, rule, key, value, mark);
+	if (!config_import_tls_key(import, rule, key, value, mark))
+		key_left(import, key, value, mark);
 }
 
 /* ---- the entry ------------------------------------------------------------------------------- */
@@ -211,6 +239,23 @@ static struct import_rule *rule_room(struct config_import *import, struct config
 	return &import->rules[import->rule_count++];
 }
 
+/* Only one of them can be; ATS looks for them in this order. */
+static void mode_choose(struct config_import *import, struct import_rule *rule)
+{
+	rule->mode = IMPORT_MODES;
+	for (enum import_mode mode = 0; mode < IMPORT_MODES; mode++) {
+		const struct import_record *route = &rule->routes[mode];
+
+		if (route->text == NULL)
+			continue;
+		if (rule->mode == IMPORT_MODES)
+			rule->mode = mode;
+		else
+			config_import_left(import, route->mark, "%s: ATS takes the %s beside it",
+					   mode_keys[mode], mode_keys[rule->mode]);
+	}
+}
+
 bool config_import_rule_end(struct config_import *import, const struct import_rule *rule)
 {
 	struct import_rule *added = rule_room(import, rule->mark);
@@ -218,11 +263,12 @@ bool config_import_rule_end(struct config_import *import, const struct import_ru
 	if (added == NULL)
 		return false;
 	*added = *rule;
-	added->is_left |= rule->fqdn == NULL || rule->route == NULL;
+	mode_choose(import, added);
+	added->is_left |= rule->fqdn == NULL || added->mode == IMPORT_MODES;
 	if (rule->fqdn == NULL)
 		config_import_left(import, rule->mark,
 				   "an entry without fqdn: a route goes by a name");
-	else if (rule->route == NULL && !rule->has_end)
+	else if (added->mode == IMPORT_MODES)
 		config_import_left(import, rule->mark,
 				   "fqdn %s: has no tunnel_route: ATS ends TLS and serves HTTP "
 				   "there, penstock does neither",
@@ -326,7 +372,8 @@ void config_import_target(struct config_import *import, struct import_rule *rule
 
 	if (rule->is_left)
 		return;
-	struct config_value value = { .text = span_str(rule->route) };
+	const struct import_record *route = &rule->routes[rule->mode];
+	struct config_value value = { .text = span_str(route->text) };
 
 	if (target_split(&value, &host, &port) && port_take(rule, port, &value) &&
 	    host_take(import, rule, host, &value)) {
@@ -334,7 +381,7 @@ void config_import_target(struct config_import *import, struct import_rule *rule
 		return;
 	}
 	rule->is_left = true;
-	config_import_left(import, rule->route_mark, "tunnel_route: '%s': %s",
+	config_import_left(import, route->mark, "%s: '%s': %s", mode_keys[rule->mode],
 			   config_show(value.text, shown, sizeof(shown)), value.why);
 }
 

@@ -84,8 +84,9 @@ static void route_plan(struct plan *plan, uint32_t index, uint16_t listener_port
 	const char *why = route_fault(plan, rule, port);
 
 	if (why != NULL)
-		config_import_left(import, rule->route_mark, "tunnel_route of %s, port %u: %s",
-				   rule->fqdn, listener_port, why);
+		config_import_left(import, rule->routes[rule->mode].mark, "%s of %s, port %u: %s",
+				   config_import_mode_key(rule->mode), rule->fqdn, listener_port,
+				   why);
 	else
 		plan->routes[plan->route_count++] = (struct route){ .rule = rule, .port = port };
 }
@@ -161,8 +162,10 @@ static struct plan *plan_make(struct config_import *import)
 	bool has_route = false;
 
 	plan->import = import;
+	config_import_tls_begin(import);
 	for (uint32_t i = 0; i < import->rule_count; i++) {
 		config_import_target(import, &import->rules[i]);
+		config_import_tls(import, &import->rules[i]);
 		has_route |= !import->rules[i].is_left;
 	}
 	if (import->bind_count == 0 && has_route) {
@@ -243,7 +246,7 @@ static void ports_write(const struct config_import *import, FILE *out)
 	fputs(import->allowed.is_any ? "\"*\"]" : "]", out);
 }
 
-static void route_write(const struct route *route, FILE *out)
+static void route_write(const struct config_import *import, const struct route *route, FILE *out)
 {
 	const struct import_rule *rule = route->rule;
 
@@ -264,8 +267,21 @@ static void route_write(const struct route *route, FILE *out)
 		}
 		fputc(']', out);
 	}
+	config_import_tls_write(import, rule, out);
 	fputs(" }", out);
 	line_end(out, rule->mark);
+}
+
+/* Does one of its routes end TLS with the listener's certificates? */
+static bool ends_tls(const struct plan *plan, uint32_t index)
+{
+	for (uint32_t i = plan->first[index]; i < plan->first[index + 1]; i++) {
+		const struct import_rule *rule = plan->routes[i].rule;
+
+		if (rule->mode != IMPORT_PASS && !config_import_tls_is_own(rule))
+			return true;
+	}
+	return false;
 }
 
 /* The route of "*", which in ATS is also that of clients without a name; or NULL. */
@@ -307,9 +323,14 @@ static void listener_write(const struct plan *plan, uint32_t index, FILE *out)
 		fputs("    no_sni: \"*\"", out);
 		line_end(out, nameless->mark);
 	}
+	if (ends_tls(plan, index)) {
+		fputs("    tls: { ", out);
+		config_import_tls_write_pairs(import, out);
+		fputs(" }\n", out);
+	}
 	fputs("    routes:\n", out);
 	for (uint32_t i = plan->first[index]; i < plan->first[index + 1]; i++)
-		route_write(&plan->routes[i], out);
+		route_write(import, &plan->routes[i], out);
 }
 
 static void egress_write(const struct config_import *import, FILE *out)

@@ -67,6 +67,23 @@ static struct span value_of(const struct reader *reader, const yaml_node_t *node
 	return sink_written(&list);
 }
 
+/* `verify_client_ca_certs: { file: ca.pem }` is one file; with `dir` it stays what it is. */
+static const yaml_node_t *file_of(const struct reader *reader, const yaml_node_t *node)
+{
+	if (node->type != YAML_MAPPING_NODE)
+		return node;
+	const yaml_node_pair_t *pairs = node->data.mapping.pairs.start;
+
+	if (node->data.mapping.pairs.top - pairs != 1)
+		return node;
+	const yaml_node_t *key = yaml_document_get_node(reader->document, pairs[0].key);
+	const yaml_node_t *value = yaml_document_get_node(reader->document, pairs[0].value);
+	bool is_file = key->type == YAML_SCALAR_NODE && span_is(scalar_of(key), "file") &&
+		       value->type == YAML_SCALAR_NODE;
+
+	return is_file ? value : node;
+}
+
 static bool entry_read(const struct reader *reader, const yaml_node_t *node)
 {
 	struct import_rule rule = { .mark = mark_of(reader, node) };
@@ -89,7 +106,8 @@ static bool entry_read(const struct reader *reader, const yaml_node_t *node)
 				     "a key that is no word; write one, like fqdn");
 		else if (!is_nothing(value))
 			config_import_rule_key(reader->import, &rule, scalar_of(key),
-					       value_of(reader, value), mark_of(reader, key));
+					       value_of(reader, file_of(reader, value)),
+					       mark_of(reader, key));
 	}
 	return config_import_rule_end(reader->import, &rule);
 }
@@ -206,6 +224,10 @@ static void top_read(const struct reader *reader, const yaml_node_t *root)
 			entries_read(reader, value);
 		else if (is_word && span_is(scalar_of(key), "records"))
 			records_read(reader, value);
+		else if (is_word && span_is(scalar_of(key), "ssl_multicert"))
+			config_import_left(reader->import, mark_of(reader, key),
+					   "ssl_multicert: only ssl_multicert.config is read, a "
+					   "certificate a line");
 		else
 			IMPORT_ERROR(reader->import, mark_of(reader, key),
 				     "neither sni: nor records:; name sni.yaml or records.yaml of "

@@ -275,6 +275,11 @@ bool config_yaml_read(struct config_read *read, const char *file, const char *te
 /* One --set. */
 void config_override_read(struct config_read *read, const struct config_override *override);
 
+/* ---- config_proxy_tls.c ---------------------------------------------------------------------- */
+
+/* The file with the public authorities of this system. */
+const char *config_system_cas(void);
+
 /* ---- config_check.c -------------------------------------------------------------------------- */
 
 /* Everything that needs more than one key: resolves names and `auto`, reports contradictions. */

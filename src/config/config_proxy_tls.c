@@ -175,7 +175,7 @@ bool config_proxy_is_tls(struct proxy *proxy)
 }
 
 /* Where distributions keep the public authorities in one file. */
-static const char *system_cas(void)
+const char *config_system_cas(void)
 {
 	static const char *const files[] = {
 		"/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
@@ -204,7 +204,7 @@ static void verify_set(const struct side *side)
 	if (config_proxy_text(proxy, trust) != NULL)
 		side_set_text(side, trust, "ca_file");
 	else
-		side_set(side, PROXY_KEY_tlsEnabledWithBroker, "ca_file", system_cas());
+		side_set(side, PROXY_KEY_tlsEnabledWithBroker, "ca_file", config_system_cas());
 	side_set(side, names, "verify", is_named ? "full" : "ca");
 	if (!is_named)
 		config_proxy_warn(

@@ -1,11 +1,16 @@
 """`penstock import`: the set-up of an Apache Traffic Server becomes a penstock.yaml that checks, serves, and sends clients where ATS sent them.
 (no cluster needed)"""
+import contextlib
 import subprocess
 
 import pytest
 import settings
+import tls
+from fakes import plain_echo
 from test_10_start import run
 from test_90_sni import PORT, reaches, refused, where
+from test_91_tls import refused as refused_inside
+from test_91_tls import secure
 from tls import hello
 
 RECORDS = """# PROXY TLS PORT
@@ -78,6 +83,81 @@ def test_captured_name(penstock, fake, lab, tmp_path):
     gate.start(text.replace("127.0.0.1:9180", gate.admin))
     reaches(gate, hello("cell-9.cells.test"), broker)
     assert refused(gate, hello("nobody.cells.test"), "dns_failed") == 80
+
+
+TLS_RECORDS = """CONFIG proxy.config.http.server_ports STRING {port}:ssl:ip-in={gate}
+CONFIG proxy.config.ssl.server.cert.path STRING {folder}
+CONFIG proxy.config.ssl.server.private_key.path STRING {folder}
+CONFIG proxy.config.ssl.client.verify.server.policy STRING ENFORCED
+CONFIG proxy.config.ssl.client.CA.cert.path STRING {folder}
+CONFIG proxy.config.ssl.client.CA.cert.filename STRING ca.pem
+"""
+TLS_SNI = """sni:
+- fqdn: plain.example.com
+  forward_route: {plain}
+- fqdn: mine.example.com
+  forward_route: {plain}
+  verify_client: STRICT
+  verify_client_ca_certs: {folder}/ca.pem
+  valid_tls_version_min_in: TLSv1_3
+- fqdn: again.example.com
+  partial_blind_route: {again}
+- fqdn: other.example.com
+  partial_blind_route: {other}
+- fqdn: "*.example.com"
+  tunnel_route: {tunnel}
+"""
+
+
+def test_routes_that_end_TLS(penstock, fake, tmp_path):
+    """forward_route, partial_blind_route and tunnel_route on one port, with ATS's certificates and demands."""
+    authority = tls.Authority(tmp_path)
+    certificate, key = authority.issue("*.example.com")
+    plain, tunnel, gate = fake(plain_echo, port=PORT), fake(port=PORT), penstock.new()
+    again, other = fake(port=PORT), fake(port=PORT)
+    sides = {again: authority.server(again.address), other: authority.server("someone.else.test")}
+    words = {
+        "port": gate.port, "gate": settings.GATE_ADDRESS, "folder": tmp_path,
+        "plain": where(plain), "again": where(again), "other": where(other), "tunnel": where(tunnel),
+    }  # fmt: skip
+    status, text, said = ats(
+        tmp_path, sni__yaml=TLS_SNI.format(**words), records__config=TLS_RECORDS.format(**words),
+        ssl_multicert__config=f"dest_ip=* ssl_cert_name={certificate.name} ssl_key_name={key.name}\n",
+    )  # fmt: skip
+    assert (status, said) == (0, "")
+    file = tmp_path / "penstock.yaml"
+    file.write_text(text)
+    assert run("check", "-c", file)[0] == 0
+    gate.start(text.replace("127.0.0.1:9180", gate.admin))
+
+    peer = secure(gate, authority.trusting(), "plain.example.com")
+    peer.send(b"in clear")
+    assert peer.read_exactly(8) == b"in clear"
+    peer.close()
+
+    mine = authority.issue("client", client=True)
+    peer = secure(gate, authority.trusting(mine), "mine.example.com")
+    assert peer.sock.version() == "TLSv1.3"
+    peer.send(b"in clear")
+    assert peer.read_exactly(8) == b"in clear"
+    peer.close()
+    assert refused_inside(gate, authority.trusting(), "client_tls_cert_missing", "mine.example.com")
+
+    peer = secure(gate, authority.trusting(), "again.example.com")
+    target = sides[again].wrap(again.next())
+    assert sides[again].names == [None], "an address is no server name"
+    peer.send(b"sealed anew")
+    assert target.read_exactly(11) == b"sealed anew"
+    peer.close()
+    target.close()
+
+    # A target that is not what its certificate says: ENFORCED, with ALL for want of another word.
+    secure(gate, authority.trusting(), "other.example.com").close()
+    with contextlib.suppress(OSError):
+        sides[other].wrap(other.next()).sock.recv(1)
+    assert gate.wait_access(sni="other.example.com")["reason"] == "broker_tls_cert_name"
+
+    reaches(gate, hello("tunnel.example.com"), tunnel)
 
 
 def test_exit_codes(lab, tmp_path):

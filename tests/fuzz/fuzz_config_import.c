@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Any bytes as files of Apache Traffic Server, two of them with a NUL between: never a crash, and
+ * Any bytes as files of Apache Traffic Server, up to three with a NUL between: never a crash, and
  * what is written is a configuration that is taken.
  */
 #include <stdio.h>
@@ -26,8 +26,8 @@ static void check(const char *yaml)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const char *const names[] = { "sni.yaml", "records.config", "ssl_multicert.config" };
 	struct span text = span_of(data, size);
-	size_t first = span_find(text, '\0');
 	char *yaml = NULL;
 	size_t yaml_size = 0;
 	uint32_t left = 0;
@@ -41,10 +41,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	CHECK(out != NULL);
 	config_import_begin(&import, &errors);
-	config_import_text(&import, "sni.yaml", (const char *)data, first);
-	if (first < size)
-		config_import_text(&import, "records.config", (const char *)data + first + 1,
-				   size - first - 1);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t len =
+			i + 1 < sizeof(names) / sizeof(names[0]) ? span_find(text, '\0') : text.len;
+
+		config_import_text(&import, names[i], (const char *)text.at, len);
+		if (len == text.len)
+			break;
+		text = span_of(text.at + len + 1, text.len - len - 1);
+	}
 	bool is_fine = config_import_end(&import, out, &left);
 
 	CHECK(fclose(out) == 0);

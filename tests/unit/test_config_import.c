@@ -101,6 +101,9 @@ static void assert_has_not(const char *text, const char *part)
 		fail_msg("there is\n%s\nin\n%s", part, text);
 }
 
+/* `head`, then `count` times `line` with a number for each #; the caller frees. */
+static char *repeat(const char *head, const char *line, uint32_t count);
+
 /* ---- examples -------------------------------------------------------------------------------- */
 
 static const char records_text[] =
@@ -212,14 +215,15 @@ static void test_said(void **state)
 	(void)state;
 	assert_string_equal(
 		result.said,
+		"/etc/ts/records.config:2:1: warning: server_ports: 4080: HTTP without TLS (no "
+		":ssl), which penstock does not serve\n"
 		"/etc/ts/records.config:4:1: warning: proxy.config.ssl.client.cert.path: how ATS "
 		"does TLS to targets; here the client's own TLS reaches them\n"
 		"/etc/ts/records.config:5:1: warning: proxy.config.ssl.client.cert.filename: how "
-		"ATS does TLS to targets; here the client's own TLS reaches them\n"
-		"/etc/ts/records.config:2:1: warning: server_ports: 4080: HTTP without TLS (no "
-		":ssl), which penstock does not serve\n");
+		"ATS does TLS to targets; here the client's own TLS reaches them\n");
 	assert_has(result.yaml,
-		   "\n# Not carried over:\n#   /etc/ts/records.config:4: proxy.config.ssl.client.");
+		   "\n# Not carried over:\n#   /etc/ts/records.config:2: server_ports: 4080");
+	assert_has(result.yaml, "#   /etc/ts/records.config:4: proxy.config.ssl.client.");
 	assert_has(result.yaml, "  - name: tls-4443\n"
 				"    bind: \"0.0.0.0:4443\"  # /etc/ts/records.config:2\n"
 				"    allow_ports: [4443, 6651]  # /etc/ts/records.config:8\n"
@@ -257,9 +261,10 @@ static void test_rich(void **state)
 	assert_has(result.yaml, "\n# Remarks:\n#   s.yaml:6: fqdn b.cells.example.com: ATS never "
 				"gets to it on port 4443, since *.cells.example.com (s.yaml:3) "
 				"comes first: left out\n");
-	assert_has(result.said, "s.yaml:9:3: warning: forward_route: 10.0.0.5:8080: ends TLS ");
-	assert_has(result.said, "s.yaml:10:3: warning: verify_client: STRICT: client certificates");
-	assert_has(result.said, "s.yaml:11:3: warning: verify_client_ca_certs: ...: client ");
+	assert_has(result.said,
+		   "s.yaml:9:3: warning: fqdn console.example.com: '10.0.0.5:8080': TLS ends here, "
+		   "and there is no certificate; name ssl_multicert.config too, so this route is "
+		   "left out\n");
 	assert_has(result.said,
 		   "s.yaml:12:3: warning: fqdn web.example.com: has no tunnel_route: ");
 	assert_has(result.said, "s.yaml:13:3: warning: disable_h2: true: about HTTP");
@@ -338,10 +343,15 @@ static const struct row rows[] = {
 	  "r:1:1: warning: port 443: no sni.yaml was given, and a listener without routes " },
 	{ LISTEN, SNI("a.b", "forward_route: c:1"), 2, "# No listeners",
 	  "port 443: there is no route for it" },
-	{ LISTEN, SNI("a.b", "partial_blind_route: c:1\n  tunnel_alpn: [h2]"), 3, "# No listeners",
-	  "s.yaml:4:3: warning: tunnel_alpn: h2: protocols" },
+	{ LISTEN, SNI("a.b", "partial_blind_route: c:1\n  tunnel_alpn: [h2]"), 2, "# No listeners",
+	  "s.yaml:3:3: warning: fqdn a.b: 'c:1': TLS ends here, and there is no certificate" },
+	{ LISTEN, SNI("a.b", "tunnel_route: c:1\n  tunnel_alpn: [h2]\n  verify_client: STRICT"), 2,
+	  "{ host: \"a.b\", forward: \"c:1\" }",
+	  "s.yaml:5:3: warning: verify_client: STRICT: client certificates are asked for where TLS "
+	  "ends, and a tunnel ends at the target\n" },
 	{ LISTEN, SNI("a.b", "forward_route: c:1\n  tunnel_route: d:1"), 1,
-	  "{ host: \"a.b\", forward: \"d:1\" }", "forward_route: c:1: ends TLS" },
+	  "{ host: \"a.b\", forward: \"d:1\" }",
+	  "s.yaml:3:3: warning: forward_route: ATS takes the tunnel_route beside it\n" },
 	{ LISTEN, SNI("a.b", "tunnel_route: d:1\n  wombat: 1"), 1, "forward: \"d:1\" }",
 	  "s.yaml:4:3: warning: wombat: 1: a key that neither" },
 	{ LISTEN, "sni:\n- tunnel_route: a:1\n", 2, "# No listeners",
@@ -419,6 +429,162 @@ static void test_rows(void **state)
 	}
 }
 
+/* ---- where TLS ends -------------------------------------------------------------------------- */
+
+#define CERTS \
+	"# the default comes first\nssl_cert_name=b.pem\ndest_ip=* ssl_cert_name=\"a.pem\" ssl_key_name=a.key\n"
+#define SSL	"CONFIG proxy.config.ssl."
+#define FOLDERS SSL "server.cert.path STRING /c\n" SSL "server.private_key.path STRING /k/\n"
+#define PAIRS	"cert_file: [/c/a.pem, /c/b.pem], key_file: [/k/a.key, /c/b.pem]"
+#define OUT                                                     \
+	SSL "client.verify.server.policy STRING ENFORCED\n" SSL \
+	    "client.CA.cert.filename STRING /ca\n"
+
+/* records.* behind LISTEN FOLDERS, what an entry for a.b says, how many are left, and parts. */
+static const struct row tls_rows[] = {
+	{ "", "forward_route: c:1", 0,
+	  "    tls: { " PAIRS " }\n    routes:\n      - { host: \"a.b\", forward: \"c:1\", mode: "
+	  "terminate }  # s.yaml:2\n",
+	  "" },
+	{ "", "forward_route: c:1\n  verify_client: STRICT\n  verify_client_ca_certs: /ca", 0,
+	  "    routes:\n      - { host: \"a.b\", forward: \"c:1\", mode: terminate, tls: { " PAIRS
+	  ", client_auth: require, client_ca_file: /ca } }  # s.yaml:2\n",
+	  "" },
+	{ "",
+	  "forward_route: c:1\n  verify_client: MODERATE\n  verify_client_ca_certs: { file: /ca }",
+	  0, ", client_auth: optional, client_ca_file: /ca } }", "" },
+	{ SSL "client.certification_level INT 2\n" SSL "CA.cert.path STRING /d\n" SSL
+	      "CA.cert.filename STRING ca.pem\n",
+	  "forward_route: c:1", 0, ", client_auth: require, client_ca_file: /d/ca.pem } }", "" },
+	{ SSL "client.certification_level INT 2\n", "forward_route: c:1\n  verify_client: NONE", 0,
+	  "mode: terminate }", "" },
+	{ "", "forward_route: c:1\n  valid_tls_version_min_in: TLSv1_3", 0,
+	  ", min_version: 1.3 } }", "" },
+	{ "", "forward_route: c:1\n  valid_tls_version_max_in: TLSv1_2\n  ssl_ticket_enabled: 0", 0,
+	  ", max_version: 1.2, tickets: false } }", "" },
+	{ "", "forward_route: c:1\n  valid_tls_version_min_in: TLSv1_1", 1, "mode: terminate }",
+	  "valid_tls_version_min_in: TLSv1_1: penstock speaks TLS from 1.2 on" },
+	/* Targets. ATS lets them pass unless told otherwise. */
+	{ "", "partial_blind_route: c:1", 0, "mode: reencrypt, broker_tls: { verify: off } }", "" },
+	{ "", "partial_blind_route: c:1", 0, "#   s.yaml:3: fqdn a.b: ATS lets targets pass", "" },
+	{ OUT, "partial_blind_route: c:1", 0, "broker_tls: { verify: full, ca_file: /ca } }", "" },
+	{ OUT, "partial_blind_route: c:1\n  verify_server_properties: SIGNATURE", 0,
+	  "broker_tls: { verify: ca, ca_file: /ca } }", "" },
+	{ "", "partial_blind_route: c:1\n  verify_server_policy: ENFORCED", 0,
+	  "broker_tls: { verify: full, ca_file: /etc/", "" },
+	{ OUT,
+	  "partial_blind_route: c:1\n  client_cert: /x.pem\n  client_key: /x.key\n  "
+	  "tunnel_alpn: [h2, http/1.1]\n  client_sni_policy: server_name",
+	  0,
+	  ", alpn: [h2, http/1.1] }, broker_tls: { verify: full, ca_file: /ca, cert_file: /x.pem, "
+	  "key_file: /x.key, name: client } }",
+	  "" },
+	{ OUT SSL "client.cert.path STRING /o\n" SSL "client.cert.filename STRING o.pem\n",
+	  "partial_blind_route: c:1", 0, "cert_file: /o/o.pem, key_file: /o/o.pem } }", "" },
+	/* What cannot be kept as strict as it was. */
+	{ "", "forward_route: c:1\n  verify_client: STRICT", 2, "# No listeners",
+	  "s.yaml:4:3: warning: fqdn a.b: 'STRICT': no file says who signs clients' certificates "
+	  "(verify_client_ca_certs), so this route is left out\n" },
+	{ "", "forward_route: c:1\n  verify_client: STRICT\n  verify_client_ca_certs: { dir: /ca }",
+	  2, "# No listeners", "verify_client_ca_certs with keys below it" },
+	{ "", "forward_route: c:1\n  verify_client: maybe", 2, "# No listeners",
+	  "'maybe': is neither NONE, MODERATE nor STRICT, so" },
+	{ "", "forward_route: c:1\n  valid_tls_version_max_in: TLSv1_1", 2, "# No listeners",
+	  "'TLSv1_1': is no version of TLS that penstock speaks" },
+	{ OUT, "partial_blind_route: c:1\n  verify_server_properties: NAME", 2, "# No listeners",
+	  "'NAME': a name that nobody has signed for cannot be checked alone" },
+	{ OUT, "partial_blind_route: c:1\n  client_sni_policy: '@x'", 2, "# No listeners",
+	  "'@x': a name of its own cannot be sent to the target" },
+	{ SSL "client.cert.path STRING etc\n" OUT, "partial_blind_route: c:1\n  client_cert: x", 2,
+	  "# No listeners", "'x': where that is cannot be said" },
+	/* Left behind. */
+	{ OUT, "forward_route: c:1\n  client_cert: /x", 3, "mode: terminate }",
+	  "s.yaml:4:3: warning: client_cert: /x: behind a forward_route there is no TLS\n" },
+	{ "", "tunnel_route: c:1", 3, "{ host: \"a.b\", forward: \"c:1\" }",
+	  "certificates: no entry ends TLS, so none is needed\n" },
+	{ "", "forward_route: c:1\n  server_cipher_suite: HIGH", 1, "mode: terminate }",
+	  "server_cipher_suite: HIGH: ciphers: in a tunnel the target's business; where TLS ends see "
+	  "tls.ciphers\n" },
+};
+
+static void test_tls(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(tls_rows); i++) {
+		char records[600], sni[400];
+		const struct file files[] = { { "s.yaml", sni },
+					      { "ssl_multicert.config", CERTS },
+					      { "r", records } };
+
+		snprintf(records, sizeof(records), LISTEN FOLDERS "%s", tls_rows[i].records);
+		snprintf(sni, sizeof(sni), SNI("a.b", "%s"), tls_rows[i].sni);
+		struct result result = import(files, COUNT_OF(files));
+
+		if (result.left != tls_rows[i].left)
+			fail_msg("row %zu: %u left\n%s\n%s", i, result.left, result.said,
+				 result.yaml);
+		assert_has(result.yaml, tls_rows[i].yaml);
+		assert_has(result.said, tls_rows[i].said);
+		result_free(&result);
+	}
+}
+
+/* ssl_multicert.config, without folders in records: what it says, how many are left, and parts. */
+static const struct row cert_rows[] = {
+	{ "ssl_cert_name=/a ssl_key_name=/b\n", "", 0, "cert_file: [/a], key_file: [/b]", "" },
+	{ "ssl_cert_name=/a,/b ssl_key_name=/c,/d\n", "", 1, "cert_file: [/a], key_file: [/c]",
+	  "m:1:1: warning: ssl_cert_name: the certificates behind the first one: " },
+	{ "dest_ip=10.0.0.1 ssl_cert_name=/a ssl_ca_name=x\n", "", 2, "cert_file: [/a]",
+	  "m:1:1: warning: dest_ip: 10.0.0.1: a certificate by address" },
+	{ "ssl_cert_name=/a\nssl_cert_name=/b ssl_key_dialog=\"exec:/x y\"\n", "", 1,
+	  "cert_file: [/a], key_file: [/a]",
+	  "ssl_key_dialog: exec:/x y: this certificate is left" },
+	{ "ssl_cert_name=/a\ndest_ip=* ssl_cert_name=/b\ndest_ip=* ssl_cert_name=/c\n", "", 0,
+	  "cert_file: [/b, /a, /c]", "" },
+	{ "ssl_cert_name=/a/\x01\nssl_cert_name=/b\n", "", 1, "cert_file: [/b]",
+	  "where that is, or its key, cannot be said" },
+};
+
+static void test_certificates(void **state)
+{
+	char cwd[4096], own[4200];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cert_rows); i++) {
+		const struct file files[] = { { "m", cert_rows[i].records },
+					      { "s.yaml", SNI("a.b", "forward_route: c:1") },
+					      { "r", LISTEN } };
+		struct result result = import(files, COUNT_OF(files));
+
+		if (result.left != cert_rows[i].left)
+			fail_msg("row %zu: %u left\n%s", i, result.left, result.said);
+		assert_has(result.yaml, cert_rows[i].yaml);
+		assert_has(result.said, cert_rows[i].said);
+		result_free(&result);
+	}
+	/* Beside the file that names them, where ATS has them by default. */
+	const struct file files[] = { { "ssl_multicert.config", "ssl_cert_name=a.pem\n" },
+				      { "s.yaml", SNI("a.b", "forward_route: c:1") },
+				      { "r", LISTEN } };
+	struct result result = import(files, COUNT_OF(files));
+
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	snprintf(own, sizeof(own), "cert_file: [%s/a.pem]", cwd);
+	assert_has(result.yaml, own);
+	result_free(&result);
+	/* As many as tls.cert_file takes. */
+	char *text = repeat("", "ssl_cert_name=/#\n", 65);
+	const struct file many[] = { { "m", text },
+				     { "s.yaml", SNI("a.b", "forward_route: c:1") },
+				     { "r", LISTEN } };
+
+	result = import(many, COUNT_OF(many));
+	assert_int_equal(result.left, 1);
+	assert_has(result.said, "ssl_cert_name: /65: more than 64 certificates");
+	result_free(&result);
+	free(text);
+}
+
 /* ---- what cannot be understood --------------------------------------------------------------- */
 
 /* A file, and how the complaints about it begin. */
@@ -445,6 +611,11 @@ static const struct {
 	  "r:1:1: connect_ports: 'x' is neither a port nor a range of ports; write" },
 	{ { "r", "CONFIG proxy.config.http.connect_ports STRING 9-1\n" },
 	  "r:1:1: connect_ports: '9-1' is neither" },
+	{ { "ssl_multicert.config", "wombat\n" },
+	  "ssl_multicert.config:1:1: 'wombat' where ssl_cert_name=FILE should be\n" },
+	{ { "x", "dest_ip=*\n" }, "x:1:1: '' where ssl_cert_name=FILE should be\n" },
+	{ { "s.yaml", "sni:\n- {fqdn: a, verify_client: NONE, verify_client: NONE}\n" },
+	  "s.yaml:2:34: verify_client: is there twice; remove one of them\n" },
 	{ { "s.yaml", "wombat" }, "s.yaml:1:1: a single value; name sni.yaml" },
 	{ { "s.yaml", "wombat: 1\n" }, "s.yaml:1:1: neither sni: nor records:; name" },
 	{ { "s.yaml", "{[a]: 1}\n" }, "s.yaml:1:2: neither sni: nor records:" },
@@ -549,7 +720,6 @@ static void test_empty(void **state)
 
 /* ---- bounds ---------------------------------------------------------------------------------- */
 
-/* `head`, then `count` times `line` with a number for each #; the caller frees. */
 static char *repeat(const char *head, const char *line, uint32_t count)
 {
 	char *text = NULL;
@@ -701,6 +871,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_examples), cmocka_unit_test(test_said),
 		cmocka_unit_test(test_rich),	 cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_tls),	 cmocka_unit_test(test_certificates),
 		cmocka_unit_test(test_wrong),	 cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_bounds),	 cmocka_unit_test(test_too_many_routes),
 		cmocka_unit_test(test_too_long), cmocka_unit_test(test_cut_off),
