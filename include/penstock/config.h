@@ -14,6 +14,7 @@
 #include <penstock/base/addr.h>
 #include <penstock/base/cpu.h>
 #include <penstock/base/log.h>
+#include <penstock/base/span.h>
 
 #define CONFIG_CLUSTERS_MAX  64
 #define CONFIG_LISTENERS_MAX 32
@@ -21,6 +22,7 @@
 #define CONFIG_OFF	     UINT64_MAX /* "off" where a number or a duration is expected */
 
 enum config_lookup { CONFIG_LOOKUP_RELAY, CONFIG_LOOKUP_DIRECT };
+enum config_credentials { CONFIG_CREDENTIALS_PASS, CONFIG_CREDENTIALS_ROLE };
 enum config_send_proxy { CONFIG_SEND_PROXY_OFF, CONFIG_SEND_PROXY_V1, CONFIG_SEND_PROXY_V2 };
 enum config_proxy_mode { CONFIG_PROXY_OFF, CONFIG_PROXY_OPTIONAL, CONFIG_PROXY_REQUIRED };
 enum config_splice { CONFIG_SPLICE_AUTO, CONFIG_SPLICE_OFF };
@@ -85,6 +87,17 @@ struct config_tls_client {
 	enum config_ktls ktls;
 };
 
+/* The proxy's own credential, with CONFIG_CREDENTIALS_ROLE: one of the two. */
+struct config_role {
+	const char *token_file;
+	bool has_certificate; /* broker_tls.cert_file */
+	bool is_forwarding;   /* clients' other credentials go along */
+	/* Pulsar's name for it, and what CONNECT carries: the token as the file had it when the
+	 * configuration was read, or nothing. */
+	const char *method;
+	struct span data;
+};
+
 struct config_cluster {
 	const char *name;
 	/* Exactly one of the two: */
@@ -97,6 +110,8 @@ struct config_cluster {
 	uint64_t zookeeper_resync_ns;
 	enum config_lookup lookup;
 	enum config_send_proxy send_proxy_protocol;
+	enum config_credentials credentials;
+	struct config_role role;
 	struct config_tls_client broker_tls;
 	bool check_active; /* discovered and configured brokers only: egress.allow is not asked */
 	uint32_t line;

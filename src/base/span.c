@@ -100,6 +100,35 @@ bool span_starts(struct span span, const char *prefix)
 	return span.len >= len && (len == 0 || memcmp(span.at, prefix, len) == 0);
 }
 
+/* How many bytes follow this one, and what the first of them must be; 4: it begins nothing. */
+static size_t utf8_tail(uint8_t lead, uint8_t *ret_low, uint8_t *ret_high)
+{
+	*ret_low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+	*ret_high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+	if (lead < 0x80)
+		return 0;
+	if (lead < 0xc2 || lead > 0xf4)
+		return 4;
+	return lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+}
+
+bool span_is_utf8(struct span span)
+{
+	for (size_t i = 0; i < span.len;) {
+		uint8_t low, high;
+		size_t more = utf8_tail(span.at[i++], &low, &high);
+
+		if (more == 4 || span.len - i < more)
+			return false;
+		for (; more > 0; more--, low = 0x80, high = 0xbf) {
+			if (span.at[i] < low || span.at[i] > high)
+				return false;
+			i++;
+		}
+	}
+	return true;
+}
+
 size_t span_find(struct span span, uint8_t byte)
 {
 	const uint8_t *hit = span.len > 0 ? memchr(span.at, byte, span.len) : NULL;

@@ -148,6 +148,7 @@ void config_free(struct config *config)
 		return;
 	for (struct block *block = config->arena, *next; block != NULL; block = next) {
 		next = block->next;
+		explicit_bzero(block->bytes, block->used); /* tokens */
 		free(block);
 	}
 	free(config);
@@ -304,6 +305,11 @@ bool config_is_of_routes(const struct config_row *row)
 	return row->scope == CONFIG_SCOPE_LISTENER &&
 	       (strcmp(row->path, "no_sni") == 0 || strcmp(row->path, "unknown") == 0 ||
 		strcmp(row->path, "allow_ports") == 0);
+}
+
+bool config_is_of_role(const struct config_row *row)
+{
+	return row->scope == CONFIG_SCOPE_CLUSTER && strncmp(row->path, "credentials.", 12) == 0;
 }
 
 bool config_is_section(enum config_scope scope, const char *path)

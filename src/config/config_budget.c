@@ -65,7 +65,7 @@ void config_budget(const struct config *config, struct config_budget *ret_budget
 	uint64_t session_bytes = SESSION_BYTES + (config->route_count > 0 ? NAME_BYTES : 0);
 
 	if (speaks_tls(config))
-		session_bytes += 2 * TLS_END_BYTES + NAME_BYTES;
+		session_bytes += 2 * TLS_END_BYTES + 2 * NAME_BYTES;
 	budget.memory_bytes = workers * (budget.sessions_per_worker * session_bytes +
 					 budget.buffers_per_worker * BUFFER_BYTES);
 	if (speaks_tls(config))

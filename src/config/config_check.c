@@ -113,6 +113,7 @@ static void clusters_check(struct check *check)
 
 		cluster_check(check, i);
 		config_check_tls_cluster(check, i);
+		config_check_role(check, i);
 		for (uint32_t j = 0; j < config->listener_count; j++)
 			is_used |= config->listeners[j].cluster == (int32_t)i;
 		if (!is_used)

@@ -46,3 +46,6 @@ void config_check_routes(struct check *check);
 void config_check_tls_listener(struct check *check, uint32_t index);
 void config_check_tls_cluster(struct check *check, uint32_t index);
 void config_check_tls_route(struct check *check, uint32_t index);
+
+/* The keys of role mode: reads the token, too. */
+void config_check_role(struct check *check, uint32_t cluster);

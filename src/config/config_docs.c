@@ -75,7 +75,7 @@ static void later_print(FILE *out)
 	for (uint32_t i = 0; i < config_later_count; i++)
 		fprintf(out, "%s `%s%s` (%s)", i == 0 ? "" : ",", below[config_laters[i].scope],
 			config_laters[i].path, config_laters[i].what);
-	fputs(", `clusters.<name>.protocol: kafka`, `clusters.<name>.credentials: { role: ... }`.\n\n",
+	fputs(", `clusters.<name>.protocol: kafka`.\n\n",
 	      out);
 }
 
@@ -321,7 +321,7 @@ static void unit_print(FILE *out, enum config_scope scope, int indent)
 
 		/* The example has a key of its own, uncommented; and a listener with routes. */
 		if (row->scope != scope || strncmp(row->path, "admin.", 6) == 0 ||
-		    config_is_of_routes(row))
+		    config_is_of_routes(row) || config_is_of_role(row))
 			continue;
 		int level = sections_print(out, row, open, indent);
 

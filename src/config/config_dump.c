@@ -64,6 +64,11 @@ static bool is_left_out(const struct config_row *row, const void *unit)
 	/* ZooKeeper's times without ZooKeeper would read as if both were meant. */
 	if (row->scope == CONFIG_SCOPE_CLUSTER && strncmp(row->path, "discovery.z", 11) == 0)
 		return ((const struct config_cluster *)unit)->zookeeper_servers == NULL;
+	/* The key is either a word or a mapping. */
+	if (config_is_of_role(row) || strcmp(row->path, "credentials") == 0)
+		return config_is_of_role(row) !=
+		       (((const struct config_cluster *)unit)->credentials ==
+			CONFIG_CREDENTIALS_ROLE);
 	if (config_is_of_routes(row))
 		return ((const struct config_listener *)unit)->route_count == 0;
 	return false;

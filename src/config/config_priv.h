@@ -146,6 +146,8 @@ const struct config_row *config_row_find(enum config_scope scope, const char *pa
 bool config_is_section(enum config_scope scope, const char *path);
 /* A key of a listener that goes with routes. */
 bool config_is_of_routes(const struct config_row *row);
+/* A key of a cluster's role mode. */
+bool config_is_of_role(const struct config_row *row);
 /* A new cluster or listener with its defaults; NULL with an error when there are too many. */
 struct config_cluster *config_add_cluster(struct config_read *read, struct span name,
 					  struct config_mark mark);

@@ -19,25 +19,6 @@ struct reader {
 	char *text; /* key and value, decoded: at most twice the bytes of the line */
 };
 
-static bool is_utf8(struct span text)
-{
-	for (size_t i = 0; i < text.len;) {
-		uint8_t lead = text.at[i++];
-		size_t more = lead < 0x80		     ? 0
-			      : lead >= 0xc2 && lead <= 0xdf ? 1
-			      : (lead & 0xf0) == 0xe0	     ? 2
-			      : lead >= 0xf0 && lead <= 0xf4 ? 3
-							     : 4;
-
-		if (more == 4 || text.len - i < more)
-			return false;
-		for (; more > 0; more--)
-			if ((text.at[i++] & 0xc0) != 0x80)
-				return false;
-	}
-	return true;
-}
-
 static bool is_blank(uint8_t byte)
 {
 	return byte == ' ' || byte == '\t' || byte == '\f';
@@ -215,7 +196,7 @@ static struct span trim(struct span text)
 
 void config_properties_read(struct span text, config_property_fn *fn, void *context)
 {
-	struct reader reader = { .rest = text, .is_latin = !is_utf8(text) };
+	struct reader reader = { .rest = text, .is_latin = !span_is_utf8(text) };
 	uint32_t line = 0;
 
 	reader.logical = calloc(1, text.len + 1);

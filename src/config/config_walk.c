@@ -151,11 +151,6 @@ static void set_value(struct walk *walk, const struct frame *frame, const struct
 	} else if (wants_list) {
 		REPORT(walk->read, mark, "%s: this is %s; write a list, like [a, b]", label,
 		       kind_of(node));
-	} else if (row->type == CONFIG_TYPE_FIXED && node->type == YAML_MAPPING_NODE) {
-		REPORT(walk->read, mark,
-		       "%s: a mapping here (%s) is not in this version of "
-		       "penstock; write %s",
-		       label, row->hint, row->initial);
 	} else if (node->type != YAML_SCALAR_NODE) {
 		REPORT(walk->read, mark, "%s: this is %s; write a single value", label,
 		       kind_of(node));
@@ -237,6 +232,18 @@ static enum frame_kind kind_of_section(enum config_scope scope, const char *path
 	return FRAME_MAP;
 }
 
+/* A key that may be a word or a mapping: the mapping is the last word written out. */
+static void set_mapping(struct walk *walk, const struct frame *frame, const struct config_row *row,
+			const yaml_node_t *node)
+{
+	struct config_mark mark = config_yaml_mark(walk->file, &node->start_mark);
+	struct span word = span_str(strrchr(row->hint, '|') + 1);
+
+	*config_mark(walk->read, frame->scope, frame->unit, row->path) = mark;
+	config_set_item(walk->read, frame->scope, frame->unit, row, word, 0, 1, mark);
+	enter(walk, node, FRAME_MAP, frame->scope, frame->unit, row->path);
+}
+
 static void map_pair(struct walk *walk, const struct frame *frame, struct span key,
 		     struct config_mark mark, const yaml_node_t *value)
 {
@@ -253,7 +260,10 @@ static void map_pair(struct walk *walk, const struct frame *frame, struct span k
 		path[0] = '\0';
 	}
 	config_label(walk->read, frame->scope, frame->unit, path, label, sizeof(label));
-	if (row != NULL) {
+	if (row != NULL && value->type == YAML_MAPPING_NODE &&
+	    config_is_section(frame->scope, path)) {
+		set_mapping(walk, frame, row, value);
+	} else if (row != NULL) {
 		set_value(walk, frame, row, value);
 	} else if (later != NULL) {
 		config_mark_later(walk->read, frame->scope, frame->unit);

@@ -68,3 +68,55 @@ bool tls_peer_is_one_of(const struct tls_peer *peer, const struct config_names *
 	}
 	return false;
 }
+
+/* ---- Pulsar's principal --------------------------------------------------------------------- */
+
+static bool is_plain(struct span name)
+{
+	if (name.len == 0 || name.len >= HOST_MAX || name.at[0] == ' ' ||
+	    name.at[name.len - 1] == ' ')
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.at[i] < ' ' || name.at[i] > '~' ||
+		    strchr(",=+<>#;\"\\", name.at[i]) != NULL)
+			return false;
+	return true;
+}
+
+/* Is the comma at `at` inside a value? */
+static bool is_escaped(struct span text, size_t at)
+{
+	size_t slashes = 0;
+
+	while (slashes < at && text.at[at - 1 - slashes] == '\\')
+		slashes++;
+	return slashes % 2 != 0;
+}
+
+/* The first "CN=" of the text. Java looks for it behind every comma, those inside values too, where
+ * its own text, unlike OpenSSL's, has no "CN=": it escapes the equals sign as well. */
+static bool first_common_name(struct span subject, struct span *ret_name)
+{
+	for (size_t at = 0, begin = 0; at <= subject.len; at++) {
+		if (at < subject.len && (subject.at[at] != ',' || is_escaped(subject, at)))
+			continue;
+		struct span part = span_of(subject.at + begin, at - begin);
+
+		begin = at + 1;
+		if (!span_starts(part, "CN=") || part.len == 3)
+			continue;
+		*ret_name = span_of(part.at + 3, part.len - 3);
+		return true;
+	}
+	return false;
+}
+
+struct span tls_peer_principal(const struct tls_peer *peer)
+{
+	struct span read;
+
+	if (!peer->has_certificate || !is_plain(peer->common_name) ||
+	    !first_common_name(peer->subject, &read) || !span_equal(read, peer->common_name))
+		return span_of(NULL, 0);
+	return peer->common_name;
+}

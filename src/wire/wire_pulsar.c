@@ -122,6 +122,12 @@ enum wire pulsar_read_connect(struct span frame, struct pulsar_connect *ret)
 	struct wire_field field;
 	while (wire_walk_next(&walk, &field)) {
 		switch (field.number) {
+		case 1:
+			connect.client_version = field.bytes;
+			break;
+		case 2:
+			connect.has_old_method = field.value != 0;
+			break;
 		case 3:
 			connect.auth_data = field.bytes;
 			break;
@@ -138,6 +144,9 @@ enum wire pulsar_read_connect(struct span frame, struct pulsar_connect *ret)
 		case 8:
 		case 9:
 			connect.has_original = true;
+			break;
+		case 10:
+			connect.feature_flags = field.bytes;
 			break;
 		case 11:
 			connect.has_proxy_version = true;
@@ -189,6 +198,11 @@ enum wire pulsar_read_lookup(struct span frame, struct pulsar_lookup *ret)
 			break;
 		case 3:
 			lookup.is_authoritative = field.value != 0;
+			break;
+		case 4:
+		case 5:
+		case 6:
+			lookup.has_original = true;
 			break;
 		case 7:
 			lookup.listener_name = field.bytes;
@@ -264,6 +278,37 @@ enum wire pulsar_read_auth_response(struct span frame, struct pulsar_auth_respon
 	if (walk.is_bad)
 		return WIRE_BAD;
 	*ret = response;
+	return WIRE_OK;
+}
+
+enum wire pulsar_read_error(struct span frame, struct pulsar_error_said *ret)
+{
+	struct wire_walk walk = walk_body(frame, PULSAR_ERROR, PULSAR_SHAPE_ERROR);
+	struct pulsar_error_said said = { 0 };
+	struct wire_field field;
+	while (wire_walk_next(&walk, &field)) {
+		if (field.number == 2)
+			said.error = field.value;
+		else if (field.number == 3)
+			said.message = field.bytes;
+	}
+	if (walk.is_bad)
+		return WIRE_BAD;
+	*ret = said;
+	return WIRE_OK;
+}
+
+enum wire pulsar_read_metadata_original(struct span frame, bool *ret_has_original)
+{
+	struct wire_walk walk =
+		walk_body(frame, PULSAR_PARTITIONED_METADATA, PULSAR_SHAPE_METADATA);
+	struct wire_field field;
+	bool has_original = false;
+	while (wire_walk_next(&walk, &field))
+		has_original |= field.number >= 3 && field.number <= 5;
+	if (walk.is_bad)
+		return WIRE_BAD;
+	*ret_has_original = has_original;
 	return WIRE_OK;
 }
 

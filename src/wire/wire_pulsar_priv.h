@@ -20,6 +20,8 @@
 #define PULSAR_SHAPE_LOOKUP_RESPONSE "-bbvvvvbv"
 #define PULSAR_SHAPE_AUTH_RESPONSE   "-bbv"
 #define PULSAR_SHAPE_AUTH_DATA	     "-bb"
+#define PULSAR_SHAPE_ERROR	     "-vvb"
+#define PULSAR_SHAPE_METADATA	     "-bvbbbv"
 
 struct pulsar_parts {
 	uint32_t type;

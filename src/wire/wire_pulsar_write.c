@@ -14,7 +14,7 @@
 struct pieces {
 	struct span at[PULSAR_PIECES_MAX];
 	uint32_t count;
-	uint8_t scratch[80];
+	uint8_t scratch[96]; /* a tag and a number: 2 + 10 bytes at the most */
 	struct sink sink;
 };
 
@@ -38,12 +38,18 @@ static void add_varint(struct pieces *pieces, uint32_t number, uint64_t value)
 	add(pieces, span_of(pieces->scratch + begin, pieces->sink.len - begin));
 }
 
-static void add_bytes(struct pieces *pieces, uint32_t number, struct span bytes)
+/* Of a field that is `len` bytes. */
+static void add_head(struct pieces *pieces, uint32_t number, size_t len)
 {
 	size_t begin = pieces->sink.len;
 	sink_varint(&pieces->sink, (uint64_t)number << 3 | WIRE_BYTES);
-	sink_varint(&pieces->sink, bytes.len);
+	sink_varint(&pieces->sink, len);
 	add(pieces, span_of(pieces->scratch + begin, pieces->sink.len - begin));
+}
+
+static void add_bytes(struct pieces *pieces, uint32_t number, struct span bytes)
+{
+	add_head(pieces, number, bytes.len);
 	add(pieces, bytes);
 }
 
@@ -134,6 +140,56 @@ void pulsar_write_pong(struct sink *sink)
 	struct pieces pieces;
 	pieces_init(&pieces);
 	put_frame(sink, PULSAR_PONG, &pieces);
+}
+
+/* A field that the other side may have left out. */
+static void add_if(struct pieces *pieces, uint32_t number, struct span bytes)
+{
+	if (bytes.at != NULL)
+		add_bytes(pieces, number, bytes);
+}
+
+void pulsar_write_connect_role(struct sink *sink, struct span frame, const struct pulsar_role *role)
+{
+	struct pulsar_connect connect;
+	struct pieces pieces;
+	if (pulsar_read_connect(frame, &connect) != WIRE_OK || role->principal.len == 0) {
+		sink->full = true; /* without a principal it would be the proxy's own */
+		return;
+	}
+	pieces_init(&pieces);
+	/* Required, so there even if the client's was not. */
+	add_bytes(&pieces, 1, connect.client_version);
+	add_bytes(&pieces, 5, role->method);
+	add_bytes(&pieces, 3, role->data);
+	add_varint(&pieces, 4, connect.protocol_version);
+	add_bytes(&pieces, 7, role->principal);
+	add_if(&pieces, 8, role->original_data);
+	add_if(&pieces, 9, role->original_method);
+	add_if(&pieces, 10, connect.feature_flags);
+	add_bytes(&pieces, 11, role->version);
+	put_frame(sink, PULSAR_CONNECT, &pieces);
+}
+
+void pulsar_write_auth_response(struct sink *sink, struct span frame, struct span method,
+				struct span data)
+{
+	struct pulsar_connect connect;
+	struct pieces answer, pieces;
+	if (pulsar_read_connect(frame, &connect) != WIRE_OK) {
+		sink->full = true;
+		return;
+	}
+	pieces_init(&answer);
+	add_bytes(&answer, 1, method);
+	add_bytes(&answer, 2, data);
+	pieces_init(&pieces);
+	add_bytes(&pieces, 1, connect.client_version);
+	add_head(&pieces, 2, pieces_size(&answer));
+	for (uint32_t i = 0; i < answer.count; i++)
+		add(&pieces, answer.at[i]);
+	add_varint(&pieces, 3, connect.protocol_version);
+	put_frame(sink, PULSAR_AUTH_RESPONSE, &pieces);
 }
 
 /* ---- edits ---------------------------------------------------------------------------------- */

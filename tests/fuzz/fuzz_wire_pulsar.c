@@ -59,6 +59,36 @@ static void check_connect(struct span frame)
 	CHECK(is_same(before.auth_method_name, after.auth_method_name));
 }
 
+/* In role mode brokers read what we write, and of the client's only what it can do. */
+static void check_role(struct span frame)
+{
+	struct pulsar_connect before, after;
+	struct sink sink = sink_of(out[0], sizeof(out[0])),
+		    answer = sink_of(out[1], sizeof(out[1]));
+	const struct pulsar_role role = {
+		.method = span_str("token"),
+		.data = span_str("ours"),
+		.principal = span_str("alice"),
+		.version = span_str("v"),
+	};
+	bool is_good = pulsar_read_connect(frame, &before) == WIRE_OK;
+	pulsar_write_connect_role(&sink, frame, &role);
+	pulsar_write_auth_response(&answer, frame, role.method, role.data);
+	CHECK(sink.full == !is_good && answer.full == !is_good);
+	if (!is_good)
+		return;
+	CHECK(pulsar_read_connect(sink_written(&sink), &after) == WIRE_OK);
+	CHECK(span_is(after.auth_method_name, "token") && span_is(after.auth_data, "ours"));
+	CHECK(after.proxy_to_broker_url.at == NULL && !after.has_old_method);
+	CHECK(after.has_original && after.has_proxy_version);
+	CHECK(span_equal(before.client_version, after.client_version));
+	CHECK(is_same(before.feature_flags, after.feature_flags));
+	CHECK(before.protocol_version == after.protocol_version);
+	struct pulsar_auth_response said;
+	CHECK(pulsar_read_auth_response(sink_written(&answer), &said) == WIRE_OK);
+	CHECK(span_is(said.method, "token") && span_is(said.data, "ours"));
+}
+
 static void check_lookup(struct span frame)
 {
 	struct pulsar_lookup before, after;
@@ -99,6 +129,7 @@ static void check_frame(struct span frame)
 	bool is_tls;
 	check_head(frame);
 	check_connect(frame);
+	check_role(frame);
 	check_lookup(frame);
 	check_lookup_response(frame);
 	(void)pulsar_read_connected(frame, &connected);

@@ -43,10 +43,19 @@ if [ -n "$difference" ]; then
     failed=1
 fi
 
-# Configurations in the tree are valid.
+# Configurations in the tree are valid, where the files they name are there.
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=example \
+    -keyout "$folder/gw.key" -out "$folder/gw.pem" 2>/dev/null || failed=1
+cp "$folder/gw.pem" "$folder/clients-ca.pem"
+cp "$folder/gw.pem" "$folder/brokers-ca.pem"
+echo token >"$folder/proxy.jwt"
+chmod 640 "$folder"/*
 for file in conf/*.yaml; do
-    if ! "$penstock" check -q -c "$file" >/dev/null 2>&1; then
-        "$penstock" check -q -c "$file"
+    sed "s#/etc/penstock/#$folder/#" "$file" >"$folder/${file##*/}"
+    if ! said=$("$penstock" check -q -c "$folder/${file##*/}" 2>&1); then
+        printf '%s: not valid:\n%s\n' "$file" "$said"
         failed=1
     fi
 done

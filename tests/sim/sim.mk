@@ -11,7 +11,8 @@ SIM_PRODUCT := $(filter-out src/base/clock.c,$(wildcard src/base/*.c)) $(wildcar
 	src/config/config_budget.c $(sort $(shell find src/worker -name '*.c'))
 SIM_SRCS := $(SIM_PRODUCT) $(sort $(wildcard tests/sim/*.c))
 SIM_LIBS := -lz -ljansson -lyaml
-SIM_CFLAGS = -std=gnu11 $(HARDEN) $(WARNINGS) $(WERROR) -Iinclude -pthread
+SIM_CFLAGS = -std=gnu11 $(HARDEN) $(WARNINGS) $(WERROR) -Iinclude -pthread \
+	-DPENSTOCK_VERSION='"sim"'
 
 SIM_B := build/sim
 SIM_OBJS := $(SIM_SRCS:%.c=$(SIM_B)/%.o)

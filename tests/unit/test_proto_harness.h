@@ -100,6 +100,7 @@ struct bench {
 	struct config config;
 	struct route *route;
 	bool can_reply;
+	const char *principal; /* NULL: the client has no certificate */
 	uint8_t scratch[PROTO_FRAME_MAX];
 	uint8_t shown[FRAME_BYTES]; /* what verdicts point into outlives the exact copy */
 };
@@ -111,6 +112,7 @@ static inline void bench_context(void)
 	memset(bench.scratch, 0xee, sizeof(bench.scratch));
 	bench.context = (struct proto_context){
 		.route = bench.route,
+		.principal = bench.principal != NULL ? span_str(bench.principal) : span_of(NULL, 0),
 		.now_ns = 1,
 		.first_frame_max = 65536,
 		.frame_max = 5253120,

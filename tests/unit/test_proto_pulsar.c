@@ -220,7 +220,13 @@ static void test_refuse(void **state)
 		bool is_denied =
 			reason >= CLOSE_TARGET_HOST_DENIED && reason <= CLOSE_TARGET_SPECIAL_DENIED;
 
-		assert_true(error == PULSAR_NOT_ALLOWED || error == PULSAR_SERVICE_NOT_READY);
+		bool is_identity = reason >= CLOSE_AUTH_TLS && reason <= CLOSE_ROLE_METHOD;
+
+		if (is_identity || reason == CLOSE_ROLE_REFUSED)
+			assert_int_equal(error, PULSAR_AUTHENTICATION_ERROR);
+		else
+			assert_true(error == PULSAR_NOT_ALLOWED ||
+				    error == PULSAR_SERVICE_NOT_READY);
 		if (is_denied)
 			assert_int_equal(error, PULSAR_NOT_ALLOWED);
 		if (reason == CLOSE_CONNECT_TIMEOUT || reason == CLOSE_NO_BROKER)

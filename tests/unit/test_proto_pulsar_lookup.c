@@ -75,7 +75,6 @@ static void test_others(void **state)
 {
 	static const uint32_t types[] = { PULSAR_PING,
 					  PULSAR_PONG,
-					  PULSAR_PARTITIONED_METADATA,
 					  PULSAR_GET_TOPICS_OF_NAMESPACE,
 					  PULSAR_GET_SCHEMA,
 					  PULSAR_ERROR,
@@ -96,7 +95,6 @@ static void test_others(void **state)
 				       frame.len);
 		}
 	}
-	assert_int_equal(stat_get(&bench.stats, STAT_PARTITION_METADATA), 2);
 	assert_int_equal(stat_get(&bench.stats, STAT_TOPICS_OF_NAMESPACE), 2);
 	assert_int_equal(stat_get(&bench.stats, STAT_GET_SCHEMA), 2);
 }

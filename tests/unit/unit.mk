@@ -5,7 +5,7 @@
 
 CORE_TESTS := addr log pool queue route route_sni route_topic span stat timer wire_hello \
 	wire_kafka wire_kafka_rewrite wire_kafka_sasl wire_kafka_stream wire_kafka_versions \
-	wire_proxy wire_pulsar
+	wire_proxy wire_pulsar wire_pulsar_role
 CORE_OBJS := $(filter $(B)/src/base/% $(B)/src/wire/% $(B)/src/route/%,$(OBJS))
 
 $(CORE_TESTS:%=$(B)/tests/unit/test_%): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE_OBJS)
@@ -31,9 +31,11 @@ $(PULSAR_PB).o: $(PULSAR_PB).c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -w -c -o $@ $<
 
-$(B)/tests/unit/test_wire_pulsar.o: ALL_CFLAGS += -isystem $(B)/tests/unit
-$(B)/tests/unit/test_wire_pulsar.o: $(PULSAR_PB).h
-$(B)/tests/unit/test_wire_pulsar: $(PULSAR_PB).o
+PULSAR_TESTS := $(B)/tests/unit/test_wire_pulsar $(B)/tests/unit/test_wire_pulsar_role
+
+$(PULSAR_TESTS:%=%.o): ALL_CFLAGS += -isystem $(B)/tests/unit
+$(PULSAR_TESTS:%=%.o): $(PULSAR_PB).h
+$(PULSAR_TESTS): $(PULSAR_PB).o
 
 # OpenSSL is the peer the ends of src/tls are tested with.
 TLS_TESTS := $(filter $(B)/tests/unit/test_tls_%,$(UNIT_BINS))

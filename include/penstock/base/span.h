@@ -45,6 +45,8 @@ bool span_equal(struct span a, struct span b);
 bool span_equal_fold(struct span a, struct span b);
 bool span_is(struct span span, const char *text);
 bool span_starts(struct span span, const char *prefix);
+/* Well-formed (RFC 3629): no overlong forms, no surrogates. */
+bool span_is_utf8(struct span span);
 /* Index of the byte, or span.len. */
 size_t span_find(struct span span, uint8_t byte);
 size_t span_rfind(struct span span, uint8_t byte);

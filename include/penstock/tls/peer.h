@@ -19,3 +19,10 @@
 bool tls_peer_rule_is_good(const char *rule);
 /* Does a name of the certificate match a rule? Without a certificate none does. */
 bool tls_peer_is_one_of(const struct tls_peer *peer, const struct config_names *rules);
+
+/* The principal that Pulsar's AuthenticationProviderTls takes from the certificate: the subject's
+ * most specific common name. Empty without a certificate, and where Java reads something else than
+ * was meant, or nothing: a name with `, = + < > # ; " \`, which it would escape, one of several
+ * parts (CN=a+OU=b), other than printable ASCII, more than HOST_MAX - 1 bytes. Source:
+ * AuthenticationProviderTls.authenticate of Pulsar 4.0. */
+struct span tls_peer_principal(const struct tls_peer *peer);

@@ -17,7 +17,7 @@
 
 #define PULSAR_FRAME_DEFAULT (5242880 + 10240) /* C/Commands.java:129-131 */
 #define PULSAR_HEAD_MAX	     16 /* bytes that always show the type: 4 + 4 + tag + 5-byte varint */
-#define PULSAR_PIECES_MAX    8
+#define PULSAR_PIECES_MAX    20
 
 enum pulsar_type {
 	PULSAR_CONNECT = 2,
@@ -36,6 +36,7 @@ enum pulsar_type {
 
 enum pulsar_error {
 	PULSAR_AUTHENTICATION_ERROR = 3,
+	PULSAR_AUTHORIZATION_ERROR = 4,
 	PULSAR_SERVICE_NOT_READY = 6,
 	PULSAR_UNSUPPORTED_VERSION = 10,
 	PULSAR_TOO_MANY_REQUESTS = 14,
@@ -66,6 +67,9 @@ struct pulsar_connect {
 	bool has_proxy_version;	  /* field 11 */
 	bool is_auth_multi_round; /* method "sasl": a single replay cannot work */
 	uint64_t protocol_version;
+	struct span client_version;
+	struct span feature_flags;
+	bool has_old_method; /* field 2, the method as an enum, and a method it is */
 };
 struct pulsar_connected {
 	uint64_t max_message_size; /* 0: absent */
@@ -76,6 +80,7 @@ struct pulsar_lookup {
 	uint64_t request_id;
 	bool is_authoritative;
 	struct span listener_name;
+	bool has_original; /* fields 4, 5 or 6 */
 };
 struct pulsar_lookup_response {
 	struct span url, url_tls;
@@ -88,6 +93,10 @@ struct pulsar_auth_response {
 	struct span method;
 	struct span data;
 };
+struct pulsar_error_said {
+	uint64_t error; /* enum pulsar_error */
+	struct span message;
+};
 
 /* `frame` is one whole frame, its length field included. WIRE_OK or WIRE_BAD. */
 enum wire pulsar_read_connect(struct span frame, struct pulsar_connect *ret);
@@ -95,12 +104,33 @@ enum wire pulsar_read_connected(struct span frame, struct pulsar_connected *ret)
 enum wire pulsar_read_lookup(struct span frame, struct pulsar_lookup *ret);
 enum wire pulsar_read_lookup_response(struct span frame, struct pulsar_lookup_response *ret);
 enum wire pulsar_read_auth_response(struct span frame, struct pulsar_auth_response *ret);
+enum wire pulsar_read_error(struct span frame, struct pulsar_error_said *ret);
+/* Does a PARTITIONED_METADATA say on whose behalf it comes (fields 3, 4 or 5)? */
+enum wire pulsar_read_metadata_original(struct span frame, bool *ret_has_original);
 enum wire pulsar_read_request_id(struct span frame, uint32_t field, uint64_t *ret_request_id);
 
 /* CONNECT without its field 6, byte for byte otherwise. sink->full: it did not fit. */
 void pulsar_write_connect_bare(struct sink *sink, struct span frame);
 /* The same with auth_data replaced (an AUTH_RESPONSE has refreshed it). */
 void pulsar_write_connect_refreshed(struct sink *sink, struct span frame, struct span auth_data);
+
+/* How a proxy says who it is itself and on whose behalf it comes (pulsar.md 2.6). */
+struct pulsar_role {
+	struct span method, data; /* its own credential */
+	struct span principal;	  /* whom it has verified */
+	/* The client's own credential, for brokers that verify it too; at == NULL: not sent. */
+	struct span original_method, original_data;
+	struct span version; /* proxy_version */
+};
+/* CONNECT made anew: of the client's own, only version, protocol version and feature flags go in,
+ * so that nothing else a client writes, now or in a later protocol, reaches a broker as the
+ * proxy's word. */
+void pulsar_write_connect_role(struct sink *sink, struct span frame,
+			       const struct pulsar_role *role);
+/* AUTH_RESPONSE with a credential, for the client whose CONNECT is `frame`: the broker takes the
+ * client's version and protocol version from it again (ServerCnx.handleAuthResponse). */
+void pulsar_write_auth_response(struct sink *sink, struct span frame, struct span method,
+				struct span data);
 /* LOOKUP with another `authoritative`; topic, listener name, properties and id stay. */
 void pulsar_write_lookup_again(struct sink *sink, struct span frame, bool is_authoritative);
 /* LOOKUP_RESPONSE with both URLs set to `url`, Connect, proxy_through_service_url; the rest

@@ -79,6 +79,7 @@ struct proto_context {
 	int32_t listener; /* its number in the configuration; -1: a reload took it away */
 	uint32_t cluster;
 	struct addr client;
+	struct span principal; /* whom the client's verified certificate names; empty: nobody */
 	uint64_t now_ns;
 	uint32_t first_frame_max;
 	uint32_t frame_max;
@@ -90,6 +91,7 @@ struct proto_context {
 	struct span seen_namespace;	  /* "tenant/namespace" of a lookup */
 	struct span learned[PROTO_NOTES]; /* broker URLs in an answer */
 	struct span server_name;	  /* of a ClientHello */
+	struct span refused;		  /* what a broker says that does not take our credential */
 	bool has_moved; /* something another channel may be holding for has changed */
 };
 
@@ -97,13 +99,15 @@ struct pulsar_keep;
 struct pulsar_book;
 
 struct proto_pulsar {
-	struct pulsar_keep *keep; /* the client's CONNECT, for side connections */
+	struct pulsar_keep *keep; /* the client's CONNECT, for side connections and challenges */
 	struct pulsar_book *book; /* lookups without an answer yet */
 	uint32_t frame_max;
 	uint8_t phase;
 	bool is_connected;   /* the broker has said CONNECTED */
 	bool is_multi_round; /* it challenged before that: CONNECT alone cannot be replayed */
 	uint8_t side_ready;  /* a bit per side connection that has said CONNECTED */
+	bool is_role;	     /* brokers are shown our credential, not the client's */
+	uint8_t challenges;  /* answered before CONNECTED */
 };
 
 struct proto_sni {
@@ -143,7 +147,8 @@ struct proto_ops {
 	bool (*ask_next)(struct proto *proto, struct proto_ask *ret_ask);
 	void (*ask_assign)(struct proto *proto, uint32_t ticket, uint32_t side);
 	/* What is to be said first on a fresh side connection. */
-	void (*side_greet)(struct proto *proto, uint32_t side, struct sink *sink);
+	void (*side_greet)(struct proto *proto, uint32_t side, const struct proto_context *context,
+			   struct sink *sink);
 	/* What is to be said now; nothing: nothing. */
 	void (*side_say)(struct proto *proto, uint32_t side, struct sink *sink);
 	/* Is any answer awaited on it? */

@@ -86,6 +86,7 @@ struct session {
 	uint32_t cluster;
 	struct tls_end *client_tls, *broker_tls; /* NULL: that end is plain */
 	char *server_name; /* HOST_MAX bytes of env->names; NULL: none is known */
+	char *principal;   /* the same: whom the client's verified certificate names */
 	uint16_t listener_id;
 	uint16_t rule_id; /* of the route it was counted for; SESSION_NO_RULE: none */
 	uint8_t state;
@@ -152,6 +153,7 @@ struct session_env {
 	struct session_rest *rests;
 	struct session_asked *asked;
 	uint64_t hinted_ns[SESSION_HINTS]; /* when a kind of client was last explained */
+	uint64_t refused_ns; /* when a broker that refused our own credential was last told of */
 };
 
 #define SESSION_SCRATCH (2 * PROTO_FRAME_MAX)
@@ -279,6 +281,8 @@ void session_close_schedule(struct session *session);
 
 /* ---- session_log.c ---- */
 
+/* A broker did not take our own credential, or not for this client; what it said. */
+void session_log_role(const struct session *session, const struct addr *broker, struct span said);
 void session_log(const struct session *session);
 /* The line of a connection that was refused before it became a session (id 0). */
 void session_log_refused(const struct session_env *env, const struct mail_handoff *handoff,

@@ -9,7 +9,8 @@
  *
  * The broker gets the client's own CONNECT without field 6 and authenticates the client itself, so
  * every authentication method works and brokers need no proxyRoles (pulsar.md 0.1). On a data
- * connection nothing after CONNECT is looked at.
+ * connection nothing after CONNECT is looked at. Role mode (proto_pulsar_role.c) makes CONNECT anew
+ * and waits for CONNECTED.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -69,6 +70,11 @@ static void keep_set(struct proto *proto, struct proto_pools *pools, struct span
 		return;
 	memcpy(proto->pulsar.keep->frame, frame.at, frame.len);
 	proto->pulsar.keep->len = (uint32_t)frame.len;
+}
+
+void proto_pulsar_forget(struct proto *proto, struct proto_context *context)
+{
+	keep_put(proto, context->pools);
 }
 
 void proto_pulsar_keep_refresh(struct proto *proto, struct proto_context *context,
@@ -175,33 +181,25 @@ static void see_first(struct proto *proto, struct span bytes, struct proto_conte
 		proto_pulsar_refuse(ret, CLOSE_SPOOFED_ORIGINAL);
 		return;
 	}
+	enum close_reason reason = proto_pulsar_role_admit(proto, context, &connect);
+
+	if (reason != CLOSE_NONE) {
+		proto_pulsar_refuse(ret, reason);
+		return;
+	}
 	bool is_data = connect.proxy_to_broker_url.at != NULL;
 
 	proto->kind = is_data ? PROTO_KIND_DATA : PROTO_KIND_LOOKUP;
-	if (!is_data) {
-		proto->pulsar.is_multi_round = connect.is_auth_multi_round;
+	/* Our own credential can be shown as often as needed. */
+	proto->pulsar.is_multi_round = connect.is_auth_multi_round && !proto->pulsar.is_role;
+	if (!is_data || proto->pulsar.is_role)
 		keep_set(proto, context->pools, frame);
-	}
 	*ret = (struct proto_verdict){ .what = PROTO_DIAL, .target = connect.proxy_to_broker_url };
 }
 
-/* Sends CONNECT on. The frame was checked when it was seen first. */
-static void see_dialled(struct proto *proto, struct span bytes, struct proto_context *context,
-			struct proto_verdict *ret)
+/* In place of the frame, something else of it. */
+static void emit(const struct proto_context *context, struct span frame, struct proto_verdict *ret)
 {
-	struct span frame;
-
-	if (!first_frame(bytes, context, &frame, ret)) {
-		proto_pulsar_refuse(ret, CLOSE_BUG);
-		return;
-	}
-	if (proto->kind == PROTO_KIND_LOOKUP) {
-		proto->pulsar.phase = PULSAR_PHASE_LOOKUP;
-		*ret = (struct proto_verdict){ .what = PROTO_PASS, .n = frame.len };
-		return;
-	}
-	proto->pulsar.phase = PULSAR_PHASE_DATA;
-	pulsar_write_connect_bare(&context->scratch, frame);
 	if (context->scratch.full) {
 		proto_pulsar_refuse(ret, CLOSE_FRAME_TOO_BIG);
 		return;
@@ -209,6 +207,46 @@ static void see_dialled(struct proto *proto, struct span bytes, struct proto_con
 	*ret = (struct proto_verdict){ .what = PROTO_EMIT,
 				       .n = frame.len,
 				       .bytes = sink_written(&context->scratch) };
+}
+
+/* Sends CONNECT on. The frame was checked when it was seen first, but a reload may have come
+ * between, and with it another way to authenticate. */
+static void see_dialled(struct proto *proto, struct span bytes, struct proto_context *context,
+			struct proto_verdict *ret)
+{
+	struct pulsar_connect connect;
+	struct span frame;
+
+	if (!first_frame(bytes, context, &frame, ret) ||
+	    pulsar_read_connect(frame, &connect) != WIRE_OK) {
+		proto_pulsar_refuse(ret, CLOSE_BUG);
+		return;
+	}
+	bool was_role = proto->pulsar.is_role;
+	enum close_reason reason = proto_pulsar_role_admit(proto, context, &connect);
+
+	if (reason == CLOSE_NONE && proto->pulsar.is_role != was_role)
+		reason = CLOSE_LISTENER_GONE;
+	if (reason != CLOSE_NONE) {
+		proto_pulsar_refuse(ret, reason);
+		return;
+	}
+	bool is_lookup = proto->kind == PROTO_KIND_LOOKUP;
+
+	if (was_role) {
+		proto->pulsar.phase = is_lookup ? PULSAR_PHASE_LOOKUP : PULSAR_PHASE_ROLE;
+		proto_pulsar_role_connect(context, frame, &context->scratch);
+		emit(context, frame, ret);
+		return;
+	}
+	if (is_lookup) {
+		proto->pulsar.phase = PULSAR_PHASE_LOOKUP;
+		*ret = (struct proto_verdict){ .what = PROTO_PASS, .n = frame.len };
+		return;
+	}
+	proto->pulsar.phase = PULSAR_PHASE_DATA;
+	pulsar_write_connect_bare(&context->scratch, frame);
+	emit(context, frame, ret);
 }
 
 static void pulsar_see(struct proto *proto, enum proto_channel channel, struct span bytes,
@@ -229,6 +267,9 @@ static void pulsar_see(struct proto *proto, enum proto_channel channel, struct s
 			see_dialled(proto, bytes, context, ret);
 		else /* the broker has nothing to say before CONNECT */
 			*ret = (struct proto_verdict){ .what = PROTO_HOLD };
+		return;
+	case PULSAR_PHASE_ROLE:
+		proto_pulsar_role_see(proto, channel, bytes, context, ret);
 		return;
 	case PULSAR_PHASE_DATA:
 		*ret = (struct proto_verdict){ .what = PROTO_PASS, .n = PROTO_ALL };
@@ -287,7 +328,14 @@ static void pulsar_refuse(struct proto *proto, enum close_reason reason, struct 
 	case CLOSE_FRAME_ZERO:
 	case CLOSE_FRAME_MALFORMED:
 	case CLOSE_FRAME_UNEXPECTED:
+	case CLOSE_ROLE_EARLY:
 		error = PULSAR_NOT_ALLOWED;
+		break;
+	case CLOSE_AUTH_TLS:
+	case CLOSE_ROLE_NO_PRINCIPAL:
+	case CLOSE_ROLE_METHOD:
+	case CLOSE_ROLE_REFUSED:
+		error = PULSAR_AUTHENTICATION_ERROR;
 		break;
 	default:
 		break;

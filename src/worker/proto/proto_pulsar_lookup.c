@@ -136,6 +136,10 @@ static void client_lookup(struct proto *proto, struct span frame, struct proto_c
 		proto_pulsar_refuse(ret, CLOSE_FRAME_MALFORMED);
 		return;
 	}
+	if (lookup.has_original) {
+		proto_pulsar_refuse(ret, CLOSE_SPOOFED_ORIGINAL);
+		return;
+	}
 	if (!route_topic_namespace(lookup.topic, &context->seen_namespace))
 		context->seen_namespace = span_of(NULL, 0);
 	if (client_lookup_direct(proto, &lookup, context, frame.len, ret))
@@ -166,6 +170,11 @@ static void client_auth_response(struct proto *proto, struct span frame,
 {
 	struct pulsar_auth_response response;
 
+	if (proto->pulsar.is_role && !proto_pulsar_role_is_forwarding(context)) {
+		/* Nothing it has to say is about the credential its broker was shown. */
+		drop(ret, frame.len);
+		return;
+	}
 	if (!proto->pulsar.is_connected) {
 		/* A round of a longer handshake: CONNECT alone would not repeat it. */
 		proto->pulsar.is_multi_round = true;
@@ -193,6 +202,41 @@ static void client_count(uint32_t type, struct stat_block *stats)
 	}
 }
 
+static void client_metadata(struct span frame, struct proto_context *context,
+			    struct proto_verdict *ret)
+{
+	bool has_original;
+
+	if (pulsar_read_metadata_original(frame, &has_original) != WIRE_OK) {
+		proto_pulsar_refuse(ret, CLOSE_FRAME_MALFORMED);
+	} else if (has_original) {
+		proto_pulsar_refuse(ret, CLOSE_SPOOFED_ORIGINAL);
+	} else {
+		client_count(PULSAR_PARTITIONED_METADATA, context->stats);
+		pass(ret, frame.len);
+	}
+}
+
+/* In role mode a broker hears from the client only once it knows on whose behalf. */
+static bool client_is_early(const struct proto *proto, struct span bytes, struct proto_verdict *ret)
+{
+	if (!proto->pulsar.is_role || proto->pulsar.is_connected)
+		return false;
+	if (bytes.len > 0)
+		proto_pulsar_refuse(ret, CLOSE_ROLE_EARLY);
+	else
+		proto_pulsar_need(ret, 1);
+	return true;
+}
+
+/* What is looked at as a whole, or not let through. */
+static bool client_is_seen(const struct proto *proto, uint32_t type)
+{
+	return type == PULSAR_LOOKUP || type == PULSAR_AUTH_RESPONSE ||
+	       type == PULSAR_PARTITIONED_METADATA ||
+	       (type == PULSAR_CONNECT && proto->pulsar.is_role);
+}
+
 void proto_pulsar_lookup_client(struct proto *proto, struct span bytes,
 				struct proto_context *context, struct proto_verdict *ret)
 {
@@ -200,12 +244,21 @@ void proto_pulsar_lookup_client(struct proto *proto, struct span bytes,
 	uint32_t frame_max =
 		proto->pulsar.frame_max != 0 ? proto->pulsar.frame_max : context->frame_max;
 
+	if (client_is_early(proto, bytes, ret))
+		return;
 	if (proto_pulsar_lookup_head(bytes, frame_max, CLOSE_FRAME_MALFORMED, &head, ret) ==
 	    PULSAR_SEEN_VERDICT)
 		return;
-	if (head.type != PULSAR_LOOKUP && head.type != PULSAR_AUTH_RESPONSE) {
+	if (!client_is_seen(proto, head.type)) {
 		client_count(head.type, context->stats);
 		pass(ret, head.frame_size);
+		return;
+	}
+	if (head.type == PULSAR_CONNECT ||
+	    (proto->pulsar.is_role && head.frame_size > PROTO_FRAME_MAX)) {
+		/* Unread it might carry a principal past us. */
+		proto_pulsar_refuse(ret, head.type == PULSAR_CONNECT ? CLOSE_FRAME_UNEXPECTED
+								     : CLOSE_FRAME_TOO_BIG);
 		return;
 	}
 	if (!proto_pulsar_lookup_whole(&head, bytes, ret))
@@ -214,8 +267,10 @@ void proto_pulsar_lookup_client(struct proto *proto, struct span bytes,
 
 	if (head.type == PULSAR_LOOKUP)
 		client_lookup(proto, frame, context, ret);
-	else
+	else if (head.type == PULSAR_AUTH_RESPONSE)
 		client_auth_response(proto, frame, context, ret);
+	else
+		client_metadata(frame, context, ret);
 }
 
 /* ---- broker to client ---- */
@@ -333,10 +388,31 @@ static void broker_connected(struct proto *proto, struct span frame, struct prot
 		return;
 	}
 	proto->pulsar.is_connected = true;
+	proto->pulsar.challenges = 0;
 	/* Both ends may now send frames of this size (pulsar.md 1.1). */
 	if (connected.max_message_size > 0 && connected.max_message_size < INT32_MAX)
 		proto->pulsar.frame_max = (uint32_t)connected.max_message_size + 10240;
 	pass(ret, frame.len);
+}
+
+/* Role mode: what is said to us, and not to the client. False: it is for the client. */
+static bool broker_role(struct proto *proto, const struct pulsar_head *head, struct span bytes,
+			struct proto_context *context, struct proto_verdict *ret)
+{
+	bool is_connected = proto->pulsar.is_connected;
+	bool is_challenge = head->type == PULSAR_AUTH_CHALLENGE &&
+			    !(is_connected && proto_pulsar_role_is_forwarding(context));
+
+	if (!is_challenge && (head->type != PULSAR_ERROR || is_connected))
+		return false;
+	if (!proto_pulsar_lookup_whole(head, bytes, ret))
+		return true;
+	struct span frame = span_of(bytes.at, (size_t)head->frame_size);
+
+	if (!is_challenge)
+		return proto_pulsar_role_error(frame, context, ret);
+	proto_pulsar_role_challenged(proto, frame, context, ret);
+	return true;
 }
 
 void proto_pulsar_lookup_broker(struct proto *proto, struct span bytes,
@@ -350,6 +426,8 @@ void proto_pulsar_lookup_broker(struct proto *proto, struct span bytes,
 		return;
 	bool is_response = head.type == PULSAR_LOOKUP_RESPONSE;
 
+	if (proto->pulsar.is_role && broker_role(proto, &head, bytes, context, ret))
+		return;
 	if (!is_response && head.type != PULSAR_CONNECTED) {
 		if (head.type == PULSAR_AUTH_CHALLENGE && !proto->pulsar.is_connected)
 			proto->pulsar.is_multi_round = true;

@@ -5,6 +5,7 @@
  *   proto_pulsar_lookup.c  lookup connections, both directions
  *   proto_pulsar_side.c    redirects followed on side connections
  *   proto_pulsar_book.c    lookups waiting for an answer
+ *   proto_pulsar_role.c    role mode: whose credentials brokers are shown
  */
 #pragma once
 
@@ -20,6 +21,7 @@
 enum pulsar_phase {
 	PULSAR_PHASE_FIRST,   /* waiting for the client's CONNECT */
 	PULSAR_PHASE_DIALLED, /* the broker is connected, CONNECT not sent yet */
+	PULSAR_PHASE_ROLE,    /* a data connection whose broker has not said CONNECTED to us yet */
 	PULSAR_PHASE_DATA,    /* opaque both ways */
 	PULSAR_PHASE_LOOKUP,
 };
@@ -103,7 +105,8 @@ void proto_pulsar_side_see(struct proto *proto, uint32_t side, struct span bytes
 			   struct proto_context *context, struct proto_verdict *ret);
 bool proto_pulsar_side_ask_next(struct proto *proto, struct proto_ask *ret_ask);
 void proto_pulsar_side_ask_assign(struct proto *proto, uint32_t ticket, uint32_t side);
-void proto_pulsar_side_greet(struct proto *proto, uint32_t side, struct sink *sink);
+void proto_pulsar_side_greet(struct proto *proto, uint32_t side,
+			     const struct proto_context *context, struct sink *sink);
 void proto_pulsar_side_say(struct proto *proto, uint32_t side, struct sink *sink);
 bool proto_pulsar_side_is_busy(const struct proto *proto, uint32_t side);
 void proto_pulsar_side_lost(struct proto *proto, uint32_t side, struct proto_context *context);
@@ -112,7 +115,30 @@ void proto_pulsar_side_ask_failed(struct proto *proto, uint32_t ticket,
 bool proto_pulsar_side_answer_next(struct proto *proto, struct proto_context *context,
 				   struct sink *sink);
 
+/* ---- proto_pulsar_role.c ---- */
+
+/* May this client connect, and how? Sets proto->pulsar.is_role; CLOSE_NONE or why not. */
+enum close_reason proto_pulsar_role_admit(struct proto *proto, const struct proto_context *context,
+					  const struct pulsar_connect *connect);
+/* The CONNECT for a broker, of the client's; sink->full: it cannot be made. */
+void proto_pulsar_role_connect(const struct proto_context *context, struct span frame,
+			       struct sink *sink);
+/* A data connection until CONNECTED. */
+void proto_pulsar_role_see(struct proto *proto, enum proto_channel channel, struct span bytes,
+			   struct proto_context *context, struct proto_verdict *ret);
+/* Answers a broker's AUTH_CHALLENGE with our credential. */
+void proto_pulsar_role_challenged(struct proto *proto, struct span frame,
+				  struct proto_context *context, struct proto_verdict *ret);
+/* An ERROR before CONNECTED: the end, when it is about who we are. Anything else is not decided
+ * here (false). */
+MUST_USE bool proto_pulsar_role_error(struct span frame, struct proto_context *context,
+				      struct proto_verdict *ret);
+/* Do clients' own credentials go along, so that it is for them to renew them? */
+bool proto_pulsar_role_is_forwarding(const struct proto_context *context);
+
 /* ---- proto_pulsar.c ---- */
+
+void proto_pulsar_forget(struct proto *proto, struct proto_context *context);
 
 void proto_pulsar_need(struct proto_verdict *ret, size_t n);
 void proto_pulsar_refuse(struct proto_verdict *ret, enum close_reason reason);

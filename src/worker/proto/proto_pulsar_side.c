@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * proto_pulsar_side: redirects followed on side connections. Each is opened with the client's own
- * CONNECT, so the other broker authenticates and authorises the client itself; once it says
+ * CONNECT, so the other broker authenticates and authorises the client itself (in role mode with
+ * ours, made of it); once it says
  * CONNECTED the redirected LOOKUPs are sent, with their own request ids, and the answers go to the
  * client. One redirect may lead to the next, ten at the most.
  */
@@ -103,9 +104,20 @@ void proto_pulsar_side_see(struct proto *proto, uint32_t side, struct span bytes
 		side_lookup_response(proto, side, span_of(bytes.at, (size_t)head.frame_size),
 				     context, ret);
 		return;
-	case PULSAR_ERROR:	    /* our CONNECT was not accepted */
-	case PULSAR_AUTH_CHALLENGE: /* it cannot be replayed here, or has expired */
-		proto_pulsar_refuse(ret, CLOSE_BROKER_GONE);
+	case PULSAR_ERROR: /* our CONNECT was not accepted */
+		if (!proto->pulsar.is_role || side_is_ready(proto, side) ||
+		    !proto_pulsar_role_error(span_of(bytes.at, (size_t)head.frame_size), context,
+					     ret))
+			proto_pulsar_refuse(ret, CLOSE_BROKER_GONE);
+		return;
+	case PULSAR_AUTH_CHALLENGE:
+		if (proto->pulsar.is_role &&
+		    !(side_is_ready(proto, side) && proto_pulsar_role_is_forwarding(context)))
+			proto_pulsar_role_challenged(proto,
+						     span_of(bytes.at, (size_t)head.frame_size),
+						     context, ret);
+		else /* it cannot be replayed here, or has expired */
+			proto_pulsar_refuse(ret, CLOSE_BROKER_GONE);
 		return;
 	default:
 		drop(ret, head.frame_size);
@@ -136,11 +148,18 @@ void proto_pulsar_side_ask_assign(struct proto *proto, uint32_t ticket, uint32_t
 	entry->side = (uint8_t)side;
 }
 
-void proto_pulsar_side_greet(struct proto *proto, uint32_t side, struct sink *sink)
+void proto_pulsar_side_greet(struct proto *proto, uint32_t side,
+			     const struct proto_context *context, struct sink *sink)
 {
+	const struct pulsar_keep *keep = proto->pulsar.keep;
+
 	proto->pulsar.side_ready &= (uint8_t) ~(1u << side);
-	if (proto->pulsar.keep != NULL)
-		sink_bytes(sink, proto->pulsar.keep->frame, proto->pulsar.keep->len);
+	if (keep == NULL)
+		return;
+	if (proto->pulsar.is_role)
+		proto_pulsar_role_connect(context, span_of(keep->frame, keep->len), sink);
+	else
+		sink_bytes(sink, keep->frame, keep->len);
 }
 
 void proto_pulsar_side_say(struct proto *proto, uint32_t side, struct sink *sink)

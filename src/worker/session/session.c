@@ -70,7 +70,7 @@ int session_env_init(struct session_env *env, const struct config *config,
 				(uint32_t)budget.hops_per_worker);
 	if (ret == 0)
 		ret = pool_init(&env->names, HOST_MAX,
-				(uint32_t)(2 * budget.sessions_per_worker +
+				(uint32_t)(3 * budget.sessions_per_worker +
 					   budget.hops_per_worker));
 	if (ret == 0)
 		ret = tls_new(&env->tls,

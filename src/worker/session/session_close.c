@@ -55,6 +55,9 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 	if (session->server_name != NULL)
 		pool_put(&env->names, session->server_name);
 	session->server_name = NULL;
+	if (session->principal != NULL)
+		pool_put(&env->names, session->principal);
+	session->principal = NULL;
 	atomic_store_explicit(&stats->closed[reason],
 			      atomic_load_explicit(&stats->closed[reason], memory_order_relaxed) +
 				      1,

@@ -25,6 +25,8 @@ void session_lane_context(struct session *session, struct proto_context *ret_con
 		.listener = env->route->listener_of_id[session->listener_id],
 		.cluster = session->cluster,
 		.client = session->client,
+		.principal = session->principal != NULL ? span_str(session->principal)
+							: span_of(NULL, 0),
 		.now_ns = env->now_ns,
 		.first_frame_max = (uint32_t)config->limits.first_frame,
 		.frame_max = (uint32_t)config->limits.max_frame,
@@ -179,6 +181,8 @@ static enum next decide(struct session *session, enum lane_id id, enum relay_sta
 	session->proto.ops->see(&session->proto, channel, relay_undecided(&env->relay, lane),
 				&context, &verdict);
 	session_known_notes(session, &context);
+	if (context.refused.len > 0)
+		session_log_role(session, &session->broker, context.refused);
 	if (context.server_name.len > 0)
 		session_lane_keep_name(session, context.server_name);
 	return carry_out(session, id, &verdict, ret_status);

@@ -7,7 +7,9 @@
 
 #include "session_priv.h"
 
-#define HINT_NS (60 * NS_PER_S)
+#define HINT_NS	 (60 * NS_PER_S)
+#define ROLE_NS	 NS_PER_S
+#define SAID_MAX 200 /* of a broker's words */
 
 /* The second letter of the termination code: in which phase it ended (operations.md 2.7). */
 static char phase_letter(const struct session *session)
@@ -101,6 +103,23 @@ static void hint(const struct session *session)
 		 hints[which]);
 }
 
+void session_log_role(const struct session *session, const struct addr *broker, struct span said)
+{
+	struct session_env *env = session->env;
+	char addr[ADDR_TEXT_MAX];
+
+	if (env->refused_ns != 0 && env->now_ns - env->refused_ns < ROLE_NS)
+		return;
+	env->refused_ns = env->now_ns;
+	log_warn("role_refused",
+		 "cluster %s: broker %s does not let this proxy in for principal %s: \"%.*s\"; is "
+		 "credentials.role good, its role in the brokers' proxyRoles, and the principal in "
+		 "no proxyRoles?",
+		 session_config(env)->clusters[session->cluster].name, addr_format(broker, addr),
+		 session->principal != NULL ? session->principal : "-",
+		 (int)(said.len < SAID_MAX ? said.len : SAID_MAX), (const char *)said.at);
+}
+
 static void log_term(struct log_line *line, enum close_reason reason, char phase)
 {
 	const char term[3] = { close_rows[reason].who, phase, '\0' };
@@ -139,6 +158,8 @@ void session_log(const struct session *session)
 		session->broker.is_set ? addr_format(&session->broker, addr) : "-");
 	if (session->is_routed || session->rule_id != SESSION_NO_RULE)
 		log_route(&line, session);
+	if (session->principal != NULL)
+		log_str(&line, "principal", session->principal);
 	log_term(&line, session->reason, phase_letter(session));
 	log_amounts(&line, bytes, lane[0].spliced + lane[1].spliced, session->dial_ns,
 		    env->now_ns - session->accepted_ns);

@@ -95,9 +95,12 @@ static void starve(struct session_side *side, struct lane *lane)
 
 static void greet(struct session_side *side, struct sink *sink)
 {
+	struct proto_context context;
+
 	side->is_greeted = true;
+	session_lane_context(side->session, &context);
 	session_open_proxy_header(side->session, sink);
-	ops_of(side)->side_greet(&side->session->proto, side->index, sink);
+	ops_of(side)->side_greet(&side->session->proto, side->index, &context, sink);
 }
 
 /* Sends what the brain has to say. False: the side is lost. */
@@ -149,6 +152,9 @@ static bool side_decide(struct session_side *side, bool *ret_lost)
 	ops_of(side)->see(&session->proto, (enum proto_channel)(PROTO_SIDE + (int)side->index),
 			  relay_undecided(&env->relay, &side->rx), &context, &verdict);
 	session_known_notes(session, &context);
+	if (context.refused.len > 0)
+		session_log_role(session, &side->dial.addrs[side->dial.addr_next - 1],
+				 context.refused);
 	switch (verdict.what) {
 	case PROTO_NEED: {
 		enum relay_status status =

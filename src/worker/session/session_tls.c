@@ -190,6 +190,19 @@ static bool is_let_in(const struct session *session)
 		tls_peer_is_one_of(&tls_result(session->client_tls)->peer, &rules->allow_clients));
 }
 
+static void keep_principal(struct session *session)
+{
+	struct span name = tls_peer_principal(&tls_result(session->client_tls)->peer);
+
+	if (name.len == 0)
+		return;
+	session->principal = pool_get(&session->env->names);
+	CHECK(session->principal != NULL); /* there is one for each session there can be */
+	bool is_whole = span_to_str(name, session->principal, HOST_MAX);
+
+	CHECK(is_whole); /* tls_peer_principal answers no longer one */
+}
+
 static void client_agreed(struct session *session)
 {
 	struct relay *relay = &session->env->relay;
@@ -203,6 +216,7 @@ static void client_agreed(struct session *session)
 		failed(session, true);
 		return;
 	}
+	keep_principal(session);
 	if (!session_tls_start(session->env, session->client_tls)) {
 		failed(session, true);
 		return;
