@@ -75,8 +75,7 @@ static void later_print(FILE *out)
 	for (uint32_t i = 0; i < config_later_count; i++)
 		fprintf(out, "%s `%s%s` (%s)", i == 0 ? "" : ",", below[config_laters[i].scope],
 			config_laters[i].path, config_laters[i].what);
-	fputs(", `clusters.<name>.protocol: kafka`.\n\n",
-	      out);
+	fputs(", `clusters.<name>.protocol: kafka`.\n\n", out);
 }
 
 /* ---- docs/OPTIONS.md: proxy.conf

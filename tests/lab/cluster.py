@@ -33,7 +33,12 @@ from processes import LabError, Process, wait_until
 from zookeeper import ZooKeeper
 
 
+AUTHENTICATION = {kind: f"org.apache.pulsar.broker.authentication.AuthenticationProvider{kind.capitalize()}" for kind in ("token", "tls")}
+
+
 class Cluster:
+    more = {}  # lines of broker.conf for brokers that are started from now on
+
     def __init__(self, site=settings.HOME, **options):
         """With options: a new cluster, or the running one if its options are the same. Without: the one that runs."""
         self.site = site
@@ -243,8 +248,9 @@ class Cluster:
         if self.options["auth"]:
             lines |= {
                 "authenticationEnabled": "true", "authorizationEnabled": "true", "authenticationRefreshCheckSeconds": 1,
-                "authenticationProviders": "org.apache.pulsar.broker.authentication.AuthenticationProviderToken",
-                "tokenSecretKey": f"file://{tokens.key_file()}", "superUserRoles": "admin,broker,client,anonymous",
+                "authenticationProviders": ",".join(AUTHENTICATION[kind] for kind in ("token", "tls")),
+                "tokenSecretKey": f"file://{tokens.key_file()}", "superUserRoles": "admin,broker,client,anonymous,proxy",
+                "proxyRoles": "proxy",  # whoever comes as this says on whose behalf; a broker wants both to be allowed
                 "anonymousUserRole": "anonymous",  # who brings no token may do all: one cluster serves both kinds of test
                 "brokerClientAuthenticationPlugin": "org.apache.pulsar.client.impl.auth.AuthenticationToken",
                 "brokerClientAuthenticationParameters": f"token:{tokens.token('broker')}",
@@ -252,8 +258,7 @@ class Cluster:
         if self.options["mtls"]:  # no anonymous, and none at all without a certificate
             lines.pop("anonymousUserRole", None)
             lines["tlsRequireTrustedClientCertOnConnect"] = "true"
-            lines["authenticationProviders"] += ",org.apache.pulsar.broker.authentication.AuthenticationProviderTls"
-        conf = self._write(f"{self.site.prefix}broker{number}.conf", lines)
+        conf = self._write(f"{self.site.prefix}broker{number}.conf", {**lines, **self.more})
         self.brokers[number].start(
             java.command("org.apache.pulsar.PulsarBrokerStarter", "--broker-conf", conf, heap="512m", direct="512m"), self.site.side
         )
@@ -271,13 +276,13 @@ class Cluster:
 
         self.brokers[number].wait_ready(120, ready)
 
-    def start_java_proxy(self):
-        """The stock Java proxy on the gate address: what penstock is compared with."""
+    def start_java_proxy(self, **more):
+        """The stock Java proxy on the gate address: what penstock is compared with. `more`: lines of proxy.conf."""
         store = f"zk:{self.zookeeper_servers}"
         conf = self._write("java-proxy.conf", {
             "clusterName": "c1", "metadataStoreUrl": store, "configurationMetadataStoreUrl": store,
             "bindAddress": settings.GATE_ADDRESS, "advertisedAddress": settings.GATE_ADDRESS, "servicePort": 6650,
-            "webServicePort": 8080, "brokerProxyAllowedTargetPorts": "6650,6651,6652",
+            "webServicePort": 8080, "brokerProxyAllowedTargetPorts": "6650,6651,6652", **more,
         })  # fmt: skip
         self.java_proxy.start(
             java.command("org.apache.pulsar.proxy.server.ProxyServiceStarter", "--config", conf, heap="256m", direct="256m")

@@ -19,12 +19,12 @@ class Authority:
         done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    def issue(self, *names, days=2, client=False, prefix=""):
-        """A certificate for these DNS names and addresses: (certificate, key). days=0: it has expired."""
+    def issue(self, *names, days=2, client=False, prefix="", subject=None):
+        """A certificate for these DNS names and addresses: (certificate, key). days=0: it has expired. `subject`: other than /CN=first name."""
         base = self.folder / (prefix + names[0].replace("*", "any"))
         key, request, certificate, more = (base.with_suffix(s) for s in (".key", ".csr", ".pem", ".ext"))
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={names[0]}",
-                      "-keyout", key, "-out", request)  # fmt: skip
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-utf8",
+                      "-multivalue-rdn", "-subj", subject or f"/CN={names[0]}", "-keyout", key, "-out", request)  # fmt: skip
         kinds = ",".join(f"{'IP' if n[0].isdigit() else 'DNS'}:{n}" for n in names)
         more.write_text(f"subjectAltName={kinds}\nextendedKeyUsage={'client' if client else 'server'}Auth\n")
         self._openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.folder / "ca.key", "-CAcreateserial",

@@ -67,6 +67,7 @@ public class LabClient {
         ClientBuilder b = PulsarClient.builder().serviceUrl(r.get("url").asText()).operationTimeout(20, TimeUnit.SECONDS)
                 .lookupTimeout(20, TimeUnit.SECONDS).ioThreads(1).listenerThreads(1).statsInterval(0, TimeUnit.SECONDS);
         if (r.has("token")) b.authentication(AuthenticationFactory.token(r.get("token").asText()));
+        if (r.has("cert")) b.authentication(AuthenticationFactory.TLS(r.get("cert").asText(), r.get("key").asText()));
         if (r.has("trust")) b.tlsTrustCertsFilePath(r.get("trust").asText()).enableTlsHostnameVerification(r.path("verify").asBoolean(true));
         if (r.has("cert")) b.authentication(AuthenticationFactory.TLS(r.get("cert").asText(), r.get("key").asText()));
         if (r.has("sniProxy")) b.proxyServiceUrl(r.get("sniProxy").asText(), ProxyProtocol.SNI);
