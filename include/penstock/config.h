@@ -53,6 +53,7 @@ struct config_url {
 
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_ktls { CONFIG_KTLS_AUTO, CONFIG_KTLS_OFF, CONFIG_KTLS_REQUIRE };
+enum config_ktls_rekey { CONFIG_KTLS_REKEY_KEEP, CONFIG_KTLS_REKEY_CLOSE };
 enum config_client_auth {
 	CONFIG_CLIENT_AUTH_NONE,
 	CONFIG_CLIENT_AUTH_OPTIONAL,
@@ -76,6 +77,7 @@ struct config_tls_server {
 	enum config_tls_version min_version, max_version;
 	struct config_names ciphers; /* count 0: all */
 	enum config_ktls ktls;
+	enum config_ktls_rekey ktls_rekey;
 };
 
 /* TLS with brokers (config_tls_is_on). */
@@ -85,6 +87,7 @@ struct config_tls_client {
 	enum config_tls_version min_version, max_version;
 	struct config_names ciphers; /* count 0: all */
 	enum config_ktls ktls;
+	enum config_ktls_rekey ktls_rekey;
 };
 
 /* The proxy's own credential, with CONFIG_CREDENTIALS_ROLE: one of the two. */

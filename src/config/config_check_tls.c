@@ -92,7 +92,7 @@ static bool server_check(const struct place *place, const struct config_tls_serv
 		"tls.key_file",	   "tls.ocsp_file",	 "tls.unknown_name", "tls.require_name",
 		"tls.client_auth", "tls.client_ca_file", "tls.crl_file",     "tls.allow_clients",
 		"tls.alpn",	   "tls.tickets",	 "tls.min_version",  "tls.max_version",
-		"tls.ciphers",	   "tls.ktls",
+		"tls.ciphers",	   "tls.ktls",		 "tls.ktls_rekey",
 	};
 	char label[LABEL_BYTES];
 	const char *path;
@@ -152,7 +152,7 @@ static bool client_check(const struct place *place, const struct config_tls_clie
 	static const char *const keys[] = {
 		"broker_tls.verify",   "broker_tls.cert_file",	 "broker_tls.key_file",
 		"broker_tls.crl_file", "broker_tls.min_version", "broker_tls.max_version",
-		"broker_tls.ciphers",  "broker_tls.ktls",
+		"broker_tls.ciphers",  "broker_tls.ktls",	 "broker_tls.ktls_rekey",
 	};
 	char label[LABEL_BYTES];
 	const char *path;
