@@ -209,8 +209,6 @@ bool tls_context_wolf_client(struct tls_identity *identity, const struct tls_pai
 	}
 	wolfSSL_CTX_set_verify(ctx, is_peer_unchecked ? WOLFSSL_VERIFY_NONE : WOLFSSL_VERIFY_PEER,
 			       tls_wolf_verify);
-	if (identity->context->sessions != NULL)
-		(void)wolfSSL_CTX_UseSessionTicket(ctx);
 	return set_trust(ctx, trust, report);
 }
 

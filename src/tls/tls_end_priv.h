@@ -184,5 +184,8 @@ void tls_session_offer(struct tls_handshake *slot);
 void tls_session_keep(struct tls_end *end);
 /* That ticket: a NewSessionTicket message. */
 void tls_session_feed(struct tls_end *end, struct span message);
+/* The handshake it was offered in has failed, perhaps because of it: wolfSSL offers no other version
+ * than the session's. */
+void tls_session_forget(struct tls_end *end);
 /* It is not waited for any longer. */
 void tls_session_drop(struct tls_end *end);

@@ -288,6 +288,7 @@ static enum tls_progress failed(struct tls_handshake *slot, int error)
 	struct tls_end *end = slot->end;
 	int alert = peer_alert(slot, error);
 
+	tls_session_forget(end);
 	if (alert >= 0) {
 		(void)tls_end_fail(end, TLS_FAIL_PEER_ALERT);
 		end->alert = (uint8_t)alert;

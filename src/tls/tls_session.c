@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * tls_session: sessions with brokers, kept serialised (a WOLFSSL_SESSION is 37 KB) in a table of
- * fixed size by the name of the broker, the newest only. TLS 1.2 has its ticket when the handshake
- * is over. TLS 1.3's comes later, when the records are ours: wolfSSL is then given it once more,
- * sealed for the number it would expect, and let go.
+ * fixed size by the name of the broker, the newest only. TLS 1.2 has its session, by id, when the
+ * handshake is over; never by ticket, since wolfSSL believes that one cannot be declined (up to 5.9:
+ * DSH_CheckSessionId), as it is by every broker that was restarted. TLS 1.3's ticket comes later,
+ * when the records are ours: wolfSSL is then given it once more, sealed for the number it would
+ * expect, and let go.
  */
 #include <wolfssl/options.h>
 
@@ -77,6 +79,21 @@ static void put(struct tls_sessions *sessions, const char *host, uint8_t *der, i
 	memcpy(session->host, host, strlen(host) + 1);
 	session->der = der;
 	session->size = size;
+	(void)pthread_mutex_unlock(&sessions->lock);
+}
+
+void tls_session_forget(struct tls_end *end)
+{
+	struct tls_sessions *sessions = end->context->sessions;
+
+	if (sessions == NULL)
+		return;
+	(void)pthread_mutex_lock(&sessions->lock);
+
+	struct session *session = place_of(sessions, end->host);
+
+	if (strcmp(session->host, end->host) == 0)
+		forget(session);
 	(void)pthread_mutex_unlock(&sessions->lock);
 }
 
