@@ -3,6 +3,7 @@
 # Groups: build (compiler, libraries, linters)   lab (JDK, Pulsar jars, Python clients)   bench (HAProxy, nginx)
 #         peers (HAProxy, nginx, Traffic Server, hitch, socat, Envoy, Sozu)   peers-java (Pulsar with its Java proxy,
 #         Kafka, Kroxylicious): what `make bench` measures beside penstock; a peer that cannot be had is skipped, loudly
+#         ktls (user-mode Linux)
 # Downloads are kept outside the tree, in $PENSTOCK_CACHE (default: ~/.cache/penstock), see also paths.sh.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,7 +19,8 @@ packages_of() {
     peers-java) echo python3 openjdk-17-jdk-headless maven procps ca-certificates ;;
     bench) echo haproxy nginx-light libnginx-mod-stream python3 procps util-linux ;;
     peers) echo python3 python3-venv openssl ca-certificates ;;
-    *) echo "deps.sh: no group '$1'; there are: build lab bench peers peers-java" >&2; exit 2 ;;
+    ktls) echo python3 python3-venv gcc libc6-dev openssl ;;
+    *) echo "deps.sh: no group '$1'; there are: build lab bench peers peers-java ktls" >&2; exit 2 ;;
     esac
 }
 
@@ -126,6 +128,20 @@ install_peers_java() {
     install_kroxylicious || skipped "Kroxylicious: it could not be got or compiled"
 }
 
+# User-mode Linux, or where it does not install (a machine that is not quite Debian 12, or no root) its files beside our other downloads.
+install_uml() {
+    [ ! -x /usr/bin/linux.uml ] && [ ! -x "$UML/usr/bin/linux.uml" ] || return 0
+    (install_packages user-mode-linux) && return 0
+    echo "deps.sh: unpacking user-mode-linux (41 MB, once) into $UML"
+    rm -rf "$UML" "$UML.deb"
+    mkdir -p "$UML.deb"
+    (cd "$UML.deb" && apt-get -q download user-mode-linux && dpkg -x user-mode-linux_*.deb "$UML") || {
+        echo "deps.sh: user-mode-linux can neither be installed nor downloaded" >&2
+        return 1
+    }
+    rm -rf "$UML.deb"
+}
+
 # install_venv REQUIREMENTS FOLDER
 install_venv() {
     cmp -s "$1" "$2/.stamp" && return 0
@@ -136,7 +152,7 @@ install_venv() {
     cp "$1" "$2/.stamp"
 }
 
-[ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench|peers|peers-java ..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench|peers|peers-java|ktls ..." >&2; exit 2; }
 wanted=
 for group in "$@"; do wanted="$wanted $(packages_of "$group")"; done
 # shellcheck disable=SC2086 # words on purpose, here and below
@@ -146,6 +162,7 @@ mkdir -p "$PENSTOCK_CACHE"
 for group in "$@"; do
     case $group in
     lab) install_pulsar; install_pulsar_admin; install_venv "$here/requirements.txt" "$VENV"; install_venv "$here/tls-requirements.txt" "$TLS_VENV" ;;
+    ktls) install_venv "$here/requirements.txt" "$VENV"; install_uml ;;
     peers) install_peers ;;
     peers-java) install_peers_java ;;
     esac

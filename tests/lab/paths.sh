@@ -10,4 +10,5 @@ ENVOY_VERSION=1.40.0
 ENVOY=$PENSTOCK_CACHE/venv-envoy # bench/harness/peers_*.py know these two as well
 SOZU_VERSION=2.3.3
 SOZU=$PENSTOCK_CACHE/sozu-$SOZU_VERSION
+UML=$PENSTOCK_CACHE/user-mode-linux # where Debian's package is unpacked if it cannot be installed
 export PENSTOCK_CACHE

@@ -72,7 +72,7 @@ class Penstock:
         """`penstock proxy`, the drop-in for `pulsar proxy`."""
         return self._launch(["proxy", "--admin", self.admin, *arguments], ready, **how)
 
-    def _launch(self, arguments, ready, descriptors=None, user=None):
+    def _launch(self, arguments, ready, descriptors=None, user=None, env=None):
         if not settings.PENSTOCK.exists():
             raise LabError(f"no {settings.PENSTOCK}; first: make")
 
@@ -82,7 +82,7 @@ class Penstock:
 
         self._log_start = self.process.log.stat().st_size if self.process.log.exists() else 0
         as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
-        self.process.start([*as_user, settings.PENSTOCK, *arguments], self.side, preexec=limits)
+        self.process.start([*as_user, settings.PENSTOCK, *arguments], self.side, preexec=limits, env=env and {**os.environ, **env})
         if ready:
             self.process.wait_ready(20, self.is_ready)
             self.mark_rest()

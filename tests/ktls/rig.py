@@ -1,0 +1,154 @@
+"""One penstock with TLS on either side, what it did by its own count, and connections through it."""
+import itertools
+import os
+import random
+
+import pki
+import wire
+from ends import World
+from openssl import SUITES, VERSIONS, Context, Engine
+from penstock import Penstock
+
+ROOT = os.environ["TMPDIR"]
+CIPHERS = ["AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305"]
+NAME = "gw.test"
+_numbers, _ports = itertools.count(1), itertools.count(7001)
+_bytes = random.Random(5).randbytes(1 << 20)
+
+
+def some_bytes(size, start=0):
+    """Bytes that differ from place to place, so that none can be lost, doubled or swapped unseen."""
+    start %= 4099
+    return (_bytes[start:] + _bytes * (size >> 20) + _bytes)[:size] if size > len(_bytes) - start else _bytes[start : start + size]
+
+
+def chunks(size, each=60000):
+    """A source of so many bytes."""
+    for at in range(0, size, each):
+        yield some_bytes(min(each, size - at), at)
+
+
+class Count:
+    """What penstock counted since the beginning of the case."""
+
+    _WHY_NOT = ("off", "no_kernel", "no_cipher", "no_rekey", "fragment", "finished", "error")
+    _LABELS = {
+        "send": ("penstock_ktls_total", {"dir": "send"}),
+        "recv": ("penstock_ktls_total", {"dir": "recv"}),
+        "up_spliced": ("penstock_bytes_total", {"dir": "to_broker", "path": "splice"}),
+        "up_copied": ("penstock_bytes_total", {"dir": "to_broker", "path": "copy"}),
+        "down_spliced": ("penstock_bytes_total", {"dir": "to_client", "path": "splice"}),
+        "down_copied": ("penstock_bytes_total", {"dir": "to_client", "path": "copy"}),
+        "rekeys": ("penstock_tls_rekeys_total", {}),
+        "no_secret": ("penstock_tls_no_secret_total", {}),
+        "turns": ("penstock_loop_turns_total", {}),
+        "splice_einval": ("penstock_path_fallback_total", {"reason": "splice_einval"}),
+    }
+    _LABELS.update(zip(_WHY_NOT, (("penstock_ktls_fallback_total", {"reason": why}) for why in _WHY_NOT)))
+
+    def __init__(self, gate):
+        self.gate = gate
+        self._before = self._now()
+
+    def _now(self):
+        metrics = self.gate.metrics()
+        return {name: int(metrics(metric, **labels)) for name, (metric, labels) in self._LABELS.items()}
+
+    def __call__(self):
+        now = self._now()
+        return {name: now[name] - self._before[name] for name in now}
+
+    def ktls(self, **want):
+        """Exactly so many directions went to the kernel, or stayed with penstock for these reasons."""
+        got = {name: count for name, count in self().items() if count and (name in ("send", "recv") or name in self._WHY_NOT)}
+        assert got == want, f"directions: {got}, not {want}"
+
+
+class Rig:
+    """ports: by way, which is "tls-plain" (TLS from clients, plain to the target), "plain-tls" or "tls-tls", with "-auto", "-keep" or "-off"
+    behind it for other settings than `ktls: require, ktls_rekey: close`; and by version, so that sessions with targets stay apart."""
+
+    SETTINGS = {
+        "": {"ktls": "require", "ktls_rekey": "close"},
+        "-auto": {"ktls": "auto", "ktls_rekey": "close"},
+        "-keep": {"ktls": "auto", "ktls_rekey": "keep"},
+        "-off": {"ktls": "off"},
+    }
+
+    def __init__(self, authority, world, wishes=("",), env=None):
+        self.authority, self.world = authority, world
+        self.certificate = authority.issue(NAME)
+        self.broker_certificate = authority.issue("127.0.0.1", prefix="broker-")
+        self.ports, self.contexts, self.server = {}, {}, None
+        self.target = world.listen()
+        self.tls_target = world.listen(lambda: Engine(self.server))
+        clusters, listeners = {}, []
+        for wish, version in itertools.product(wishes, VERSIONS):
+            keys, name = self.SETTINGS[wish], f"secure{wish}-{version}"
+            clusters[name] = {
+                "protocol": "pulsar",
+                "discovery": {"urls": [f"pulsar+ssl://127.0.0.1:{self.tls_target.port}"]},
+                "broker_tls": {"ca_file": str(authority.file), **keys},
+            }
+            tls = {"cert_file": str(self.certificate[0]), "key_file": str(self.certificate[1]), **keys}
+            ways = {
+                "tls-plain": {"forward": f"127.0.0.1:{self.target.port}", "tls": tls},
+                "plain-tls": {"cluster": name},
+                "tls-tls": {"cluster": name, "tls": tls},
+            }
+            for way, more in ways.items():
+                port = self.ports[way + wish, version] = next(_ports)
+                listeners.append({"name": f"{way}{wish}-{version}", "bind": f"127.0.0.1:{port}", **more})
+        self.gate = Penstock(f"gate-{next(_numbers)}")
+        self.gate.start({
+            "clusters": clusters,
+            "listeners": listeners,
+            "process": {"workers": 1},
+            "state_dir": ROOT,
+            "timeouts": {"half_close": "20s"},
+        }, env=env)  # fmt: skip
+
+    def context(self, role, version, cipher, **more):
+        """Kept, as a program would: tickets of one are for the next connection."""
+        key = (role, version, cipher, *sorted(more.items()))
+        if key not in self.contexts:
+            if role == "server":
+                more["certificate"] = self.broker_certificate
+            self.contexts[key] = Context(role, version, cipher, trust=self.authority.file if role == "client" else None, **more)
+        return self.contexts[key]
+
+    def count(self):
+        return Count(self.gate)
+
+    def connect(self, way, version, cipher, client=None, server=None, session=None, receive=None, group=None):
+        """(client's end, target's end), all handshakes done. `client`, `server`: more for their TLS contexts. `group`: sessions of another
+        version's are offered."""
+        is_tls, is_target_tls = (word == "tls" for word in way.split("-")[:2])
+        engine = None
+        if is_tls:
+            engine = Engine(self.context("client", version, cipher, **(client or {})), NAME, session)
+        if is_target_tls:
+            self.server = self.context("server", version, cipher, **(server or {}))
+        near = self.world.dial(self.ports[way, group or version], engine, receive)
+        self.world.run(lambda: near.is_ready() or near.end, "the client's handshake")
+        assert not near.end, near
+        far = self._greet(near) if is_target_tls else self.world.accepted(self.target)
+        for end in (near, far):
+            if end.engine:
+                assert end.engine.what() == (version, SUITES[version, cipher].decode())
+        return near, far
+
+    def _greet(self, near):
+        """A data connection of Pulsar's, which is opaque from here on."""
+        near.send(wire.connect(target=f"127.0.0.1:{self.tls_target.port}"))
+        far = self.world.accepted(self.tls_target)
+        self.world.run(lambda: far.got >= len(wire.connect()) or far.end, "CONNECT")
+        assert far.taken() == wire.connect()
+        far.send(wire.connected())
+        self.world.run(lambda: near.got >= len(wire.connected()), "CONNECTED")
+        assert near.taken() == wire.connected()
+        return far
+
+    def ended(self, near):
+        """penstock's line about a connection."""
+        return self.gate.wait_access(client=near.address)
