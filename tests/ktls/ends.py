@@ -34,6 +34,7 @@ class End:
         self.is_paused = False  # does not read
         self.source = None  # yields what is to be sent
         self.is_held = False  # wire bytes are gathered, not sent
+        self.first = b""  # to be sent in one flight with the last message of the handshake
         self._finish = False
         if engine and engine.context.role == "client":
             engine.shake()
@@ -150,8 +151,8 @@ class End:
 
     def _open(self, wire):
         self.engine.put(wire)
-        if not self.engine.is_shaken():
-            self.engine.shake()
+        if not self.engine.is_shaken() and self.engine.shake() and self.first:
+            self.engine.write(self.first)
         while self.engine.is_shaken() and (data := self.engine.read()):
             self._take(data)
         self._collect()
@@ -171,7 +172,7 @@ class Listener:
         self.sock.setblocking(False)
         self.port = self.sock.getsockname()[1]
         self.engine = engine  # makes one for each connection, or None
-        self.buffers = None
+        self.first = b""
         self.ends = []
 
     def fileno(self):
@@ -198,6 +199,7 @@ class World:
     def _accept(self, listener):
         sock, _ = listener.sock.accept()
         end = End(sock, listener.engine() if listener.engine else None)
+        end.first = listener.first
         listener.ends.append(end)
         self.ends.append(end)
 

@@ -1,4 +1,5 @@
 """One penstock with TLS on either side, what it did by its own count, and connections through it."""
+import hashlib
 import itertools
 import os
 import random
@@ -26,6 +27,19 @@ def chunks(size, each=60000):
     """A source of so many bytes."""
     for at in range(0, size, each):
         yield some_bytes(min(each, size - at), at)
+
+
+def bulk(rig, *moves):
+    """Moves (from, to, bytes), all at once, and compares the sums."""
+    for source, sink, size in moves:
+        sink.hash()
+        source.source = chunks(size)
+    rig.world.run(lambda: all(sink.got >= size or sink.end for _, sink, size in moves), f"{[size for _, _, size in moves]} bytes", 60)
+    for _, sink, size in moves:
+        want = hashlib.sha256()
+        for data in chunks(size):
+            want.update(data)
+        assert sink.got == size and sink.digest.digest() == want.digest(), sink
 
 
 class Count:
@@ -120,9 +134,9 @@ class Rig:
     def count(self):
         return Count(self.gate)
 
-    def connect(self, way, version, cipher, client=None, server=None, session=None, receive=None, group=None):
+    def connect(self, way, version, cipher, client=None, server=None, session=None, receive=None, group=None, first=b"", far_first=b""):
         """(client's end, target's end), all handshakes done. `client`, `server`: more for their TLS contexts. `group`: sessions of another
-        version's are offered."""
+        version's are offered. `first`, `far_first`: data in one flight with the last message of the client's, the target's handshake."""
         is_tls, is_target_tls = (word == "tls" for word in way.split("-")[:2])
         engine = None
         if is_tls:
@@ -130,6 +144,7 @@ class Rig:
         if is_target_tls:
             self.server = self.context("server", version, cipher, **(server or {}))
         near = self.world.dial(self.ports[way, group or version], engine, receive)
+        near.first, self.tls_target.first = first, far_first
         self.world.run(lambda: near.is_ready() or near.end, "the client's handshake")
         assert not near.end, near
         far = self._greet(near) if is_target_tls else self.world.accepted(self.target)
@@ -148,6 +163,21 @@ class Rig:
         self.world.run(lambda: near.got >= len(wire.connected()), "CONNECTED")
         assert near.taken() == wire.connected()
         return far
+
+    def refused(self, way, version, cipher):
+        """The client's end of a connection that penstock refuses."""
+        near = self.world.dial(self.ports[way, version], Engine(self.context("client", version, cipher), NAME))
+        self.world.run(lambda: near.end, "the refusal")
+        return near
+
+    def refused_by_target(self, way, version, cipher):
+        """(client's end, target's end) where penstock does not like the target."""
+        self.server = self.context("server", version, cipher)
+        near = self.world.dial(self.ports[way, version])
+        near.send(wire.connect(target=f"127.0.0.1:{self.tls_target.port}"))
+        far = self.world.accepted(self.tls_target)
+        self.world.run(lambda: far.end and near.end, "the refusal")
+        return near, far
 
     def ended(self, near):
         """penstock's line about a connection."""

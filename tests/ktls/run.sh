@@ -16,6 +16,7 @@ trap 'exit 143' INT TERM
 
 # Its kernel has a command line of its own ideas: what to run is in a file.
 cp "$penstock" "$scratch/penstock" # so that a build meanwhile does not get into a running suite
+cc -shared -fPIC -O1 -Wall -Werror -o "$scratch/refuse.so" "$here/refuse.c"
 {
     echo "cd '$here' || exit 1"
     echo "export PENSTOCK='$scratch/penstock' PENSTOCK_CACHE='$PENSTOCK_CACHE' PENSTOCK_LAB_NETNS=off PENSTOCK_LAB_DIR='$scratch/lab'"

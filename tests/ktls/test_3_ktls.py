@@ -1,11 +1,9 @@
 """The kernel has TLS and all ciphers."""
-import hashlib
-
 import kernel
 import pytest
 from conftest import at_rest
 from openssl import VERSIONS
-from rig import CIPHERS, chunks
+from rig import CIPHERS, bulk
 
 WAYS = ["tls-plain", "plain-tls", "tls-tls"]
 
@@ -20,19 +18,6 @@ def module_rig(rigs):
 def rig(module_rig):
     yield module_rig
     at_rest(module_rig)
-
-
-def bulk(rig, *moves):
-    """Moves (from, to, bytes) at once, and compares the sums."""
-    for source, sink, size in moves:
-        sink.hash()
-        source.source = chunks(size)
-    rig.world.run(lambda: all(sink.got >= size for _, sink, size in moves), f"{[m[2] for m in moves]} bytes", 60)
-    for _, sink, size in moves:
-        want = hashlib.sha256()
-        for data in chunks(size):
-            want.update(data)
-        assert sink.got == size and sink.digest.digest() == want.digest()
 
 
 @pytest.mark.parametrize("way", WAYS)
