@@ -26,7 +26,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     rig = getattr(item, "funcargs", {}).get("rig")
     if report.failed and rig:
-        report.sections.append(("the end of penstock's log", "\n".join(rig.gate.log().splitlines()[-12:])))
+        report.sections.append(("the end of penstock's log", "\n".join(line for line in rig.gate.log().splitlines()[-3:] if " control " not in line)))
     if report.when == "call" or report.failed:
         _outcomes["passed" if report.passed else "failed"] += 1
         name = f"{item.path.stem}::{item.name}".removeprefix("test_")
@@ -68,6 +68,7 @@ def at_rest(rig):
     for end in rig.world.ends:
         end.close()
     rig.world.ends.clear()
+    rig.gate.assert_rest()
+    rig.world.idle(0.001)  # what nobody waited for
     for listener in rig.world.listeners:
         listener.ends.clear()
-    rig.gate.assert_rest()

@@ -12,6 +12,7 @@ from penstock import Penstock
 
 ROOT = os.environ["TMPDIR"]
 CIPHERS = ["AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305"]
+WAYS = ["tls-plain", "plain-tls", "tls-tls"]
 NAME = "gw.test"
 _numbers, _ports = itertools.count(1), itertools.count(7001)
 _bytes = random.Random(5).randbytes(1 << 20)
@@ -160,8 +161,9 @@ class Rig:
         self.world.run(lambda: far.got >= len(wire.connect()) or far.end, "CONNECT")
         assert far.taken() == wire.connect()
         far.send(wire.connected())
-        self.world.run(lambda: near.got >= len(wire.connected()), "CONNECTED")
-        assert near.taken() == wire.connected()
+        expected = self.tls_target.first + wire.connected()
+        self.world.run(lambda: near.got >= len(expected), "CONNECTED")
+        assert near.taken() == expected
         return far
 
     def refused(self, way, version, cipher):

@@ -3,9 +3,8 @@ import kernel
 import pytest
 from conftest import at_rest
 from openssl import VERSIONS
-from rig import CIPHERS, bulk
+from rig import CIPHERS, WAYS, bulk
 
-WAYS = ["tls-plain", "plain-tls", "tls-tls"]
 
 
 @pytest.fixture(scope="module")
