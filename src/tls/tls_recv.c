@@ -312,6 +312,8 @@ static ssize_t read_own(struct tls_end *end, uint8_t *out, size_t size, bool is_
 
 static ssize_t kernel_error(struct tls_end *end, ssize_t err)
 {
+	/* It stands in the socket as well, where it would be the answer to our alert. */
+	(void)net_error(end->fd);
 	switch (err) {
 	case -EBADMSG:
 		return tls_end_abort(end, TLS_FAIL_BAD_RECORD);
