@@ -333,6 +333,9 @@ static ssize_t take_kernel_control(struct tls_end *end)
 	ssize_t n = net_ktls_recv(end->fd, end->tls->plain, TLS_PLAIN_BYTES, &type);
 
 	end->tls->opened.key_id = 0;
+	/* There is none: it was a record's header that the kernel did not like. */
+	if (n == -EAGAIN)
+		return kernel_error(end, -EINVAL);
 	if (n < 0)
 		return kernel_error(end, n);
 	/* An empty data record cannot be told from the end, which is asked for again. */
