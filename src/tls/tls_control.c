@@ -13,8 +13,6 @@
 enum message { HELLO_REQUEST = 0, NEW_SESSION_TICKET = 4, KEY_UPDATE = 24 };
 enum alert { CLOSE_NOTIFY = 0, USER_CANCELED = 90 };
 
-/* Records in a row without data: OpenSSL's bound as well. */
-#define IDLE_RECORDS_MAX  32
 /* Java changes keys after 2^37 bytes, and a bug in it (JDK-8329548) at every write from then on,
  * which HAProxy lets pass 100 times a second. */
 #define REKEYS_PER_SECOND 100
@@ -135,7 +133,7 @@ int tls_control_take(struct tls_end *end, uint8_t type, struct span content)
 		return tls_end_abort(end, TLS_FAIL_UNEXPECTED);
 	switch (type) {
 	case TLS_TYPE_ALERT:
-		if (++end->idle_records > IDLE_RECORDS_MAX)
+		if (++end->idle_records > TLS_IDLE_RECORDS_MAX)
 			return tls_end_abort(end, TLS_FAIL_FLOOD);
 		return take_alert(end, content);
 	case TLS_TYPE_HANDSHAKE:
@@ -144,7 +142,7 @@ int tls_control_take(struct tls_end *end, uint8_t type, struct span content)
 		return take_messages(end, content);
 	case TLS_TYPE_DATA:
 		CHECK(content.len == 0);
-		if (++end->idle_records > IDLE_RECORDS_MAX)
+		if (++end->idle_records > TLS_IDLE_RECORDS_MAX)
 			return tls_end_abort(end, TLS_FAIL_FLOOD);
 		return 0;
 	default:

@@ -26,6 +26,9 @@ struct tls_half {
 	uint8_t bytes[TLS_RECORD_MAX];
 };
 
+/* Records in a row without data: OpenSSL's bound as well. */
+#define TLS_IDLE_RECORDS_MAX 32
+
 struct tls {
 	struct pool ends;
 	struct pool slots;

@@ -338,7 +338,6 @@ static ssize_t take_kernel_control(struct tls_end *end)
 		return kernel_error(end, -EINVAL);
 	if (n < 0)
 		return kernel_error(end, n);
-	/* An empty data record cannot be told from the end, which is asked for again. */
 	if (type == TLS_TYPE_DATA && n > 0)
 		return tls_end_abort(end, TLS_FAIL_INTERNAL);
 	if (type == TLS_TYPE_DATA)
@@ -365,9 +364,40 @@ static ssize_t read_kernel(struct tls_end *end, void *out, size_t size, bool is_
 	for (int i = 0; i < CONTROLS_MAX; i++) {
 		ssize_t n = is_taken ? net_recv(end->fd, out, size) : net_peek(end->fd, out, size);
 
+		if (n == -EAGAIN)
+			return n;
 		if (n != -EIO)
-			return n == -EAGAIN ? n : after_kernel(end, n);
+			return after_kernel(end, n);
 		n = take_kernel_control(end);
+		if (n != -EAGAIN)
+			return n;
+	}
+	return -EAGAIN;
+}
+
+/* splice(2) says 0 for the end, and for a record without content, which TLS allows: -EAGAIN. */
+static ssize_t spliced_nothing(struct tls_end *end)
+{
+	uint8_t byte;
+	ssize_t n = net_peek(end->fd, &byte, sizeof(byte));
+
+	if (n == 0)
+		return after_kernel(end, 0);
+	if (++end->idle_records > TLS_IDLE_RECORDS_MAX)
+		return tls_end_abort(end, TLS_FAIL_FLOOD);
+	return -EAGAIN;
+}
+
+static ssize_t splice_kernel(struct tls_end *end, int pipe_write, size_t len)
+{
+	for (int i = 0; i < CONTROLS_MAX; i++) {
+		ssize_t n = net_splice_in(end->fd, pipe_write, len);
+
+		if (n == -EAGAIN)
+			return n;
+		if (n != 0 && n != -EINVAL)
+			return after_kernel(end, n);
+		n = n == 0 ? spliced_nothing(end) : take_kernel_control(end);
 		if (n != -EAGAIN)
 			return n;
 	}
@@ -417,14 +447,5 @@ ssize_t tls_splice_in(struct tls_end *end, int pipe_write, size_t len)
 		return -EPROTO;
 	if (end->is_rx_closed)
 		return 0;
-	for (int i = 0; i < CONTROLS_MAX; i++) {
-		ssize_t n = net_splice_in(end->fd, pipe_write, len);
-
-		if (n != -EINVAL)
-			return n == -EAGAIN ? n : after_kernel(end, n);
-		n = take_kernel_control(end);
-		if (n != -EAGAIN)
-			return n;
-	}
-	return -EAGAIN;
+	return splice_kernel(end, pipe_write, len);
 }
