@@ -161,6 +161,10 @@ const char *tls_why_detail(const struct tls_end *end);
 MUST_USE ssize_t tls_recv(struct tls_end *end, void *ret_bytes, size_t size);
 MUST_USE ssize_t tls_peek(struct tls_end *end, void *ret_bytes, size_t size);
 MUST_USE ssize_t tls_discard(struct tls_end *end, size_t len);
+/* After -EAGAIN of those above and of tls_splice_in. True: wait for the next edge, since half a
+ * record in a socket that the kernel opens keeps it readable. False: wait for the level: records
+ * may be left that no edge tells of. */
+bool tls_is_drained(const struct tls_end *end);
 /* Fewer bytes than `len` are sent, or -EAGAIN: the rest must come again, the same bytes first, as
  * it does from a buffer that is sent from front to back. */
 MUST_USE ssize_t tls_send(struct tls_end *end, const void *bytes, size_t len);

@@ -79,6 +79,7 @@ struct tls_end {
 	/* ---- receiving ---- */
 	struct tls_flow rx;
 	bool is_rx_closed;     /* close_notify */
+	bool is_rx_drained;    /* tls_is_drained */
 	uint8_t idle_records;  /* in a row, without data */
 	uint16_t rx_offset;    /* of the first record, bytes that were taken */
 	struct tls_half *half; /* the first record, if it is not in the socket */
@@ -187,8 +188,8 @@ void tls_session_offer(struct tls_handshake *slot);
 void tls_session_keep(struct tls_end *end);
 /* That ticket: a NewSessionTicket message. */
 void tls_session_feed(struct tls_end *end, struct span message);
-/* The handshake it was offered in has failed, perhaps because of it: wolfSSL offers no other version
- * than the session's. */
+/* The handshake it was offered in has failed, perhaps because of it: wolfSSL offers no other
+ * version than the session's. */
 void tls_session_forget(struct tls_end *end);
 /* It is not waited for any longer. */
 void tls_session_drop(struct tls_end *end);

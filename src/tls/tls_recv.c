@@ -359,13 +359,20 @@ static ssize_t after_kernel(struct tls_end *end, ssize_t n)
 	return n < 0 ? kernel_error(end, n) : n;
 }
 
+/* The kernel has nothing whole, and tells when it has. */
+static ssize_t drained(struct tls_end *end)
+{
+	end->is_rx_drained = true;
+	return -EAGAIN;
+}
+
 static ssize_t read_kernel(struct tls_end *end, void *out, size_t size, bool is_taken)
 {
 	for (int i = 0; i < CONTROLS_MAX; i++) {
 		ssize_t n = is_taken ? net_recv(end->fd, out, size) : net_peek(end->fd, out, size);
 
 		if (n == -EAGAIN)
-			return n;
+			return drained(end);
 		if (n != -EIO)
 			return after_kernel(end, n);
 		n = take_kernel_control(end);
@@ -394,7 +401,7 @@ static ssize_t splice_kernel(struct tls_end *end, int pipe_write, size_t len)
 		ssize_t n = net_splice_in(end->fd, pipe_write, len);
 
 		if (n == -EAGAIN)
-			return n;
+			return drained(end);
 		if (n != 0 && n != -EINVAL)
 			return after_kernel(end, n);
 		n = n == 0 ? spliced_nothing(end) : take_kernel_control(end);
@@ -409,6 +416,7 @@ static ssize_t splice_kernel(struct tls_end *end, int pipe_write, size_t len)
 static ssize_t read_data(struct tls_end *end, uint8_t *out, size_t size, bool is_taken)
 {
 	CHECK(end->is_started && size > 0);
+	end->is_rx_drained = false;
 	if (end->why != TLS_FAIL_NONE)
 		return -EPROTO;
 	if (end->is_rx_closed)
@@ -443,9 +451,15 @@ bool tls_can_splice_in(const struct tls_end *end)
 ssize_t tls_splice_in(struct tls_end *end, int pipe_write, size_t len)
 {
 	CHECK(end->is_started && end->rx.is_kernel);
+	end->is_rx_drained = false;
 	if (end->why != TLS_FAIL_NONE)
 		return -EPROTO;
 	if (end->is_rx_closed)
 		return 0;
 	return splice_kernel(end, pipe_write, len);
+}
+
+bool tls_is_drained(const struct tls_end *end)
+{
+	return end->is_rx_drained;
 }

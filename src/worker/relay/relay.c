@@ -213,7 +213,9 @@ enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min,
 	}
 	if (n < 0 && n != -EAGAIN)
 		return relay_source_failed(lane, n);
-	return have >= min ? RELAY_DECIDE : RELAY_WAIT_SOURCE;
+	if (have >= min)
+		return RELAY_DECIDE;
+	return n < 0 ? relay_end_wait(lane, RELAY_WAIT_SOURCE) : RELAY_WAIT_SOURCE;
 }
 
 struct span relay_undecided(const struct relay *relay, const struct lane *lane)

@@ -11,13 +11,6 @@
 
 #include "relay_end.h"
 
-/* Records that are no data, and half a record, may still be in the socket: no edge tells of them.
- */
-static enum relay_status drained(const struct lane *lane)
-{
-	return lane->source_tls == NULL ? RELAY_DRAINED : RELAY_WAIT_SOURCE;
-}
-
 static enum relay_status copy_once(struct relay *relay, struct lane *lane, struct relay_buf *buf,
 				   ssize_t *ret_read)
 {
@@ -25,7 +18,7 @@ static enum relay_status copy_once(struct relay *relay, struct lane *lane, struc
 
 	*ret_read = got;
 	if (got == -EAGAIN)
-		return drained(lane);
+		return relay_end_wait(lane, RELAY_DRAINED);
 	if (got < 0)
 		return relay_source_failed(lane, got);
 	if (got == 0) {
@@ -54,7 +47,7 @@ static enum relay_status copy_peeked(struct relay *relay, struct lane *lane)
 
 	stat_add(relay->stats, STAT_FALLBACK_BUFFER_LOW, 1);
 	if (seen == -EAGAIN)
-		return RELAY_WAIT_SOURCE;
+		return relay_end_wait(lane, RELAY_WAIT_SOURCE);
 	if (seen < 0)
 		return relay_source_failed(lane, seen);
 	if (seen == 0) {
@@ -99,7 +92,7 @@ enum relay_status relay_copy(struct relay *relay, struct lane *lane)
 		}
 		if (lane->pass == 0)
 			break;
-		status = lane->is_promoted ? RELAY_AGAIN : drained(lane);
+		status = lane->is_promoted ? RELAY_AGAIN : relay_end_wait(lane, RELAY_DRAINED);
 		/* A short read emptied the socket. */
 		if (got < RELAY_BUF_BYTES || lane->is_promoted)
 			break;

@@ -29,6 +29,14 @@ static inline ssize_t relay_end_discard(const struct lane *lane, size_t len)
 						  : net_discard(lane->source, len);
 }
 
+/* How a source that said -EAGAIN is waited for; `plain`: without TLS. */
+static inline enum relay_status relay_end_wait(const struct lane *lane, enum relay_status plain)
+{
+	if (LIKELY(lane->source_tls == NULL))
+		return plain;
+	return tls_is_drained(lane->source_tls) ? RELAY_DRAINED : RELAY_WAIT_SOURCE;
+}
+
 static inline ssize_t relay_end_send(const struct lane *lane, const void *bytes, size_t len)
 {
 	return UNLIKELY(lane->sink_tls != NULL) ? tls_send(lane->sink_tls, bytes, len)

@@ -72,7 +72,7 @@ enum relay_status relay_splice(struct relay *relay, struct lane *lane)
 		if (got <= 0) {
 			pipe_put(relay, lane);
 			if (got == -EAGAIN)
-				return RELAY_WAIT_SOURCE;
+				return relay_end_wait(lane, RELAY_WAIT_SOURCE);
 			if (got < 0)
 				return relay_source_failed(lane, got);
 			lane->saw_fin = true;
