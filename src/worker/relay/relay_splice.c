@@ -87,8 +87,9 @@ enum relay_status relay_splice(struct relay *relay, struct lane *lane)
 		if (status != RELAY_DECIDE || lane->pass == 0)
 			return status;
 		/* A short read is not an empty socket (a pipe has slots, not bytes), a very short
-		 * one most likely is. The poll will tell. */
-		if (got < RELAY_PROMOTE_BYTES || !lane->is_promoted)
+		 * one most likely is. The poll will tell. The kernel's TLS gives one record at a
+		 * time. */
+		if ((got < RELAY_PROMOTE_BYTES && lane->source_tls == NULL) || !lane->is_promoted)
 			return RELAY_WAIT_SOURCE;
 	}
 	return RELAY_AGAIN;
