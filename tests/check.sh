@@ -52,5 +52,6 @@ layer unit-tsan make -s -j2 unit BUILD=tsan T="queue mail log"
 layer fuzz-replay make -s -j2 fuzz-replay BUILD=asan
 layer bench make -s bench-check
 layer sim make -s sim SEED=1..100
+layer ktls make -s ktls
 layer e2e make -s e2e
 close

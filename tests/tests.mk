@@ -30,6 +30,10 @@ geo: all ## two Pulsar clusters replicate through SNI routing (one minute; part 
 interop: all ## TLS clients of seven stacks against every mode of a listener; prints the matrix (one minute; part of `e2e`)
 	$(Q)tests/e2e/run.sh -q test_98_interop.py
 
+.PHONY: ktls
+ktls: all ## the kernel's TLS, in user-mode Linux, whatever kernel runs here (K=expression picks some)
+	$(Q)tests/ktls/run.sh $(if $(K),-k "$(K)")
+
 # What `check` leaves out to stay short: the suite on other clusters, with every client and fault.
 MATRIX ?= "" "extensible" "three-zookeepers" "extensible three-zookeepers"
 
@@ -43,6 +47,6 @@ matrix: all ## the end-to-end suite on every kind of cluster (20 minutes)
 # One target so that one command says everything; each part stops the run when it fails.
 .PHONY: check
 check: ## install what is needed, pass all tests; one closing line
-	$(Q)tests/lab/deps.sh build lab bench
+	$(Q)tests/lab/deps.sh build lab bench ktls
 	$(Q)tests/check.sh
 -include tests/fuzz/fuzz.mk

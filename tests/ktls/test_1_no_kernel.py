@@ -22,6 +22,7 @@ def test_auto_falls_back(rig, version):
     near, far = rig.connect("tls-tls-auto", version, "AES-128-GCM")
     bulk(rig, (near, far, 1234567))
     bulk(rig, (far, near, 765432))
+    bulk(rig, (near, far, 8000001), (far, near, 8000001))
     seen = count()
     assert seen["no_kernel"] == 4 and seen["up_spliced"] == seen["down_spliced"] == 0, seen
     count.ktls(no_kernel=4)

@@ -4,6 +4,7 @@ import struct
 
 import kernel
 import pytest
+import wire
 from conftest import at_rest
 from openssl import VERSIONS, Engine, Sealer, TlsError
 from rig import NAME, bulk, some_bytes
@@ -317,3 +318,81 @@ def test_refusal_of_a_library_is_passed_on(rig, version):
     rig.world.run(lambda: outside.end, "the end")
     assert outside.end == "rst"
     assert rig.ended(near)["reason"] == "client_tls_peer_alert"
+
+
+# ---- frames that penstock reads
+
+
+def lookup_connection(rig, way):
+    """Pulsar's lookups: penstock reads every frame, and changes the answers."""
+    is_tls = way.startswith("tls")
+    engine = Engine(rig.context("client", "1.3", "AES-128-GCM"), NAME) if is_tls else None
+    rig.server = rig.context("server", "1.3", "AES-128-GCM")
+    near = rig.world.dial(rig.ports[way, "1.3"], engine)
+    rig.world.run(near.is_ready, "the handshake")
+    near.send(wire.connect())
+    far = rig.world.accepted(rig.tls_target)
+    rig.world.run(lambda: far.got >= len(wire.connect()), "CONNECT")
+    far.taken()
+    far.send(wire.connected())
+    rig.world.run(lambda: near.got >= len(wire.connected()), "CONNECTED")
+    near.taken()
+    return near, far
+
+
+def frame_at(rig, end):
+    rig.world.run(lambda: end.got >= 4 and end.got >= 4 + int.from_bytes(end.data[:4], "big"), "a frame")
+    return wire.Frame(end.taken())
+
+
+@pytest.mark.parametrize("way", ["tls-tls", "plain-tls"])
+def test_lookups(rig, way):
+    near, far = lookup_connection(rig, way)
+    for number in range(1, 30):
+        near.send(wire.lookup("persistent://public/default/t", number))
+        asked = frame_at(rig, far)
+        assert (asked.kind, asked[2]) == (wire.LOOKUP, number)
+        far.send(wire.lookup_answer(number, f"pulsar://127.0.0.1:{rig.tls_target.port}"))
+        answer = frame_at(rig, near)
+        assert (answer.kind, answer[4], answer[8]) == (wire.LOOKUP_RESPONSE, number, 1), answer
+
+
+@pytest.mark.parametrize("who", ["client", "broker"])
+def test_half_a_record_of_a_frame_keeps_nobody_busy(rig, who):
+    near, far = lookup_connection(rig, "tls-tls")
+    one, other = (near, far) if who == "client" else (far, near)
+    ping = wire.frame(wire.PING, [])
+    one.engine.write(ping)
+    wire_bytes = one.engine.take()
+    one.send_wire(wire_bytes[:10])
+    rig.world.idle(0.05)
+    count = rig.count()
+    rig.world.idle(0.4)
+    turns = count()["turns"]
+    assert other.got == 0 and turns < 40, turns
+    one.send_wire(wire_bytes[10:])
+    rig.world.run(lambda: other.got == len(ping), "the frame")
+
+
+def test_refusal_arrives(rig, version):
+    """An ERROR inside TLS, though the client has sent more than penstock will ever read; then close_notify."""
+    near = rig.world.dial(rig.ports["tls-tls", version], Engine(rig.context("client", version, "AES-128-GCM"), NAME))
+    rig.world.run(near.is_ready, "the handshake")
+    near.send(wire.connect(target="10.99.99.99:6650"))
+    near.send(some_bytes(100000))
+    rig.world.run(lambda: near.end, "the refusal")
+    assert near.end == "close_notify" and wire.Frame(near.taken())[2] == wire.NOT_ALLOWED
+
+
+def test_half_a_record_of_a_refused_client_keeps_nobody_busy(rig):
+    """What it sends is read until it closes, or a second has passed, so that no reset overtakes the refusal."""
+    near = rig.world.dial(rig.ports["tls-tls", "1.3"], Engine(rig.context("client", "1.3", "AES-128-GCM"), NAME))
+    rig.world.run(near.is_ready, "the handshake")
+    near.send(wire.connect(target="10.99.99.99:6650"))
+    near.engine.write(some_bytes(1000))
+    near.send_wire(near.engine.take()[:500])
+    rig.world.run(lambda: near.end, "the refusal")
+    count = rig.count()
+    rig.world.idle(0.4)
+    turns = count()["turns"]
+    assert near.end == "close_notify" and turns < 40, turns

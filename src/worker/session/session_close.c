@@ -138,8 +138,11 @@ static void linger_go_on(struct session *session)
 
 	if (status == RELAY_DECIDE)
 		n = net_recv(session->client_fd, env->scratch, PROTO_FRAME_MAX);
-	if (n > 0 || n == -EAGAIN)
+	/* Half a record that the kernel is to open keeps a socket readable: edges, then. */
+	if (n > 0)
 		session_lane_wait(session, LANE_TO_BROKER, RELAY_WAIT_SOURCE);
+	else if (n == -EAGAIN)
+		session_lane_wait(session, LANE_TO_BROKER, RELAY_DRAINED);
 	else
 		session_close(session, (enum close_reason)session->reason, false);
 }
