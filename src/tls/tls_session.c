@@ -2,10 +2,10 @@
  *
  * tls_session: sessions with brokers, kept serialised (a WOLFSSL_SESSION is 37 KB) in a table of
  * fixed size by the name of the broker, the newest only. TLS 1.2 has its session, by id, when the
- * handshake is over; never by ticket, since wolfSSL believes that one cannot be declined (up to 5.9:
- * DSH_CheckSessionId), as it is by every broker that was restarted. TLS 1.3's ticket comes later,
- * when the records are ours: wolfSSL is then given it once more, sealed for the number it would
- * expect, and let go.
+ * handshake is over; never by ticket, since wolfSSL believes that one cannot be declined (up
+ * to 5.9: DSH_CheckSessionId), as it is by every broker that was restarted. TLS 1.3's ticket comes
+ * later, when the records are ours: wolfSSL is then given it once more, sealed for the number it
+ * would expect, and let go.
  */
 #include <wolfssl/options.h>
 

@@ -134,6 +134,7 @@ static void test_tls_defaults(void **state)
 	assert_int_equal(brokers->min_version, CONFIG_TLS_1_2);
 	assert_int_equal(brokers->max_version, CONFIG_TLS_1_3);
 	assert_int_equal(brokers->ktls, CONFIG_KTLS_AUTO);
+	assert_int_equal(brokers->ktls_rekey, CONFIG_KTLS_REKEY_KEEP);
 	assert_int_equal(clients->cert_files.count, 1);
 	assert_string_equal(clients->cert_files.at[0], "/c");
 	assert_string_equal(clients->key_files.at[0], "/k");
@@ -149,6 +150,7 @@ static void test_tls_defaults(void **state)
 	assert_int_equal(clients->min_version, CONFIG_TLS_1_2);
 	assert_int_equal(clients->max_version, CONFIG_TLS_1_3);
 	assert_int_equal(clients->ktls, CONFIG_KTLS_AUTO);
+	assert_int_equal(clients->ktls_rekey, CONFIG_KTLS_REKEY_KEEP);
 	help_free(&outcome);
 }
 
@@ -167,7 +169,8 @@ static const char full[] =
 	"    credentials: pass\n"
 	"    send_proxy_protocol: v1\n"
 	"    broker_tls: { ca_file: /ca, verify: ca, cert_file: '/c d', key_file: /k, crl_file: /r, "
-	"min_version: 1.3, max_version: '1.3', ciphers: [A, b], ktls: require }\n"
+	"min_version: 1.3, max_version: '1.3', ciphers: [A, b], ktls: require, "
+	"ktls_rekey: close }\n"
 	"    check_active: true\n"
 	"  West.1_x-y:\n"
 	"    discovery: { urls: [\"pulsar://B-1\", \"pulsar://[2001:DB8::1]:6652/\", "
@@ -182,8 +185,8 @@ static const char full[] =
 	"    tls: { cert_file: [/c1, /c2], key_file: [/k1, /k2], ocsp_file: [/o1, /o2], "
 	"unknown_name: refuse, require_name: true, client_auth: optional, client_ca_file: /ca, "
 	"crl_file: /r, allow_clients: ['cn:A.b', \"uri:spiffe://x/*\"], alpn: [pulsar, h2], "
-	"tickets: false, min_version: 1.2, max_version: 1.2, ciphers: [C, d, e], ktls: off "
-	"}\n"
+	"tickets: false, min_version: 1.2, max_version: 1.2, ciphers: [C, d, e], ktls: off, "
+	"ktls_rekey: close }\n"
 	"    backlog: 7\n"
 	"  - { name: b, bind: \"0.0.0.0:7000\", forward: \"[2001:db8::9]:7001\", "
 	"send_proxy_protocol: v2 }\n"
@@ -265,6 +268,7 @@ static void check_full_tls(const struct config *config)
 	assert_int_equal(brokers->ciphers.count, 2);
 	assert_string_equal(brokers->ciphers.at[1], "b");
 	assert_int_equal(brokers->ktls, CONFIG_KTLS_REQUIRE);
+	assert_int_equal(brokers->ktls_rekey, CONFIG_KTLS_REKEY_CLOSE);
 	assert_int_equal(clients->cert_files.count, 2);
 	assert_string_equal(clients->cert_files.at[1], "/c2");
 	assert_string_equal(clients->key_files.at[1], "/k2");
@@ -285,6 +289,7 @@ static void check_full_tls(const struct config *config)
 	assert_int_equal(clients->ciphers.count, 3);
 	assert_string_equal(clients->ciphers.at[0], "C");
 	assert_int_equal(clients->ktls, CONFIG_KTLS_OFF);
+	assert_int_equal(clients->ktls_rekey, CONFIG_KTLS_REKEY_CLOSE);
 	assert_int_equal(config->listeners[1].tls.cert_files.count, 0);
 }
 
