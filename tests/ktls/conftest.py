@@ -68,7 +68,9 @@ def at_rest(rig):
     for end in rig.world.ends:
         end.close()
     rig.world.ends.clear()
+    time.sleep(0.02)  # at first sight, then
     rig.gate.assert_rest()
+    rig.gate.forget_log()
     rig.world.idle(0.001)  # what nobody waited for
     for listener in rig.world.listeners:
         listener.ends.clear()

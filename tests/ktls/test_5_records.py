@@ -190,7 +190,7 @@ def test_sizes(rig, way, version):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("cut", [1, 4, 5, 20, 8000, 16000])
+@pytest.mark.parametrize("cut", [1, 5, 8000])
 def test_half_a_record_keeps_nobody_busy(rig, way, version, cut):
     inside, outside, _, _ = sides(rig, way, version)
     bulk(rig, (inside, outside, 200001))
@@ -200,7 +200,7 @@ def test_half_a_record_keeps_nobody_busy(rig, way, version, cut):
     inside.send_wire(wire[:cut])
     rig.world.idle(0.05)
     count = rig.count()
-    rig.world.idle(0.4)
+    rig.world.idle(0.3)
     turns = count()["turns"]
     assert outside.got == 0 and turns < 40, turns
     inside.send_wire(wire[cut:])
@@ -367,7 +367,7 @@ def test_half_a_record_of_a_frame_keeps_nobody_busy(rig, who):
     one.send_wire(wire_bytes[:10])
     rig.world.idle(0.05)
     count = rig.count()
-    rig.world.idle(0.4)
+    rig.world.idle(0.3)
     turns = count()["turns"]
     assert other.got == 0 and turns < 40, turns
     one.send_wire(wire_bytes[10:])
@@ -393,6 +393,6 @@ def test_half_a_record_of_a_refused_client_keeps_nobody_busy(rig):
     near.send_wire(near.engine.take()[:500])
     rig.world.run(lambda: near.end, "the refusal")
     count = rig.count()
-    rig.world.idle(0.4)
+    rig.world.idle(0.3)
     turns = count()["turns"]
     assert near.end == "close_notify" and turns < 40, turns
