@@ -182,6 +182,10 @@ class Listener:
 class World:
     def __init__(self):
         self.ends, self.listeners = [], []
+        self._later = []
+
+    def later(self, seconds, what):
+        self._later.append((time.monotonic() + seconds, what))
 
     def listen(self, engine=None):
         self.listeners.append(Listener(engine))
@@ -209,6 +213,10 @@ class World:
         return listener.ends.pop(0)
 
     def step(self, seconds):
+        due = [what for at, what in self._later if at <= time.monotonic()]
+        self._later = [one for one in self._later if one[1] not in due]
+        for what in due:
+            what()
         reading = [e for e in self.ends if e.wants_read()]
         writing = [e for e in self.ends if e.wants_write()]
         readable, writable, _ = select.select([*self.listeners, *reading], writing, [], seconds)

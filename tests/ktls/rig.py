@@ -90,7 +90,7 @@ class Rig:
         "-off": {"ktls": "off"},
     }
 
-    def __init__(self, authority, world, wishes=("",), env=None):
+    def __init__(self, authority, world, wishes=("",), env=None, **sections):
         self.authority, self.world = authority, world
         self.certificate = authority.issue(NAME)
         self.broker_certificate = authority.issue("127.0.0.1", prefix="broker-")
@@ -120,7 +120,7 @@ class Rig:
             "listeners": listeners,
             "process": {"workers": 1},
             "state_dir": ROOT,
-            "timeouts": {"half_close": "20s"},
+            **sections,
         }, env=env)  # fmt: skip
 
     def context(self, role, version, cipher, **more):
