@@ -3,8 +3,10 @@ import hashlib
 import itertools
 import os
 import random
+import re
+import subprocess
 
-import pki
+import settings
 import wire
 from ends import World
 from openssl import SUITES, VERSIONS, Context, Engine
@@ -77,6 +79,12 @@ class Count:
         """Exactly so many directions went to the kernel, or stayed with penstock for these reasons."""
         got = {name: count for name, count in self().items() if count and (name in ("send", "recv") or name in self._WHY_NOT)}
         assert got == want, f"directions: {got}, not {want}"
+
+
+def features():
+    """What `penstock version` says of the kernel's TLS: {"1.2": "AES-128-GCM both ways, ..."}, or {"": why there is none}."""
+    said = subprocess.run([settings.PENSTOCK, "version"], capture_output=True, text=True, check=True).stdout
+    return dict(re.findall(r"^ +kernel TLS ?([\d.]*) {2,}(.*)$", said, re.M))
 
 
 class Rig:

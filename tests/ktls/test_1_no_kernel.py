@@ -2,7 +2,7 @@
 import pytest
 from conftest import at_rest
 from openssl import VERSIONS
-from rig import bulk
+from rig import bulk, features
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +14,10 @@ def module_rig(rigs):
 def rig(module_rig):
     yield module_rig
     at_rest(module_rig)
+
+
+def test_version_says_so():
+    assert features()[""].startswith("no: ")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -3,7 +3,7 @@ import kernel
 import pytest
 from conftest import at_rest
 from openssl import VERSIONS
-from rig import bulk
+from rig import bulk, features
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +16,11 @@ def module_rig(rigs):
 def rig(module_rig):
     yield module_rig
     at_rest(module_rig)
+
+
+@pytest.mark.usefixtures("rig")
+def test_version_says_so():
+    assert features() == {v: "AES-128-GCM both ways, AES-256-GCM both ways, ChaCha20-Poly1305 no" for v in VERSIONS}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

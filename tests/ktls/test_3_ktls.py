@@ -3,7 +3,7 @@ import kernel
 import pytest
 from conftest import at_rest
 from openssl import VERSIONS
-from rig import CIPHERS, WAYS, bulk
+from rig import CIPHERS, WAYS, bulk, features
 
 
 
@@ -17,6 +17,11 @@ def module_rig(rigs):
 def rig(module_rig):
     yield module_rig
     at_rest(module_rig)
+
+
+@pytest.mark.usefixtures("rig")
+def test_version_says_so():
+    assert features() == {v: ", ".join(f"{cipher} both ways" for cipher in CIPHERS) for v in VERSIONS}
 
 
 @pytest.mark.parametrize("way", WAYS)
