@@ -23,6 +23,7 @@ class Mode:
     name: str
     keys: dict = None  # of the listener's `tls`; None: its routes pass TLS through
     target: str = "plain"
+    route: str = None  # the listener has routes, and this is what the client's does
     version: str = None  # that must come out of it
     cert: bool = False  # the client has one
     alpn: tuple = ((), "")  # offered, chosen
@@ -37,6 +38,8 @@ MODES = [
     Mode("1.2", {"max_version": "1.2"}, version="TLSv1.2"),
     Mode("1.3", {"min_version": "1.3"}, version="TLSv1.3"),
     Mode("re-enc", {}, target="pulsar", version="TLSv1.3"),
+    Mode("route end", {}, route="terminate"),
+    Mode("route re", {}, route="reencrypt", target="secret", version="TLSv1.3"),
     Mode("opt none", {"client_auth": "optional"}),
     Mode("opt cert", {"client_auth": "optional"}, cert=True),
     Mode("mTLS 1.2", {"client_auth": "require", "max_version": "1.2"}, version="TLSv1.2", cert=True),
@@ -92,13 +95,17 @@ def town(module_penstock, module_fake, tmp_path_factory, say):
     for index, mode in enumerate(MODES):
         Town.ports[mode.name] = 7500 + index
         listener = {"name": f"mode-{index}", "bind": f"{settings.GATE_ADDRESS}:{Town.ports[mode.name]}"}
-        if mode.keys is None:
-            listener["routes"] = [{"host": NAME, "forward": brokers[mode.target].where}]
-        else:
+        if mode.keys is not None:
             listener["tls"] = {"cert_file": str(certificate[0]), "key_file": str(certificate[1]), **mode.keys}
             if "client_auth" in mode.keys:
                 listener["tls"]["client_ca_file"] = str(Town.authority.file)
-            listener |= {"cluster": "c"} if mode.target == "pulsar" else {"forward": brokers[mode.target].where}
+        forward = {"forward": brokers[mode.target].where}
+        if mode.keys is None or mode.route:
+            listener["routes"] = [{"host": NAME, "mode": mode.route or "pass", **forward}]
+        else:
+            listener |= {"cluster": "c"} if mode.target == "pulsar" else forward
+        if mode.route == "reencrypt":
+            listener["routes"][0]["broker_tls"] = {"ca_file": str(Town.authority.file), "name": "client"}
         listeners.append(listener)
     pulsar = {"discovery": {"urls": [f"pulsar+ssl://{brokers['pulsar'].where}"]}, "broker_tls": {"ca_file": str(Town.authority.file)}}
     Town.gate.start({"clusters": {"c": pulsar}, "listeners": listeners})
