@@ -288,13 +288,7 @@ def test_python_client(secure, authority, version):
     data = random.Random(1).randbytes(3 << 20)
     for name, server in secure.servers.items():
         with socket.create_connection((settings.GATE_ADDRESS, secure.gate.port), 10) as sock, context.wrap_socket(sock, server_hostname=name) as peer:
-            sender = threading.Thread(target=peer.sendall, args=(data,))
-            sender.start()
-            got = bytearray()
-            while len(got) < len(data):
-                got += peer.recv(65536)
-            sender.join()
-            assert got == data
+            assert tls.exchange(peer, data, len(data)) == data
         assert server.names[-1] == name
     with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"), socket.create_connection((settings.GATE_ADDRESS, secure.gate.port), 10) as sock:
         context.wrap_socket(sock, server_hostname="three.test")
