@@ -205,11 +205,12 @@ static const char full[] =
 	"      - { host: \"**.example.com\", cluster: West.1_x-y, mode: terminate, tls: { cert_file: "
 	"/g, key_file: /h, ocsp_file: /i, unknown_name: refuse, require_name: true, client_auth: "
 	"require, client_ca_file: /j, crl_file: /k, allow_clients: ['cn:B'], alpn: [x], tickets: "
-	"false, min_version: 1.3, max_version: 1.3, ciphers: [f], ktls: off } }\n"
+	"false, min_version: 1.3, max_version: 1.3, ciphers: [f], ktls: off, ktls_rekey: close "
+	"} }\n"
 	"      - { discovered: east, mode: reencrypt }\n"
 	"      - { host: r.example.com, forward: \"h:9\", mode: reencrypt, broker_tls: { ca_file: /l, "
 	"verify: ca, cert_file: /m, key_file: /n, crl_file: /o, min_version: 1.3, max_version: "
-	"1.3, ciphers: [G], ktls: off, name: client } }\n"
+	"1.3, ciphers: [G], ktls: off, ktls_rekey: close, name: client } }\n"
 	"certificates: { refresh: off, warn_before: 30d, warn_every: 12h }\n"
 	"egress:\n"
 	"  allow: { hosts: [\"*.Internal\", \"**.x.y\", \"*\", h], networks: [10.0.0.0/8, "
@@ -388,6 +389,8 @@ static void check_full_route_tls(const struct config *config)
 	assert_string_equal(target->key_file, "/n");
 	assert_string_equal(target->ciphers.at[0], "G");
 	assert_int_equal(target->ktls, CONFIG_KTLS_OFF);
+	assert_int_equal(target->ktls_rekey, CONFIG_KTLS_REKEY_CLOSE);
+	assert_int_equal(own->ktls_rekey, CONFIG_KTLS_REKEY_CLOSE);
 	assert_int_equal(routes[5].name_source, CONFIG_NAME_CLIENT);
 	assert_true(config->certificates.warn_before_ns == 30 * 86400 * S);
 	assert_true(config->certificates.warn_every_ns == 43200 * S);

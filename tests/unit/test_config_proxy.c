@@ -19,7 +19,7 @@
 /* Of `tls`, as it is by itself. */
 #define TLS_REST                                                                            \
 	"      unknown_name: default\n      require_name: false\n      client_auth: none\n" \
-	"      tickets: true\n      min_version: 1.2\n      max_version: 1.3\n      ktls: auto\n"
+	"      tickets: true\n      min_version: 1.2\n      max_version: 1.3\n      ktls: auto\n      ktls_rekey: keep\n"
 
 struct row {
 	enum proxy_key key;
@@ -94,7 +94,7 @@ static const struct row rows[] = {
 	ROW_ON(WEB, webServiceTlsCiphers, "A", "      ciphers: [A]\n"),
 	ROW(tlsCertRefreshCheckDurationSec, "0", "  refresh: 1s\n"),
 	ROW_ON(CA, tlsEnabledWithBroker, "true",
-	       "      ca_file: /ca\n      verify: ca\n      min_version: 1.2\n      max_version: 1.3\n      ktls: auto\n"),
+	       "      ca_file: /ca\n      verify: ca\n      min_version: 1.2\n      max_version: 1.3\n      ktls: auto\n      ktls_rekey: keep\n"),
 	ROW_ON(BROKERS, brokerServiceURLTLS, "pulsar+ssl://a:1,b",
 	       "      urls: [\"pulsar+ssl://a:1\", \"pulsar+ssl://b:6651\"]\n"),
 	ROW_ON(BROKERS, brokerClientTrustCertsFilePath, "/other", "      ca_file: /other\n"),
