@@ -89,6 +89,7 @@ struct lane {
 	bool saw_fin, sent_fin; /* of the source; to the sink */
 	bool is_corked;		/* the sink's socket may keep bytes back until relay_push */
 	bool is_source_hup;	/* the source has sent its FIN: no edge tells of it again */
+	bool is_source_err;	/* the source has been reset: the same */
 	bool is_sink_hup;	/* the sink has sent its FIN: wait for edges */
 	bool is_to_client;
 	bool is_side; /* of a side connection, not of the session */

@@ -196,6 +196,7 @@ static void on_source(struct uring_op *op, int events)
 
 	if (events < 0 || (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
 		lane->is_source_hup = true;
+	lane->is_source_err |= events < 0 || (events & POLLERR) != 0;
 	session_lane_run(session_of_lane(lane),
 			 lane->is_to_client ? LANE_TO_CLIENT : LANE_TO_BROKER);
 }
@@ -252,10 +253,10 @@ static void wait_for_arrival(struct session_env *env, struct lane *lane)
 
 /* Nobody reads from this end any more, so its reset must be watched for. Many-shot: the FIN already
  * there would complete a one-shot at once, for ever. The many-shot that told of the FIN goes on
- * serving. */
+ * serving, unless it told of the reset with it: a read says only that the stream has ended. */
 static void watch_source(struct session_env *env, struct lane *lane)
 {
-	if (waits_for_edges(lane, on_source)) {
+	if (waits_for_edges(lane, on_source) && !lane->is_source_err) {
 		lane->op.fn = on_watch;
 		return;
 	}
