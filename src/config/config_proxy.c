@@ -174,6 +174,7 @@ struct config *config_load_proxy(const struct config_proxy_args *args, struct co
 	config_proxy_keys(&proxy);
 	config_proxy_egress(&proxy);
 	config_proxy_tls_brokers(&proxy);
+	config_proxy_role(&proxy);
 	discovery_set(&proxy);
 	config_proxy_addresses(&proxy);
 	read->alias = NULL;

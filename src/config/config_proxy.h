@@ -111,6 +111,11 @@ void config_proxy_addresses(struct proxy *proxy);
 void config_proxy_tls_listener(struct proxy *proxy, uint32_t index, enum proxy_key port,
 			       enum proxy_key protocols, enum proxy_key ciphers);
 void config_proxy_tls_brokers(struct proxy *proxy);
+/* config_proxy_role.c: is it the proxy that authenticates clients, by their certificates? Then
+ * these keys are no lost safeguards. */
+bool config_proxy_is_role(const struct proxy *proxy);
+bool config_proxy_is_of_role(enum proxy_key key);
+void config_proxy_role(struct proxy *proxy);
 /* tlsEnabledWithBroker */
 bool config_proxy_is_tls(struct proxy *proxy);
 /* config_proxy_egress.c: brokerProxyAllowed*. */

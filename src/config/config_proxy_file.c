@@ -269,6 +269,8 @@ static void guard(struct proxy *proxy, enum proxy_key key)
 
 	if (proxy->values[key].is_ignored || family.is_ignored)
 		return;
+	if (config_proxy_is_of_role(key) && config_proxy_is_role(proxy))
+		return;
 	if (row->is_inert && family.set == PROXY_KEY_COUNT)
 		none_add(proxy, row->key);
 	else if (family.set != PROXY_KEY_COUNT)

@@ -74,8 +74,11 @@ static bool has_tls(const struct proxy *proxy)
 	return config_proxy_text(proxy, PROXY_KEY_servicePortTls) != NULL;
 }
 
+/* In role mode nobody could come in there: there is no certificate to be known by. */
 static bool has_plain(const struct proxy *proxy)
 {
+	if (config_proxy_is_role(proxy) && has_tls(proxy))
+		return false;
 	return proxy->args->bind != NULL || !is_empty(proxy, PROXY_KEY_servicePort);
 }
 
@@ -85,13 +88,18 @@ void config_proxy_listeners(struct proxy *proxy)
 		pulsar_add(proxy, CONFIG_PROXY_NAME);
 	if (has_tls(proxy))
 		pulsar_add(proxy, CONFIG_PROXY_NAME "-tls");
+	if (config_proxy_is_role(proxy) && has_tls(proxy) &&
+	    !is_empty(proxy, PROXY_KEY_servicePort))
+		config_proxy_warn(proxy, PROXY_KEY_servicePort,
+				  "is not opened: clients are known by their certificates "
+				  "(authenticationProviders), and have none there; leave it empty");
 }
 
 static void pulsar_set(struct proxy *proxy)
 {
 	const enum proxy_key plain = PROXY_KEY_servicePort, tls = PROXY_KEY_servicePortTls;
 
-	if (proxy->args->bind != NULL)
+	if (proxy->args->bind != NULL && has_plain(proxy))
 		config_set(proxy->read, CONFIG_SCOPE_LISTENER, 0, "bind", proxy->args->bind,
 			   config_proxy_flag("--bind"));
 	else if (has_plain(proxy))

@@ -122,10 +122,11 @@ static void clients_set(const struct side *side)
 	const enum proxy_key require = PROXY_KEY_tlsRequireTrustedClientCertOnConnect;
 	struct proxy *proxy = side->proxy;
 	bool is_insecure = is_true(proxy, PROXY_KEY_tlsAllowInsecureConnection);
-	bool is_needed = is_true(proxy, require);
+	bool is_role = config_proxy_is_role(proxy);
+	bool is_needed = is_true(proxy, require) || is_role;
 
 	if (is_needed && config_proxy_text(proxy, trust) == NULL) {
-		config_proxy_error(proxy, require,
+		config_proxy_error(proxy, is_role ? PROXY_KEY_authenticationProviders : require,
 				   "nobody is trusted to sign clients' certificates; set "
 				   "tlsTrustCertsFilePath");
 		return;

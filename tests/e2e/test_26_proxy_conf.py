@@ -5,15 +5,18 @@ import threading
 import time
 
 import netns
+import pulsar
 import pytest
 import settings
 import tls
+import tokens
 import web
 import wire
 from clients import client, fresh, roundtrip
 from fakes import echo
 from mirror import Mirror
 from processes import wait_until
+from test_41_role import people, space, topic  # noqa: F401 - fixtures
 from test_91_tls import VERSIONS, only, refused, secure, tls_broker
 from wire import dial
 
@@ -575,6 +578,35 @@ def test_real_brokers(java_conf, cluster, java, plain):
     java.run("roundtrip", url=url, topic=f"persistent://{fresh()}", count=100, **({} if plain == "client" else {"trust": str(cluster.authority.file)}))
     port = settings.BROKER_PORT if plain == "broker" else settings.BROKER_TLS_PORT
     assert gate.wait_access(kind="data")["broker"].endswith(f":{port}")
+
+
+CLASSES = "org.apache.pulsar.{}.Authentication"
+
+
+@pytest.mark.parametrize("plugin", ["Tls", "Token"])
+def test_clients_known_by_their_certificates(java_conf, cluster, people, tmp_path, plugin):
+    """authenticationEnabled with AuthenticationProviderTls, and the proxy's own credential: role mode. Brokers let `alice` in, and not `mallory`."""
+    token = tmp_path / "token"
+    token.write_text(tokens.token("proxy"))
+    token.chmod(0o640)
+    mine = {"Tls": f"tlsCertFile:{people['proxy'][0]},tlsKeyFile:{people['proxy'][1]}", "Token": f"file://{token}"}
+    gate = java_conf.start({
+        "metadataStoreUrl": f"zk:{cluster.zookeeper_servers}", "tlsEnabledWithBroker": "true", "tlsHostnameVerificationEnabled": "true",
+        "brokerClientTrustCertsFilePath": cluster.authority.file, "tlsTrustCertsFilePath": cluster.authority.file,
+        "authenticationEnabled": "true", "authenticationProviders": CLASSES.format("broker.authentication") + "ProviderTls",
+        "brokerClientAuthenticationPlugin": CLASSES.format("client.impl.auth") + plugin, "brokerClientAuthenticationParameters": mine[plugin],
+    }, certificate=cluster.authority.issue("gw.pulsar.test", settings.GATE_ADDRESS, prefix="conf-"))  # fmt: skip
+    url = f"pulsar+ssl://{settings.GATE_ADDRESS}:{gate.port}"
+
+    def known_as(name):
+        authentication = pulsar.AuthenticationTLS(*map(str, people[name]))
+        return client(url, authentication=authentication, tls_trust_certs_file_path=str(cluster.authority.file), operation_timeout_seconds=5)
+
+    with known_as("alice") as c:
+        roundtrip(c, f"persistent://{topic()}", 40)
+    assert gate.wait_access(kind="data", principal="alice")
+    with known_as("mallory") as c, pytest.raises(pulsar.AuthorizationError):
+        c.create_producer(f"persistent://{topic()}")
 
 
 # ---- what is only to be seen in the effective configuration

@@ -21,6 +21,17 @@
 	"      unknown_name: default\n      require_name: false\n      client_auth: none\n" \
 	"      tickets: true\n      min_version: 1.2\n      max_version: 1.3\n      ktls: auto\n      ktls_rekey: keep\n"
 
+/* A proxy that knows clients by their certificates and shows brokers its own. */
+#define CLASSES "org.apache.pulsar.broker.authentication.AuthenticationProvider"
+#define PLUGINS "org.apache.pulsar.client.impl.auth.Authentication"
+#define MUTUAL	TLS "tlsTrustCertsFilePath=/ca\nservicePort=\n"
+#define KNOWING "authenticationEnabled=true\nauthenticationProviders=" CLASSES "Tls\n"
+#define ROLE                                                                                     \
+	MUTUAL KNOWING                                                                           \
+		"tlsEnabledWithBroker=true\nbrokerClientTrustCertsFilePath=/ca\n"                \
+		"tlsHostnameVerificationEnabled=true\nbrokerClientAuthenticationPlugin=" PLUGINS \
+		"Tls\nbrokerClientAuthenticationParameters=tlsCertFile:/p,tlsKeyFile:/q\n"
+
 struct row {
 	enum proxy_key key;
 	const char *value;
@@ -92,6 +103,7 @@ static const struct row rows[] = {
 	       "      ciphers: [TLS_AES_128_GCM_SHA256, A]\n"),
 	ROW_ON(WEB, webServiceTlsProtocols, "tlsv1.2, TLSv1.1", "      max_version: 1.2\n"),
 	ROW_ON(WEB, webServiceTlsCiphers, "A", "      ciphers: [A]\n"),
+	ROW_ON(ROLE, forwardAuthorizationCredentials, "true", "        forward: true\n"),
 	ROW(tlsCertRefreshCheckDurationSec, "0", "  refresh: 1s\n"),
 	ROW_ON(CA, tlsEnabledWithBroker, "true",
 	       "      ca_file: /ca\n      verify: ca\n      min_version: 1.2\n      max_version: 1.3\n      ktls: auto\n      ktls_rekey: keep\n"),
@@ -191,7 +203,7 @@ static char *dump_of(const char *text)
 
 static void row_check(const struct row *row)
 {
-	char text[400];
+	char text[1200];
 
 	snprintf(text, sizeof(text), "%s%s=%s\n", base_of(row), config_proxy_rows[row->key].key,
 		 row->value);
@@ -562,6 +574,93 @@ static void test_tls_brokers(void **state)
 	outcome = help_load(BROKERS "tlsProvider=x\nbrokerClientTlsKeyStore=y\n", &args);
 	assert_int_equal(outcome.errors, 0);
 	assert_false(config_speaks_tls(&outcome.config->clusters[0]));
+	help_free(&outcome);
+}
+
+static const struct config_role *role_of(struct outcome *outcome)
+{
+	if (outcome->config == NULL)
+		fail_msg("%s", outcome->said);
+	return &outcome->config->clusters[0].role;
+}
+
+static void test_role(void **state)
+{
+	static const char token[] = MUTUAL KNOWING "brokerClientAuthenticationPlugin=" PLUGINS
+						   "Token\nbrokerClientAuthenticationParameters=";
+	struct outcome outcome = load(ROLE);
+	const struct config_role *role = role_of(&outcome);
+	char cwd[512], text[1600], said[200];
+
+	(void)state;
+	assert_string_equal(outcome.said, "");
+	assert_true(role->has_certificate && !role->is_forwarding && role->token_file == NULL);
+	assert_int_equal(outcome.config->clusters[0].credentials, CONFIG_CREDENTIALS_ROLE);
+	assert_string_equal(outcome.config->clusters[0].broker_tls.cert_file, "/p");
+	assert_string_equal(outcome.config->clusters[0].broker_tls.key_file, "/q");
+	assert_int_equal(outcome.config->listener_count, 1);
+	assert_int_equal(outcome.config->listeners[0].tls.client_auth, CONFIG_CLIENT_AUTH_REQUIRE);
+	help_free(&outcome);
+	/* Java takes JSON too, and the last one counts. */
+	outcome = load(ROLE "brokerClientAuthenticationParameters={\"tlsCertFile\": \"/r\", "
+			    "\"tlsKeyFile\": \"/s\"}\n");
+	(void)role_of(&outcome);
+	assert_string_equal(outcome.config->clusters[0].broker_tls.cert_file, "/r");
+	assert_string_equal(outcome.config->clusters[0].broker_tls.key_file, "/s");
+	help_free(&outcome);
+	/* A port without certificates would let nobody in. */
+	outcome = load(ROLE "servicePort=6650\n");
+	(void)role_of(&outcome);
+	assert_int_equal(outcome.config->listener_count, 1);
+	assert_string_equal(outcome.config->listeners[0].name, "pulsar-tls");
+	assert_non_null(strstr(outcome.said, "servicePort: is not opened: clients are known by"));
+	help_free(&outcome);
+
+	help_write("token", "abc.def\n", 8);
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "%sfile:%s%s/token\n", token, i == 0 ? "//" : "", cwd);
+		outcome = load(text);
+		role = role_of(&outcome);
+		assert_false(role->has_certificate);
+		assert_int_equal(role->data.len, 7);
+		assert_non_null(strstr(role->token_file, "/token"));
+		help_free(&outcome);
+	}
+	static const char *const bad[][2] = {
+		{ "token:abc",
+		  "brokerClientAuthenticationParameters: names no file with the token" },
+		{ "abc", "brokerClientAuthenticationParameters: names no file with the token" },
+		{ "", "brokerClientAuthenticationPlugin: names no file with the token" },
+		{ "file:///nobody\nauthenticationProviders=" CLASSES "Token," CLASSES "Tls",
+		  "authenticationEnabled: clusters.<name>.credentials: role where" },
+		{ "file:///nobody\nbrokerClientAuthenticationPlugin=x",
+		  "brokerClientAuthenticationPlugin: penstock has no credentials" },
+		{ "file:///nobody\nservicePortTls=\nservicePort=6650",
+		  "authenticationProviders: clients are known by their certificates, and there is" },
+		{ "file:///nobody\ntlsTrustCertsFilePath=",
+		  "authenticationProviders: nobody is trusted to sign clients' certificates" },
+		{ "file:///nobody\nbrokerClientAuthenticationPlugin=" PLUGINS "Tls",
+		  "brokerClientAuthenticationPlugin: a certificate is shown inside TLS" },
+		{ "x:y\ntlsEnabledWithBroker=true\nbrokerClientAuthenticationPlugin=" PLUGINS "Tls",
+		  "brokerClientAuthenticationParameters: names no certificate; write" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		snprintf(text, sizeof(text), "%s%s\n", token, bad[i][0]);
+		snprintf(said, sizeof(said), ": %s", bad[i][1]);
+		outcome = load(text);
+		assert_null(outcome.config);
+		if (strstr(outcome.said, said) == NULL)
+			fail_msg("%s\nsaid\n%s\nnot\n%s", text, outcome.said, said);
+		help_free(&outcome);
+	}
+	/* Ignored, it is what it was: credentials pass, and nobody is asked for a certificate. */
+	const char *ignore[] = { "authenticationEnabled" };
+	struct config_proxy_args args = { .ignore = ignore, .ignore_count = 1 };
+
+	outcome = help_load(ROLE, &args);
+	assert_int_equal(outcome.config->clusters[0].credentials, CONFIG_CREDENTIALS_PASS);
 	help_free(&outcome);
 }
 
@@ -969,23 +1068,15 @@ static void test_old_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_honoured),
-		cmocka_unit_test(test_defaults_are_silent),
-		cmocka_unit_test(test_guards),
-		cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_tls_texts),
-		cmocka_unit_test(test_tls_listeners),
-		cmocka_unit_test(test_tls_brokers),
-		cmocka_unit_test(test_ignore),
-		cmocka_unit_test(test_none),
-		cmocka_unit_test(test_no_file),
-		cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_precedence),
-		cmocka_unit_test(test_discovery),
-		cmocka_unit_test(test_overrides),
-		cmocka_unit_test(test_override_errors),
-		cmocka_unit_test(test_egress),
-		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_honoured),    cmocka_unit_test(test_defaults_are_silent),
+		cmocka_unit_test(test_guards),	    cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_tls_texts),   cmocka_unit_test(test_tls_listeners),
+		cmocka_unit_test(test_tls_brokers), cmocka_unit_test(test_role),
+		cmocka_unit_test(test_ignore),	    cmocka_unit_test(test_none),
+		cmocka_unit_test(test_no_file),	    cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_precedence),  cmocka_unit_test(test_discovery),
+		cmocka_unit_test(test_overrides),   cmocka_unit_test(test_override_errors),
+		cmocka_unit_test(test_egress),	    cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_old_names),
 	};
 
