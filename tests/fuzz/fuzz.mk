@@ -6,14 +6,22 @@ FUZZ_OBJS := $(filter $(B)/src/base/% $(B)/src/wire/% $(B)/src/route/% $(B)/src/
 	$(B)/src/control/discovery/%_json.o $(B)/src/control/discovery/discovery_url.o,$(OBJS))
 FUZZ_SECONDS ?= 60
 
+# Those of src/tls need it and what is below it; the one that reads records brings its own sockets.
+FUZZ_TLS := $(filter tls_%,$(FUZZ_NAMES))
+FUZZ_LIBS := -lz -lyaml -ljansson
+$(foreach how,replay run,$(FUZZ_TLS:%=$(B)/tests/fuzz/$(how)_%)): FUZZ_LIBS += -lwolfssl -lcrypto
+$(foreach how,replay run,$(FUZZ_TLS:%=$(B)/tests/fuzz/$(how)_%)): $(filter $(B)/src/tls/%,$(OBJS))
+$(foreach how,replay run,$(patsubst %,$(B)/tests/fuzz/$(how)_%,$(filter-out tls_recv,$(FUZZ_TLS)))): \
+	$(filter $(B)/src/net/%,$(OBJS))
+
 $(FUZZ_NAMES:%=$(B)/tests/fuzz/replay_%): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o \
 		$(B)/tests/fuzz/replay.o $(FUZZ_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lyaml -ljansson
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUZZ_LIBS)
 
 $(FUZZ_NAMES:%=$(B)/tests/fuzz/run_%): $(B)/tests/fuzz/run_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ -lz -lyaml -ljansson
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ $(FUZZ_LIBS)
 
 .PHONY: fuzz fuzz-run fuzz-replay
 fuzz: ## fuzz one parser: T=wire_pulsar FUZZ_SECONDS=60 (clang 14)
