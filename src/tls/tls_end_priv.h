@@ -73,6 +73,8 @@ struct tls_end {
 	const char *detail;
 
 	struct span replay;
+	struct span
+		joined; /* in `cipher`, for the call that found it: the hello in other records */
 	struct hello_reader hello;
 	char host[HOST_MAX]; /* of clients: whom we mean to speak to */
 

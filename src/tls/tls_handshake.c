@@ -123,7 +123,7 @@ static bool agree(struct tls_end *end)
 	struct tls_handshake *slot = end->slot;
 	const struct tls_suite *suite = tls_handover_suite(slot->ssl);
 
-	if (suite == NULL || end->replay.len > 0)
+	if (suite == NULL || end->replay.len + end->joined.len > 0)
 		return false;
 	end->suite = suite;
 	end->is_agreed = true;

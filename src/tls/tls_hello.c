@@ -64,6 +64,32 @@ static struct span keep_name(struct sink *texts, struct span name)
 	return span_of(at, name.len);
 }
 
+/* wolfSSL wants the head of a message within one record, which nobody has to care for: it gets one
+ * that came in several records in as few as there may be. Nothing else knows of records, the
+ * transcript neither (RFC 8446 4.4.1). */
+static void join(struct tls_end *end, const struct hello *hello)
+{
+	struct tls *tls = end->tls;
+	struct span message = span_of(tls->plain, end->hello.size), part;
+	struct sink out = sink_of(tls->cipher, TLS_CIPHER_BYTES);
+	size_t replayed = hello->size < end->replay.len ? hello->size : end->replay.len;
+	size_t in_socket = hello->size - replayed;
+
+	if (hello->size == TLS_HEADER_BYTES + message.len)
+		return;
+	while (message.len > 0) {
+		CHECK(span_take(&message, message.len < TLS_PLAIN_MAX ? message.len : TLS_PLAIN_MAX,
+				&part));
+		sink_bytes(&out, "\26\3\1", 3);
+		sink_u16(&out, (uint16_t)part.len);
+		sink_span(&out, part);
+	}
+	CHECK(!out.full && span_skip(&end->replay, replayed));
+	if (in_socket > 0)
+		CHECK(net_discard(end->fd, in_socket) == (ssize_t)in_socket);
+	end->joined = sink_written(&out);
+}
+
 static enum tls_progress accept_hello(struct tls_end *end, const struct hello *hello)
 {
 	enum tls_fail why = TLS_FAIL_NONE;
@@ -86,6 +112,7 @@ static enum tls_progress accept_hello(struct tls_end *end, const struct hello *h
 	slot->is_old = hello->version < TLS_1_3;
 	slot->result.alpn = alpn;
 	slot->result.server_name = keep_name(&slot->texts, name);
+	join(end, hello);
 	if (end->rx_wake != 1) {
 		end->rx_wake = 1;
 		net_wake_at(end->fd, 1);

@@ -73,13 +73,14 @@ static void gather_in(struct tls_handshake *slot, const uint8_t *bytes, size_t l
 
 static ssize_t receive(struct tls_end *end, void *bytes, size_t size)
 {
+	struct span *from = end->joined.len > 0 ? &end->joined : &end->replay;
 	struct span head;
 
-	if (end->replay.len == 0)
+	if (from->len == 0)
 		return net_recv(end->fd, bytes, size);
-	if (size > end->replay.len)
-		size = end->replay.len;
-	CHECK(span_take(&end->replay, size, &head));
+	if (size > from->len)
+		size = from->len;
+	CHECK(span_take(from, size, &head));
 	memcpy(bytes, head.at, head.len);
 	return (ssize_t)head.len;
 }
