@@ -4,7 +4,7 @@
 
 Each is an exact text replacement in one source file, made in a copy of the tree under
 build/sim-mutants/NAME; that file is compiled again, everything else is linked from
-build/sim-mutants/base. A bug that no seed of 1-100 catches fails the run, and so does one whose
+build/sim-mutants/base. A bug that no seed of 1-200 catches fails the run, and so does one whose
 text is not found exactly once: then the product has moved on and the list must follow."""
 
 import argparse
@@ -19,7 +19,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIST = ROOT / "tests/sim/mutants.txt"
 BUILD = ROOT / "build/sim-mutants"
-SEEDS = "1..100"
+SEEDS = "1..200"
 FLAGS = ["-std=gnu11", "-O1", "-g", "-w", "-pthread", "-fno-strict-aliasing"]
 LIBS = ["-pthread", "-lz", "-ljansson", "-lyaml"]
 
