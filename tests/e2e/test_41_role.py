@@ -304,17 +304,20 @@ def test_expiry(cluster, penstock, people, setup):
 # ---- the Java proxy in the same place
 
 
+JAVA_PORT, JAVA_TLS_PORT = 6690, 6691  # it does not reuse addresses: no other test has served these a minute ago
+
+
 @pytest.fixture
 def java_proxy(cluster, people):
     certificate, key = cluster.authority.issue("gw.pulsar.test", settings.GATE_ADDRESS, prefix="role-java-")
     cluster.start_java_proxy(
-        servicePortTls=6651, tlsCertificateFilePath=certificate, tlsKeyFilePath=key, tlsTrustCertsFilePath=cluster.authority.file,
+        servicePort=JAVA_PORT, servicePortTls=JAVA_TLS_PORT, tlsCertificateFilePath=certificate, tlsKeyFilePath=key, tlsTrustCertsFilePath=cluster.authority.file,
         tlsRequireTrustedClientCertOnConnect="true", authenticationEnabled="true", authorizationEnabled="true",
         authenticationProviders="org.apache.pulsar.broker.authentication.AuthenticationProviderTls",
         brokerClientAuthenticationPlugin="org.apache.pulsar.client.impl.auth.AuthenticationToken",
         brokerClientAuthenticationParameters=f"token:{tokens.token('proxy')}",
     )  # fmt: skip
-    wait_until("its TLS port", 20, lambda: web.reachable(settings.GATE_ADDRESS, 6651))
+    wait_until("its TLS port", 20, lambda: web.reachable(settings.GATE_ADDRESS, JAVA_TLS_PORT))
     yield
     cluster.java_proxy.stop()
 
@@ -336,7 +339,7 @@ def test_as_the_java_proxy(cluster, java_proxy, gates, people, java):
     """The same clients with the same certificates fare the same with both, but for the few where penstock is stricter."""
 
     class JavaProxy:
-        port = 6651
+        port = JAVA_TLS_PORT
 
     ours = gates["token-plain"]
     for gate in JavaProxy, ours:

@@ -287,7 +287,7 @@ class Cluster:
         self.java_proxy.start(
             java.command("org.apache.pulsar.proxy.server.ProxyServiceStarter", "--config", conf, heap="256m", direct="256m")
         )
-        self.java_proxy.wait_ready(60, lambda: web.reachable(settings.GATE_ADDRESS, 6650))
+        self.java_proxy.wait_ready(60, lambda: web.reachable(settings.GATE_ADDRESS, more.get("servicePort", 6650)))
 
     def _write(self, name, lines):
         file = settings.RUN / "conf" / name
