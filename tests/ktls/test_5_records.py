@@ -357,6 +357,27 @@ def test_lookups(rig, way):
         assert (answer.kind, answer[4], answer[8]) == (wire.LOOKUP_RESPONSE, number, 1), answer
 
 
+@pytest.mark.parametrize("way", ["tls-tls", "plain-tls"])
+def test_redirects(rig, way):
+    """A connection of penstock's own to the broker a lookup leads to: what the kernel opens there is waited for as well."""
+    near, far = lookup_connection(rig, way)
+    second = rig.world.listen(lambda: Engine(rig.server))
+    where = [(2, f"pulsar+ssl://127.0.0.1:{second.port}")]
+    near.send(wire.lookup("persistent://public/default/t", 7))
+    asked = frame_at(rig, far)
+    far.send(wire.lookup_answer(asked[2], f"pulsar://127.0.0.1:{second.port}", kind=wire.REDIRECT, more=where))
+    side = rig.world.accepted(second)
+    assert frame_at(rig, side).kind == wire.CONNECT
+    rig.world.idle(0.2)
+    side.send(wire.connected())
+    asked = frame_at(rig, side)
+    assert asked.kind == wire.LOOKUP
+    rig.world.idle(0.2)
+    side.send(wire.lookup_answer(asked[2], f"pulsar://127.0.0.1:{second.port}", more=where))
+    answer = frame_at(rig, near)
+    assert (answer.kind, answer[3], answer[4]) == (wire.LOOKUP_RESPONSE, wire.CONNECT_TO, 7), answer
+
+
 @pytest.mark.parametrize("who", ["client", "broker"])
 def test_half_a_record_of_a_frame_keeps_nobody_busy(rig, who):
     near, far = lookup_connection(rig, "tls-tls")

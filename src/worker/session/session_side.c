@@ -160,7 +160,8 @@ static bool side_decide(struct session_side *side, bool *ret_lost)
 		enum relay_status status =
 			relay_read(&env->relay, &side->rx, (size_t)verdict.n, verdict.max);
 
-		if (status == RELAY_WAIT_SOURCE)
+		/* One shot either way: an answer is waited for, and seldom two. */
+		if (status == RELAY_WAIT_SOURCE || status == RELAY_DRAINED)
 			uring_poll(env->ring, &side->rx.op, side->rx.source, POLLIN, on_rx);
 		else if (status == RELAY_WAIT_BUFFER)
 			starve(side, &side->rx);
