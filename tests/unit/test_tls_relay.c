@@ -312,11 +312,31 @@ static void without_buffers(void **state)
 	}
 }
 
+/* While close_notify waits for room, no answer may be put behind it: TLS has ended for the lane. */
+static void nothing_goes_behind_close_notify(void **state)
+{
+	static const uint8_t zeros[4096];
+	struct pair pair;
+	struct lane *lane = &pair.lanes[LANE_TO_CLIENT];
+
+	(void)state;
+	pair_open(&pair, 0, 0, &manners[0], &manners[0], 4096, 8);
+	lane->pass = 0;
+	for (size_t size = sizeof(zeros); size > 0; size /= 2)
+		while (send(lane->sink, zeros, size, MSG_DONTWAIT) > 0)
+			;
+	assert_true(relay_can_emit(lane));
+	assert_int_equal(relay_finish(lane), -EAGAIN);
+	assert_false(relay_can_emit(lane));
+	pair_close(&pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_ways),
 		cmocka_unit_test(without_buffers),
+		cmocka_unit_test(nothing_goes_behind_close_notify),
 	};
 
 	(void)alarm(300); /* not for ever */

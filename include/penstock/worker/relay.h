@@ -87,6 +87,7 @@ struct lane {
 	bool is_promoted;	/* splice rather than copy */
 	bool is_splice_off;	/* by configuration, or this socket cannot */
 	bool saw_fin, sent_fin; /* of the source; to the sink */
+	bool is_finishing;	/* close_notify is said or waits for room: nothing goes behind it */
 	bool is_corked;		/* the sink's socket may keep bytes back until relay_push */
 	bool is_source_hup;	/* the source has sent its FIN: no edge tells of it again */
 	bool is_source_err;	/* the source has been reset: the same */

@@ -36,6 +36,7 @@ void relay_lane_tls(struct lane *lane, struct tls_end *source, struct tls_end *s
 int relay_finish(struct lane *lane)
 {
 	CHECK(relay_is_clean(lane));
+	lane->is_finishing = true;
 	return lane->sink_tls != NULL ? tls_shutdown_write(lane->sink_tls)
 				      : net_shutdown_write(lane->sink);
 }
@@ -255,7 +256,7 @@ void relay_drop(struct relay *relay, struct lane *lane, size_t n)
 bool relay_can_emit(const struct lane *lane)
 {
 	return lane->pass == 0 && lane->out == NULL && lane->pipe == NULL && !lane->sent_fin &&
-	       (lane->in == NULL || lane->in->done == lane->in->decided);
+	       !lane->is_finishing && (lane->in == NULL || lane->in->done == lane->in->decided);
 }
 
 bool relay_emit(struct relay *relay, struct lane *lane, struct span bytes, bool has_more)
