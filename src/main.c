@@ -138,6 +138,12 @@ static void announce(const struct config *config)
 		 PENSTOCK_VERSION, PENSTOCK_COMMIT, config->process.workers,
 		 config->process.workers == 1 ? "" : "s", config->limits.connections,
 		 budget.descriptors, budget.memory_bytes >> 20, budget.pipe_bytes >> 20);
+	if (config_has_tls(config))
+		log_info("ktls", "%s",
+			 tls_features()->err == 0
+				 ? "the kernel takes TLS connections (penstock version says which)"
+				 : "this kernel has no TLS: records stay in user space; modprobe "
+				   "tls loads it where there is one");
 }
 
 /* ---- threads ---- */

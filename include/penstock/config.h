@@ -327,6 +327,8 @@ static inline bool config_tls_is_on(const struct config_tls_client *tls)
 	return tls->ca_file != NULL || tls->verify == CONFIG_VERIFY_OFF;
 }
 
+/* Is TLS ended or begun anywhere? Any thread. */
+bool config_has_tls(const struct config *config);
 /* Is TLS spoken to the brokers of the cluster? */
 static inline bool config_speaks_tls(const struct config_cluster *cluster)
 {

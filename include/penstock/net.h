@@ -39,6 +39,8 @@ int net_error(int fd);
 void net_wake_at(int fd, size_t bytes);
 /* Would a poll say so? With net_wake_at: also when there is no room for that many. */
 bool net_is_readable(int fd);
+/* The same for POLLOUT: is a third of the send buffer free? */
+bool net_is_writable(int fd);
 /* Has the peer sent its FIN, or is the socket broken? Bytes may still be there to read. */
 bool net_is_ended(int fd);
 /* Closes. With `reset` the peer gets RST instead of FIN (SO_LINGER 0). */

@@ -23,9 +23,10 @@
  * for the kernel, and half a record is left there and looked at again when it is whole, so that an
  * end holds no buffer, ever.
  * Thread:   worker (struct tls and its ends); tls_init, tls_fini: the first and last of the process
- * Memory:   ends and handshake slots from pools sized by tls_new; wolfSSL's and libcrypto's own
- * from a counted heap with a bound (tls_init) Errors:   -errno; -EPROTO: tls_why See:
- * docs/adr/0012, tls/context.h
+ * Memory:   ends and handshake slots from pools sized by tls_new; wolfSSL's own from a counted heap
+ *           with a bound (tls_init), libcrypto's from malloc
+ * Errors:   -errno; -EPROTO: tls_why
+ * See:      docs/adr/0012, tls/context.h
  */
 #pragma once
 
@@ -58,7 +59,7 @@ struct tls_fail_row {
 
 extern const struct tls_fail_row tls_fail_rows[TLS_FAIL_COUNT];
 
-/* ---- process: tls_init.c, tls_memory.c, tls_features.c -------------------------------------- */
+/* ---- process: tls_init.c, tls_memory.c, tls_ktls.c ------------------------------------------ */
 
 /* What the kernel's TLS takes, found out on a connection to ourselves. */
 struct tls_features {
@@ -77,7 +78,7 @@ size_t tls_memory(void);
 size_t tls_memory_peak(void);
 const struct tls_features *tls_features(void);
 
-/* ---- worker: tls_worker.c ------------------------------------------------------------------- */
+/* ---- worker: tls_end.c ---------------------------------------------------------------------- */
 
 /* `ends` and `handshakes` at once. 0 or -ENOMEM. */
 MUST_USE int tls_new(struct tls **ret_tls, uint32_t ends, uint32_t handshakes,

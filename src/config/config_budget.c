@@ -29,7 +29,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static bool speaks_tls(const struct config *config)
+bool config_has_tls(const struct config *config)
 {
 	bool is_any = false;
 
@@ -64,11 +64,11 @@ void config_budget(const struct config *config, struct config_budget *ret_budget
 			     DESCRIPTOR_SPARE;
 	uint64_t session_bytes = SESSION_BYTES + (config->route_count > 0 ? NAME_BYTES : 0);
 
-	if (speaks_tls(config))
+	if (config_has_tls(config))
 		session_bytes += 2 * TLS_END_BYTES + 2 * NAME_BYTES;
 	budget.memory_bytes = workers * (budget.sessions_per_worker * session_bytes +
 					 budget.buffers_per_worker * BUFFER_BYTES);
-	if (speaks_tls(config))
+	if (config_has_tls(config))
 		budget.memory_bytes +=
 			workers *
 				(config->limits.handshakes * HANDSHAKE_BYTES +

@@ -154,6 +154,13 @@ bool net_is_readable(int fd)
 	return poll(&pollfd, 1, 0) > 0;
 }
 
+bool net_is_writable(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
+
+	return poll(&pollfd, 1, 0) > 0;
+}
+
 bool net_is_ended(int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLRDHUP };

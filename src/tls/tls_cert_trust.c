@@ -84,20 +84,23 @@ bool tls_cert_has_issuer(const struct tls_file *file, struct span leaf_der)
 bool tls_cert_check_crls(const struct tls_file *file, const struct tls_report *report)
 {
 	BIO *bio = bio_of(file);
+	bool is_new = true;
 	int count = 0;
 
 	if (bio == NULL)
 		return false;
 	for (X509_CRL *crl; (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL; count++) {
-		if (is_past(X509_CRL_get0_nextUpdate(crl)))
-			tls_doubt(report,
-				  "%s: revocation list %d is out of date: certificates of "
-				  "its authority are refused",
-				  file->name, count + 1);
+		if (is_past(X509_CRL_get0_nextUpdate(crl))) {
+			is_new = false;
+			tls_mistake(report,
+				    "%s: revocation list %d is out of date, so it cannot say who "
+				    "is trusted; get the authority's new one",
+				    file->name, count + 1);
+		}
 		X509_CRL_free(crl);
 	}
 	BIO_free(bio);
-	return check_count(file, "revocation list", count, is_at_end(), report);
+	return check_count(file, "revocation list", count, is_at_end(), report) && is_new;
 }
 
 /* Is there an answer about this certificate in it? The digest and the issuer in an OCSP CertID are

@@ -123,6 +123,7 @@ void tls_end_slot_put(struct tls_end *end)
 	if (slot == NULL)
 		return;
 	tls_handover_free(slot->ssl);
+	explicit_bzero(&slot->transcript.flow, sizeof(slot->transcript.flow));
 	pool_put(&end->tls->slots, slot);
 	stat_sub(end->tls->stats, STAT_TLS_HANDSHAKES_IN_USE, 1);
 	end->slot = NULL;

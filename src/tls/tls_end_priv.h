@@ -83,6 +83,7 @@ struct tls_end {
 	bool is_rx_closed;     /* close_notify */
 	bool is_rx_drained;    /* tls_is_drained */
 	uint8_t idle_records;  /* in a row, without data */
+	uint8_t idle_wakes;    /* in a row, without a byte of the hello */
 	uint16_t rx_offset;    /* of the first record, bytes that were taken */
 	struct tls_half *half; /* the first record, if it is not in the socket */
 	uint32_t rx_wake;      /* bytes the socket wakes us for; 1 */

@@ -4,10 +4,12 @@
  * all who look at one see the same bytes.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <penstock/base/err.h>
 
@@ -52,12 +54,32 @@ static int read_stream(struct tls_file *file, FILE *stream)
 	}
 }
 
+/* Never waits: a FIFO is no file. */
+static int open_file(const char *name, FILE **ret_stream)
+{
+	int fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat status;
+	int err = 0;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		err = -errno;
+	else if (S_ISDIR(status.st_mode))
+		err = -EISDIR;
+	else if (!S_ISREG(status.st_mode))
+		err = -EINVAL;
+	else if ((*ret_stream = fdopen(fd, "r")) == NULL)
+		err = -errno;
+	if (err < 0 && fd >= 0)
+		(void)close(fd);
+	return err;
+}
+
 bool tls_file_read(struct tls_file *file, const char *name, const struct tls_report *report)
 {
 	*file = (struct tls_file){ .name = name };
 
-	FILE *stream = fopen(name, "re");
-	int err = stream == NULL ? -errno : 0;
+	FILE *stream = NULL;
+	int err = open_file(name, &stream);
 
 	if (stream != NULL) {
 		setbuf(stream, NULL); /* no second copy of a key */

@@ -41,11 +41,16 @@ static bool set_up_client(struct tls_handshake *slot)
 			      (unsigned short)strlen(end->host)) == WOLFSSL_SUCCESS;
 }
 
-/* The protocol is chosen already (tls_hello.c): wolfSSL knows no other. */
+/* The protocol is chosen already (tls_hello.c): wolfSSL knows no other. Nor may it choose the
+ * version: it takes the client's favourite, and a client that names 1.2 before 1.3 would take that
+ * for a downgrade (RFC 8446 4.1.3). */
 static bool set_up_server(struct tls_handshake *slot)
 {
 	struct span alpn = slot->result.alpn;
 
+	if (!slot->is_old && slot->end->context->version_max == TLS_1_3 &&
+	    wolfSSL_SetMinVersion(slot->ssl, WOLFSSL_TLSV1_3) != WOLFSSL_SUCCESS)
+		return false;
 	return alpn.len == 0 ||
 	       wolfSSL_UseALPN(slot->ssl, (char *)(uintptr_t)alpn.at, (unsigned)alpn.len,
 			       WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS;
@@ -345,8 +350,10 @@ enum tls_progress tls_handshake(struct tls_end *end)
 	int ret = end->is_server ? wolfSSL_accept(slot->ssl) : wolfSSL_connect(slot->ssl);
 	int error = ret == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(slot->ssl, ret);
 
-	if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
+	if (error == WOLFSSL_ERROR_WANT_READ)
 		return flushed(slot, TLS_WANT_READ);
+	if (error == WOLFSSL_ERROR_WANT_WRITE) /* there is more than fits into slot->out */
+		return flushed(slot, TLS_WANT_WRITE);
 	if (error != 0)
 		return failed(slot, error);
 	if (!agree(end)) {

@@ -10,6 +10,9 @@
 
 #include "tls_end_priv.h"
 
+/* Wake-ups in a row without a byte more. */
+#define IDLE_WAKES_MAX 8
+
 /* Our whole answer to a client that is refused here. */
 static enum tls_progress refuse(struct tls_end *end, const struct hello *hello, enum tls_fail why,
 				uint8_t alert)
@@ -40,11 +43,19 @@ static enum tls_progress gone(struct tls_end *end, int err)
 	return TLS_FAILED;
 }
 
-/* `seen` bytes of the hello are in the socket, not enough. */
-static enum tls_progress wait(struct tls_end *end, size_t seen, size_t need)
+/* `seen` bytes of the hello are in the socket, not enough. A socket that stays readable all the
+ * same has no room for more (tls_recv.c), or an urgent mark that nobody reads beyond: a hello like
+ * that comes from nobody who means well, and would keep us busy for as long as it may take. */
+static enum tls_progress wait(struct tls_end *end, const struct hello *hello, size_t seen)
 {
+	size_t need = hello->need;
+
 	if (seen == end->rx_seen && seen > 0 && net_is_ended(end->fd))
 		return gone(end, net_error(end->fd));
+	if (seen != end->rx_seen)
+		end->idle_wakes = 0;
+	else if (net_is_readable(end->fd) && ++end->idle_wakes > IDLE_WAKES_MAX)
+		return refuse(end, hello, TLS_FAIL_NO_ROOM, tls_fail_rows[TLS_FAIL_NO_ROOM].alert);
 	end->rx_seen = (uint32_t)seen;
 	end->rx_wake = (uint32_t)(need - end->replay.len);
 	net_wake_at(end->fd, end->rx_wake);
@@ -156,7 +167,7 @@ enum tls_progress tls_hello_read(struct tls_end *end)
 	case WIRE_OK:
 		return accept_hello(end, &hello);
 	case WIRE_MORE:
-		return wait(end, (size_t)seen, hello.need);
+		return wait(end, &hello, (size_t)seen);
 	case WIRE_BAD:
 		break;
 	}

@@ -3,8 +3,9 @@
  * tls_priv: what the files of src/tls share. wolfSSL's headers and libcrypto's define the same
  * names and cannot meet in one file: here both are incomplete types.
  *
- *     wolfSSL     tls_handshake.c tls_io.c tls_verify.c tls_context*.c tls_memory.c tls_session.c
- *     libcrypto   tls_aead.c tls_secret.c tls_transcript.c tls_cert*.c tls_sign.c tls_ticket.c
+ *     wolfSSL     tls_handshake.c tls_io.c tls_callbacks.c tls_context*.c tls_memory.c
+ * tls_session.c libcrypto   tls_aead.c tls_secret.c tls_transcript.c tls_cert*.c tls_sign.c
+ * tls_ticket.c
  */
 #pragma once
 

@@ -124,6 +124,13 @@ ssize_t tls_splice_out(struct tls_end *end, int pipe_read, size_t len)
 	return ret < 0 ? ret : net_splice_out(pipe_read, end->fd, len);
 }
 
+/* A kernel that seals says it has sent what still waits for room behind a record sent in part, and
+ * a FIN would go before it. */
+static bool is_room(const struct tls_end *end)
+{
+	return !end->tx.is_kernel || net_is_writable(end->fd);
+}
+
 int tls_shutdown_write(struct tls_end *end)
 {
 	static const uint8_t close_notify[] = { 1, 0 };
@@ -131,6 +138,8 @@ int tls_shutdown_write(struct tls_end *end)
 	CHECK(end->is_started && end->tx_part_len == 0);
 	if (end->why != TLS_FAIL_NONE)
 		return -EPROTO;
+	if (!is_room(end))
+		return -EAGAIN;
 	if (!end->is_tx_closed) {
 		int ret = tls_control_flush(end);
 
@@ -141,6 +150,8 @@ int tls_shutdown_write(struct tls_end *end)
 	}
 	int ret = tls_control_flush(end);
 
+	if (ret == 0 && !is_room(end))
+		ret = -EAGAIN;
 	return ret < 0 ? ret : net_shutdown_write(end->fd);
 }
 

@@ -93,6 +93,15 @@ static bool are_rules_good(const struct config_tls_server *tls, struct place *pl
 	return ok;
 }
 
+/* No mistake in the file, but nobody would get through. */
+static void check_kernel(enum config_ktls ktls, struct place *place)
+{
+	if (ktls == CONFIG_KTLS_REQUIRE && tls_features()->err != 0)
+		say(place, false,
+		    "ktls: require, and this kernel has no TLS, so every connection will fail; try "
+		    "modprobe tls, or write auto");
+}
+
 /* `scope`: whose tickets they are. */
 static struct tls_context *context_of_server(const struct config_tls_server *tls, const char *scope,
 					     struct tls_tickets *tickets, struct place *place)
@@ -101,6 +110,7 @@ static struct tls_context *context_of_server(const struct config_tls_server *tls
 	struct tls_certificate *certificates = calloc(tls->cert_files.count, sizeof(*certificates));
 	bool ok = are_rules_good(tls, place);
 
+	check_kernel(tls->ktls, place);
 	if (certificates == NULL) {
 		say(place, true, "out of memory");
 		return NULL;
@@ -167,6 +177,7 @@ static struct tls_context *context_of_client(const struct config_tls_client *tls
 		.session_count = SESSIONS,
 	};
 
+	check_kernel(tls->ktls, place);
 	return tls_context_client(&params, &report);
 }
 

@@ -595,6 +595,22 @@ static void client_certificates_are_revoked(void **state)
 		bench_end(&bench);
 	}
 	tls_context_put(context);
+	/* A list that has run out, and one of somebody else, say nothing. */
+	static const struct {
+		bool is_stale;
+		const char *said;
+	} useless[] = { { true, "revocation list 1 is out of date" },
+			{ false, "signed by nobody we trust" } };
+	for (size_t i = 0; i < COUNT_OF(useless); i++) {
+		struct tls_certificate only = { .cert_file = server.cert_file,
+						.key_file = server.key_file };
+		params.crl_file = useless[i].is_stale ? stale : foreign;
+		params.certificates = &only;
+		params.certificate_count = 1;
+		bench_hush();
+		assert_null(tls_context_server(&params, &bench_report));
+		assert_non_null(strstr(bench_said, useless[i].said));
+	}
 	pki_free(&bad);
 }
 
@@ -660,6 +676,51 @@ static void brokers_certificates_are_judged(void **state)
 	}
 	tls_context_put(context);
 	tls_context_put(trusting);
+}
+
+static void broker_shows(struct tls_context *context, const struct pki_cert *shown,
+			 enum tls_fail why, uint8_t alert)
+{
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		struct bench bench;
+		bench_begin(&bench, tls, context, ssl_server, "broker-1.internal");
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		if (shown != NULL)
+			show(bench.ssl, shown);
+		if (why == TLS_FAIL_NONE)
+			bench_connect(&bench);
+		else
+			bench_refused(&bench, why, alert);
+		bench_end(&bench);
+	}
+}
+
+static void brokers_certificates_end(void **state)
+{
+	(void)state;
+	char crl[128], stale[128];
+	struct pki_cert expired = pki_issue("spent",
+					    &(struct pki_wish){ .names = "DNS:broker-1.internal",
+								.from_s = -7200,
+								.until_s = -60 },
+					    &ca, NULL);
+	struct pki_cert bad =
+		pki_issue("lost", &(struct pki_wish){ .names = "DNS:broker-1.internal" }, &ca,
+			  NULL);
+	pki_revoke(crl, "brokers", &ca, &bad, 86400);
+	pki_revoke(stale, "brokers-stale", &ca, &bad, -3600);
+	struct tls_context *context = client_of((struct tls_client_params){ .crl_file = crl });
+	broker_shows(context, NULL, TLS_FAIL_NONE, 0);
+	broker_shows(context, &bad, TLS_FAIL_CERT_REVOKED, 44);
+	broker_shows(context, &expired, TLS_FAIL_CERT_EXPIRED, 45);
+	tls_context_put(context);
+	bench_hush();
+	assert_null(tls_context_client(&(struct tls_client_params){ .ca_file = ca.cert_file,
+								    .crl_file = stale },
+				       &bench_report));
+	assert_non_null(strstr(bench_said, "revocation list 1 is out of date"));
+	pki_free(&expired);
+	pki_free(&bad);
 }
 
 static void we_show_brokers_a_certificate(void **state)
@@ -900,6 +961,7 @@ int main(void)
 		cmocka_unit_test(client_certificates_are_revoked),
 		cmocka_unit_test(brokers_names_are_checked),
 		cmocka_unit_test(brokers_certificates_are_judged),
+		cmocka_unit_test(brokers_certificates_end),
 		cmocka_unit_test(we_show_brokers_a_certificate),
 		cmocka_unit_test(sessions_are_resumed),
 		cmocka_unit_test(sessions_with_brokers_are_resumed),

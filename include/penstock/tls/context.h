@@ -4,7 +4,7 @@
  * and then never changed: a reload builds a new one, and connections keep the one they began with.
  * Complaints are sentences that begin with the file's name, for `penstock check`.
  * Thread:   building: control; ends hold references on any thread
- * Memory:   tls.h's counted heap; freed with the last reference
+ * Memory:   malloc, and tls.h's counted heap for what wolfSSL keeps; freed with the last reference
  * Errors:   NULL, and the report has been told why, once per mistake
  */
 #pragma once

@@ -4,7 +4,7 @@
  * clusters are spoken TLS to. Lives as long as its configuration; connections hold references to
  * the contexts they began with, so that a reload ends none.
  * Thread:   building: control, or `penstock check`; asking: any
- * Memory:   tls.h's counted heap
+ * Memory:   malloc; its contexts' as tls/context.h says
  * Errors:   every mistake in any file, into config_errors
  */
 #pragma once
