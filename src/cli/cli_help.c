@@ -42,8 +42,8 @@ int cli_help(enum cli_command topic)
 		printf("  %-42s %s\n", left, flag->text);
 	}
 	if (topic == CLI_IMPORT)
-		printf("\nFILE is sni.yaml, ssl_server_name.config (Lua or YAML), records.config or records.yaml;\n"
-		       "give all that belong together. penstock.yaml goes to standard output. What it cannot\n"
+		printf("\nFILE is sni.yaml, ssl_server_name.config (Lua or YAML), ssl_multicert.config,\n"
+		       "records.config or records.yaml; give all that belong together. penstock.yaml goes to standard output. What it cannot\n"
 		       "have is listed on standard error and in its comments; then the exit code is 1.\n\n"
 		       "  penstock import sni.yaml records.config >penstock.yaml\n");
 	if (topic == CLI_PROXY)

@@ -142,6 +142,24 @@ static void listeners_check(struct check *check, uint32_t index)
 	}
 }
 
+static void routes_check(struct check *check, uint32_t index)
+{
+	const struct config *config = check->config;
+
+	for (uint32_t i = 0; i < config->route_count; i++) {
+		const struct config_route *route = &config->routes[i];
+
+		if (config_route_has_brain(route) && route->cluster == (int32_t)index &&
+		    config_route_server(config, route)->client_auth != CONFIG_CLIENT_AUTH_REQUIRE)
+			FAULT(check, where(check, CONFIG_SCOPE_ROUTE, i, "cluster"),
+			      "listeners[%u].routes[%u].cluster: clusters.%s.credentials is role, "
+			      "which knows clients by their certificate; add tls: { client_auth: "
+			      "require, client_ca_file: ... } to the listener, or to the route",
+			      route->listener, i - config->listeners[route->listener].route_first,
+			      config->clusters[index].name);
+	}
+}
+
 void config_check_role(struct check *check, uint32_t index)
 {
 	struct config_cluster *cluster = &check->config->clusters[index];
@@ -154,6 +172,7 @@ void config_check_role(struct check *check, uint32_t index)
 		return;
 	credential_check(check, index);
 	listeners_check(check, index);
+	routes_check(check, index);
 	if (role->token_file != NULL)
 		token_take(check, index);
 }

@@ -92,7 +92,8 @@ struct import_rule {
 	const char *name; /* without '*': ".example.com", or "" for all; NULL: no name to route */
 	size_t name_len;
 	bool is_wild;
-	bool is_left; /* not carried over; a finding says why */
+	bool is_left;  /* not carried over; a finding says why */
+	bool is_laxer; /* a demand on certificates or versions got lost */
 
 	enum import_mode mode;			   /* IMPORT_MODES: it has no route */
 	struct import_record routes[IMPORT_MODES]; /* as written */

@@ -162,25 +162,33 @@ static const struct {
 static const struct {
 	const char *start;
 	const char *what;
+	bool is_demand; /* whoever ends TLS without it lets more in, or believes more */
 } meanings[] = {
-	{ "tunnel_prewarm", "connections made before clients come; penstock makes none" },
-	{ "valid_tls_versions_in", "a list; write valid_tls_version_min_in and _max_in" },
-	{ "verify_origin_server", "what is checked of the target's certificate; write "
-				  "verify_server_policy" },
-	{ "server_cipher_suite", "ciphers: in a tunnel the target's business; where TLS ends see "
-				 "tls.ciphers" },
-	{ "server_TLSv1_3_cipher", "ciphers: in a tunnel the target's business; where TLS ends see "
-				   "tls.ciphers" },
-	{ "server_max_early", "early data, which penstock does not take" },
-	{ "server_", "groups and the like are penstock's own choice, or the target's in a tunnel" },
-	{ "host_sni_policy", "about HTTP, which penstock does not look into" },
-	{ "disable_h", "about HTTP, which penstock does not look into" },
-	{ "http2", "about HTTP, which penstock does not look into" },
-	{ "quic", "about QUIC, which penstock does not serve" },
+	{ "tunnel_prewarm", "connections made before clients come; penstock makes none", false },
+	{ "valid_tls_versions_in", "a list; write valid_tls_version_min_in and _max_in", true },
+	{ "verify_origin_server",
+	  "what is checked of the target's certificate; write "
+	  "verify_server_policy",
+	  true },
+	{ "server_cipher_suite",
+	  "ciphers: in a tunnel the target's business; where TLS ends see "
+	  "tls.ciphers",
+	  false },
+	{ "server_TLSv1_3_cipher",
+	  "ciphers: in a tunnel the target's business; where TLS ends see "
+	  "tls.ciphers",
+	  false },
+	{ "server_max_early", "early data, which penstock does not take", false },
+	{ "server_", "groups and the like are penstock's own choice, or the target's in a tunnel",
+	  false },
+	{ "host_sni_policy", "about HTTP, which penstock does not look into", false },
+	{ "disable_h", "about HTTP, which penstock does not look into", false },
+	{ "http2", "about HTTP, which penstock does not look into", false },
+	{ "quic", "about QUIC, which penstock does not serve", false },
 };
 
-static void key_left(struct config_import *import, struct span key, struct span value,
-		     struct config_mark mark)
+static void key_left(struct config_import *import, struct import_rule *rule, struct span key,
+		     struct span value, struct config_mark mark)
 {
 	char keys[80], values[80] = "...";
 	const char *what = "a key that neither ATS nor penstock knows";
@@ -192,6 +200,7 @@ static void key_left(struct config_import *import, struct span key, struct span 
 		if (!span_starts(key, meanings[i].start))
 			continue;
 		what = meanings[i].what;
+		rule->is_laxer |= meanings[i].is_demand;
 		break;
 	}
 	config_import_left(import, mark, "%s: %s: %s", keys, values, what);
@@ -215,7 +224,7 @@ void config_import_rule_key(struct config_import *import, struct import_rule *ru
 		return;
 	}
 	if (!config_import_tls_key(import, rule, key, value, mark))
-		key_left(import, key, value, mark);
+		key_left(import, rule, key, value, mark);
 }
 
 /* ---- the entry ------------------------------------------------------------------------------- */
@@ -273,6 +282,13 @@ bool config_import_rule_end(struct config_import *import, const struct import_ru
 				   "fqdn %s: has no tunnel_route: ATS ends TLS and serves HTTP "
 				   "there, penstock does neither",
 				   rule->fqdn);
+	if (rule->is_laxer && added->mode != IMPORT_PASS && !added->is_left) {
+		added->is_left = true;
+		config_import_left(import, rule->mark,
+				   "fqdn %s: without that the route would be laxer than it was, so "
+				   "it is left out",
+				   rule->fqdn);
+	}
 	return true;
 }
 

@@ -423,7 +423,11 @@ def test_proxy_header_per_route(penstock, fake, version):
         target = broker.next()
         assert target.read_exactly(len(want) + len(hello("a.test"))) == want + hello("a.test")
         peer.close()
-        reaches(gate, header and hello("b.test") or hello("b.test"), plain)
+        peer = knock(gate, header + hello("b.test") + b"and more")
+        target = plain.next()
+        assert target.read_exactly(len(hello("b.test")) + 8) == hello("b.test") + b"and more", "no header for a route that asks for none"
+        target.close()
+        peer.close()
 
 
 def test_proxy_header_required(penstock, fake):

@@ -5,6 +5,7 @@ import os
 import pathlib
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
@@ -15,6 +16,7 @@ import tls
 import wire
 from fakes import echo, plain_echo
 from processes import wait_until
+from test_90_sni import FAULTS
 from wire import dial
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -167,6 +169,61 @@ def test_certificate_by_server_name(penstock, fake, authority, certificate):
         secure(gate, context, "nobody.example.com")
 
 
+def test_older_version_named_first(penstock, fake, authority, certificate):
+    """The server's answer is the newest version both have; a client that was given an older one takes it for an attack."""
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate))
+    said = subprocess.run([
+        "gnutls-cli", "--port", str(gate.port), settings.GATE_ADDRESS, "--sni-hostname", "gw.example.com", "--verify-hostname", "gw.example.com",
+        "--x509cafile", str(authority.file), "--priority", "NORMAL:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3",
+    ], input=b"x", capture_output=True, check=False, timeout=10).stdout.decode()  # fmt: skip
+    assert "(TLS1.3" in said, said
+
+
+def test_hello_in_crumbs(penstock, fake, authority, certificate, small_buffers):
+    """A byte a segment fills the kernel's buffers long before the hello is whole: nobody waits for it busily."""
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate), timeouts={"hello": "3s", "handshake": "3s"})
+    hello = tls.hello("gw.example.com", pad=12000)
+    peers = [dial(settings.GATE_ADDRESS, gate.port) for _ in range(4)]
+    for peer in peers:
+        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.sock.setblocking(False)
+    before = cpu_seconds(gate)
+    begun = time.monotonic()
+    at = 0
+    while time.monotonic() - begun < 2 and at < len(hello) - 1:
+        for peer in peers:
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                peer.sock.send(hello[at : at + 1])
+        at += 1
+    time.sleep(max(0, 2 - (time.monotonic() - begun)))
+    assert cpu_seconds(gate) - before < 1
+    for peer in peers:
+        peer.close()
+    gate.wait_access(seconds=5)
+
+
+def test_hello_behind_an_urgent_mark(penstock, fake, authority, certificate):
+    """A socket that is readable for ever and gives no byte: no reason to be busy."""
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate), timeouts={"hello": "5s", "handshake": "5s"})
+    before = cpu_seconds(gate)
+    peers = [dial(settings.GATE_ADDRESS, gate.port) for _ in range(4)]
+    for peer in peers:
+        peer.send(b"\x16\x03\x01\x01\x00\x01\x00\x00\xfc\x03\x03" + bytes(4))
+        peer.sock.send(b"!", socket.MSG_OOB)
+        peer.send(bytes(300))
+    for peer in peers:
+        peer.read_to_end()
+        peer.close()
+    wait_until("all are told of", 3, lambda: len(gate.access(reason="client_tls_no_room")) == 4)
+    assert cpu_seconds(gate) - before < 0.5
+    secure(gate, authority.trusting()).close()
+
+
+def cpu_seconds(gate):
+    fields = pathlib.Path(f"/proc/{gate.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_unknown_and_missing_names(penstock, fake, authority, certificate):
     gate = penstock.forward(fake(plain_echo), listener=ending(certificate, unknown_name="refuse", require_name=True))
     context = authority.trusting(check_hostname=False)
@@ -228,7 +285,24 @@ def test_not_tls(penstock, fake, certificate, data):
     peer = dial(settings.GATE_ADDRESS, gate.port)
     peer.send(data)
     answer, was_reset = peer.read_to_end()
-    assert not was_reset and answer[:1] in (b"\x15", b""), answer
+    assert not was_reset and tls.alert(answer) == 10, answer
+    peer.close()
+    assert broker.none_waiting()
+    assert gate.wait_access()["reason"] == "client_tls_hello"
+
+
+BROKEN = [(name, data, number) for name, data, number, reason in FAULTS if reason.startswith("hello_")]
+
+
+@pytest.mark.parametrize("data,number", [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+def test_broken_hellos(penstock, fake, certificate, data, number):
+    """What is no ClientHello is none where TLS ends either: the same alert as where it is routed."""
+    broker = fake()
+    gate = penstock.forward(broker, listener=ending(certificate))
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(data)
+    answer, was_reset = peer.read_to_end()
+    assert not was_reset and tls.alert(answer) == number, answer
     peer.close()
     assert broker.none_waiting()
     assert gate.wait_access()["reason"] == "client_tls_hello"
@@ -254,13 +328,19 @@ def begin(gate, context):
     return peer
 
 
-def test_silent_clients_are_pushed_out(penstock, fake, authority, certificate):
-    """Who begins handshakes and does not end them keeps nobody else out for longer than half a second."""
+def test_slow_clients_are_pushed_out(penstock, fake, authority, certificate):
+    """Who begins handshakes and does not end them keeps nobody else out for longer than half a second, not by a byte now and then either."""
     gate = penstock.forward(fake(plain_echo), listener=ending(certificate), limits={"handshakes": 4}, process={"workers": 1})
     context = authority.trusting()
     silent = [begin(gate, context) for _ in range(4)]
+    for peer in silent:
+        peer.sent = 0  # of a record that never gets whole
     wait_until("all slots are taken", 5, lambda: gate.metrics()("penstock_tls_handshakes_in_use") == 4)
-    time.sleep(0.3)
+    for _ in range(3):
+        time.sleep(0.1)
+        for peer in silent[:2]:
+            peer.send(b"\x16" if peer.sent == 0 else b"\x03\x03\x00"[peer.sent - 1 : peer.sent])
+            peer.sent += 1
     late = begin(gate, context)  # waits for a slot like the others that come now, and then is given one
     before = time.monotonic()
     for _ in range(3):

@@ -123,6 +123,13 @@ static void test_bad(void **state)
 		{ FILE_OF("credentials: { role: { certificate: true } }" BROKER_TLS,
 			  ", tls: { cert_file: /c, key_file: /k, client_ca_file: /ca, client_auth: optional }"),
 		  "t.yaml:2:57: listeners[0].cluster: clusters.c.credentials is role, which knows clients by their certificate; add tls: { client_auth: require, client_ca_file: ... }\n" },
+		{ "clusters: { c: { discovery: { zookeeper: { servers: z } }, credentials: { role: { certificate: true } }" BROKER_TLS
+		  " } }\n"
+		  "listeners: [{ name: l, bind: \"127.0.0.1:7001\"" TLS ", routes: [\n"
+		  "  { host: a.b, cluster: c, mode: reencrypt },\n"
+		  "  { host: b.b, cluster: c, mode: reencrypt, tls: { cert_file: /c, key_file: /k } },\n"
+		  "  { host: c.b, cluster: c }] }]\n",
+		  "t.yaml:4:25: listeners[0].routes[1].cluster: clusters.c.credentials is role, which knows clients by their certificate; add tls: { client_auth: require, client_ca_file: ... } to the listener, or to the route\n" },
 		{ FILE_OF("credentials: token", ""),
 		  "t.yaml:1:73: clusters.c.credentials: 'token' is none of its words; write pass or role\n" },
 		{ FILE_OF("credentials: [role]", ""),

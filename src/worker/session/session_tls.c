@@ -10,9 +10,10 @@
  * A handshake costs as much as a thousand messages: a turn takes few steps of them, the others come
  * in the turns after it, so that connections that are open do not wait for those that open.
  *
- * And it holds a slot, of which there are limits.handshakes. Whoever sends a hello and then nothing
- * would keep everybody out: when all slots are in use and somebody waits for one, the client that
- * has been silent the longest, and for longer than any round trip, gives its own up.
+ * And it holds a slot, of which there are limits.handshakes. Whoever sends a hello and then
+ * nothing, or a byte now and then, would keep everybody out: when all slots are in use and somebody
+ * waits for one, the client that has had its own the longest, and for longer than any two round
+ * trips, gives it up.
  */
 #define _GNU_SOURCE
 #include <penstock/base/log.h>
@@ -21,8 +22,8 @@
 #include "session_priv.h"
 
 #define STEPS_A_TURN 4
-/* A handshake that waits for its client may take so long while others wait for its slot. */
-#define SILENT_NS    (500 * NS_PER_MS)
+/* A handshake may take so long while others wait for its slot. */
+#define SHAKE_NS     (500 * NS_PER_MS)
 /* How often that is looked at. */
 #define LOOK_NS	     (50 * NS_PER_MS)
 
@@ -67,23 +68,30 @@ static void wake_slotless(struct session_env *env)
 		relay_queue_push(&env->again, lane);
 }
 
-static struct session *longest_silent(struct session_env *env)
+/* Of those that wait for their client; NULL: none does. There are limits.handshakes at the most. */
+static struct session *longest_shaking(struct session_env *env)
 {
-	struct lane *lane = env->shaking.head;
+	struct session *longest = NULL;
 
-	return lane != NULL ? session_of_lane(lane) : NULL;
+	for (struct lane *lane = env->shaking.head; lane != NULL; lane = lane->next_queued) {
+		struct session *session = session_of_lane(lane);
+
+		if (longest == NULL || session->active_ns < longest->active_ns)
+			longest = session;
+	}
+	return longest;
 }
 
-/* Somebody waits for a slot: are there slots held by clients that have gone silent? */
+/* Somebody waits for a slot: are there clients that have had one for too long? */
 static void on_slot_timer(struct timer *timer)
 {
 	struct session_env *env = CONTAINER_OF(timer, struct session_env, slot_timer);
-	struct session *silent;
+	struct session *slow;
 
 	/* Each that is closed lets the longest waiting try. */
-	while (env->slotless.head != NULL && (silent = longest_silent(env)) != NULL &&
-	       env->now_ns - silent->active_ns >= SILENT_NS)
-		session_close(silent, CLOSE_CLIENT_TLS_PUSHED_OUT, true);
+	while (env->slotless.head != NULL && (slow = longest_shaking(env)) != NULL &&
+	       env->now_ns - slow->active_ns >= SHAKE_NS)
+		session_close(slow, CLOSE_CLIENT_TLS_PUSHED_OUT, true);
 	if (env->slotless.head != NULL)
 		timer_set(&env->wheel, timer, env->now_ns + LOOK_NS, on_slot_timer);
 }
@@ -136,7 +144,10 @@ static void on_timer(struct timer *timer)
 {
 	struct session *session = CONTAINER_OF(timer, struct session, timer);
 	bool is_client = session->state == SESSION_CLIENT_TLS;
+	int none = -1; /* the socket stays open until the client has seen the end */
 
+	if (is_client)
+		session_tls_close(session->env, &session->client_tls, &none, true);
 	session_close_refuse(session,
 			     is_client ? CLOSE_CLIENT_TLS_TIMEOUT : CLOSE_BROKER_TLS_TIMEOUT,
 			     span_of(NULL, 0));
@@ -246,6 +257,13 @@ static void broker_agreed(struct session *session)
 	session_open_connected(session);
 }
 
+/* The lane waits: whoever needs the slot more may have it. */
+static void hold_slot(struct session *session, enum lane_id waits)
+{
+	if (session->state == SESSION_CLIENT_TLS && tls_has_slot(session->client_tls))
+		relay_queue_push(&session->env->shaking, &session->lane[waits]);
+}
+
 void session_tls_go_on(struct session *session)
 {
 	bool is_client = session->state == SESSION_CLIENT_TLS;
@@ -259,16 +277,16 @@ void session_tls_go_on(struct session *session)
 	}
 	/* The other lane may be waiting too. */
 	session_lane_stop(session);
+	if (!tls_has_slot(end))
+		session->active_ns = session->env->now_ns; /* the last moment without one */
 	switch (session_tls_step(session->env, end, &session->lane[reads])) {
 	case TLS_WANT_READ:
 		session_lane_wait(session, reads, RELAY_WAIT_SOURCE);
-		if (is_client && tls_has_slot(end)) {
-			session->active_ns = session->env->now_ns;
-			relay_queue_push(&session->env->shaking, &session->lane[reads]);
-		}
+		hold_slot(session, reads);
 		return;
 	case TLS_WANT_WRITE:
 		session_lane_wait(session, lane_other(reads), RELAY_WAIT_SINK);
+		hold_slot(session, lane_other(reads));
 		return;
 	case TLS_WANT_SLOT:
 		return;
