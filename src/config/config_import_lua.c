@@ -190,6 +190,16 @@ static bool field_read(struct lua *lua, struct import_rule *rule)
 	return true;
 }
 
+/* Behind the last of them there need not be one. */
+static bool separator_take(struct lua *lua)
+{
+	if (is_separator(lua))
+		next(lua);
+	else if (!is_sign(lua, "}"))
+		return wrong(lua, "',' or '}'");
+	return true;
+}
+
 /* { field, field; ... } */
 static bool entry_read(struct lua *lua)
 {
@@ -200,10 +210,8 @@ static bool entry_read(struct lua *lua)
 	while (!is_sign(lua, "}")) {
 		if (!field_read(lua, &rule))
 			return false;
-		if (is_separator(lua))
-			next(lua);
-		else if (!is_sign(lua, "}"))
-			return wrong(lua, "',' or '}'");
+		if (!separator_take(lua))
+			return false;
 	}
 	next(lua);
 	return config_import_rule_end(lua->import, &rule);
@@ -219,10 +227,8 @@ static bool table_read(struct lua *lua)
 	while (!is_sign(lua, "}")) {
 		if (!entry_read(lua))
 			return false;
-		if (is_separator(lua))
-			next(lua);
-		else if (!is_sign(lua, "}"))
-			return wrong(lua, "',' or '}'");
+		if (!separator_take(lua))
+			return false;
 	}
 	next(lua);
 	if (is_sign(lua, ";"))
