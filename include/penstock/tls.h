@@ -21,7 +21,8 @@
  * After -EPROTO the connection is to be reset on the other side: tls_why says what happened.
  * Nothing is read that is not TLS's: what stands in the socket behind the handshake is still there
  * for the kernel, and half a record is left there and looked at again when it is whole, so that an
- * end holds no buffer, ever.
+ * end holds no buffer; only where the socket has no room for the rest is the half taken off it, to
+ * one of the worker's 1,024 places.
  * Thread:   worker (struct tls and its ends); tls_init, tls_fini: the first and last of the process
  * Memory:   ends and handshake slots from pools sized by tls_new; wolfSSL's own from a counted heap
  *           with a bound (tls_init), libcrypto's from malloc

@@ -97,7 +97,7 @@ public class TlsClient {
                 firstSession = 0;
             }
             System.out.println(JSON.writeValueAsString(connect(order, context, run)));
-            Thread.sleep(5);
+            Thread.sleep(5); // a new session is told from a resumed one by its creation time, in milliseconds
         }
     }
 }
