@@ -32,6 +32,9 @@ ALL_CFLAGS := -std=gnu11 $(FLAGS_$(BUILD)) $(HARDEN) $(WARNINGS) $(WERROR) -Iinc
 LDFLAGS ?=
 ALL_LDFLAGS := $(FLAGS_$(BUILD)) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS := -luring -lzookeeper_mt -lyaml -ljansson -lmicrohttpd -lcares -lz -lwolfssl -lcrypto
+ifeq ($(shell uname -m),x86_64)
+LIBS += -lIPSec_MB
+endif
 
 SRCS := $(sort $(shell find src -name '*.c'))
 OBJS := $(SRCS:%.c=$(B)/%.o)

@@ -78,6 +78,8 @@ void tls_fini(void);
 size_t tls_memory(void);
 size_t tls_memory_peak(void);
 const struct tls_features *tls_features(void);
+/* The library that seals and opens records of this cipher outside the kernel. */
+const char *tls_aead_name(enum tls_cipher cipher);
 
 /* ---- worker: tls_end.c ---------------------------------------------------------------------- */
 

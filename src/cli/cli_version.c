@@ -69,6 +69,9 @@ static void libraries_print(void)
 	library_print("zlib", ZLIB_VERSION, "libz.so");
 	library_print("wolfssl", "-", "libwolfssl.so");
 	library_print("libcrypto", "-", "libcrypto.so");
+#ifdef __x86_64__
+	library_print("libipsec-mb", "-", "libIPSec_MB.so");
+#endif
 }
 
 static void sysctl_print(const char *name, const char *path)
@@ -120,18 +123,18 @@ static void uring_print(void)
 	printf("  %-26s %s\n", "ring restrictions", features.is_restricted ? "yes" : "no");
 }
 
+static const char *const cipher_names[TLS_CIPHERS] = { "AES-128-GCM", "AES-256-GCM",
+						       "ChaCha20-Poly1305" };
+
 /* One version of TLS: which ciphers the kernel takes, and in which direction. */
 static void ktls_version_print(const struct tls_features *features, bool is_tls13)
 {
-	static const char *const ciphers[TLS_CIPHERS] = { "AES-128-GCM", "AES-256-GCM",
-							  "ChaCha20-Poly1305" };
-
 	printf("  %-26s", is_tls13 ? "kernel TLS 1.3" : "kernel TLS 1.2");
 	for (int i = 0; i < TLS_CIPHERS; i++) {
 		bool sends = features->can_send[is_tls13][i],
 		     receives = features->can_recv[is_tls13][i];
 
-		printf(" %s %s%s", ciphers[i],
+		printf(" %s %s%s", cipher_names[i],
 		       sends && receives ? "both ways"
 		       : sends		 ? "sending"
 		       : receives	 ? "receiving"
@@ -140,7 +143,16 @@ static void ktls_version_print(const struct tls_features *features, bool is_tls1
 	}
 }
 
-static void ktls_print(void)
+/* Whose code seals and opens the records that the kernel does not. */
+static void records_print(void)
+{
+	printf("  %-26s", "TLS records outside it");
+	for (enum tls_cipher i = 0; i < TLS_CIPHERS; i++)
+		printf(" %s by %s%s", cipher_names[i], tls_aead_name(i),
+		       i + 1 < TLS_CIPHERS ? "," : "\n");
+}
+
+static void tls_print(void)
 {
 	const struct tls_features *features;
 
@@ -155,6 +167,7 @@ static void ktls_print(void)
 		printf("  %-26s %s\n", "kernel TLS, key changes",
 		       features->can_rekey ? "yes" : "no");
 	}
+	records_print();
 	tls_fini();
 }
 
@@ -174,7 +187,7 @@ int cli_version(void)
 		printf("  %-26s %s %s %s\n", "kernel", kernel.sysname, kernel.release,
 		       kernel.machine);
 	uring_print();
-	ktls_print();
+	tls_print();
 	sysctl_print("fs.pipe-max-size", "/proc/sys/fs/pipe-max-size");
 	sysctl_print("fs.pipe-user-pages-soft", "/proc/sys/fs/pipe-user-pages-soft");
 	sysctl_print("fs.pipe-user-pages-hard", "/proc/sys/fs/pipe-user-pages-hard");

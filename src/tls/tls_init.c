@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "tls_aead_priv.h"
 #include "tls_ktls_priv.h"
 #include "tls_wolf.h"
 
@@ -15,6 +16,7 @@ int tls_init(size_t memory_max)
 {
 	if (tls_memory_init(memory_max) < 0 || wolfSSL_Init() != WOLFSSL_SUCCESS)
 		return -ENOMEM;
+	tls_aead_mb_probe();
 	tls_ktls_probe();
 	return 0;
 }

@@ -4,7 +4,7 @@
  * names and cannot meet in one file: here both are incomplete types.
  *
  *     wolfSSL     tls_handshake.c tls_io.c tls_callbacks.c tls_context*.c tls_memory.c
- * tls_session.c libcrypto   tls_aead.c tls_secret.c tls_transcript.c tls_cert*.c tls_sign.c
+ * tls_session.c libcrypto   tls_aead_*.c tls_secret.c tls_transcript.c tls_cert*.c tls_sign.c
  * tls_ticket.c
  */
 #pragma once
@@ -65,9 +65,12 @@ struct tls_flow {
 	uint8_t secret[TLS_HASH_MAX]; /* TLS 1.3: what key, iv and the next secret are made from */
 };
 
-/* ---- tls_aead.c: libcrypto's AEADs, one context a cipher and direction for a whole worker --- */
+/* ---- tls_aead.c: AEADs, one state a cipher and direction for a whole worker ----------------- */
 
+/* NULL: out of memory. */
 struct tls_aead *tls_aead_new(void);
+/* By libcrypto alone: what other CPUs get, for tests. */
+struct tls_aead *tls_aead_new_portable(void);
 void tls_aead_free(struct tls_aead *aead);
 /* out: the pieces' bytes together and the tag; it may be where the first piece is. */
 void tls_aead_seal(struct tls_aead *aead, enum tls_cipher cipher, const struct tls_flow *flow,
