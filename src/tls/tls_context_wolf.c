@@ -93,6 +93,9 @@ static bool set_up(WOLFSSL_CTX *ctx, const struct tls_identity *identity,
 	wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
 	wolfSSL_CTX_set_timeout(ctx, SESSION_SECONDS);
 	wolfSSL_CTX_SetEncryptKeysCb(ctx, tls_wolf_keys);
+	(void)wolfSSL_CTX_SetDevId(ctx, TLS_RANDOM_DEVICE);
+	/* Or it asks ten times again for what is not there yet. */
+	(void)wolfSSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	return wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) == WOLFSSL_SUCCESS &&
 	       wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) == WOLFSSL_SUCCESS &&
 	       set_versions(ctx, identity->context, version_max) && set_pair(ctx, pair);

@@ -14,7 +14,8 @@
 
 int tls_init(size_t memory_max)
 {
-	if (tls_memory_init(memory_max) < 0 || wolfSSL_Init() != WOLFSSL_SUCCESS)
+	if (tls_memory_init(memory_max) < 0 || wolfSSL_Init() != WOLFSSL_SUCCESS ||
+	    tls_random_init() < 0)
 		return -ENOMEM;
 	tls_aead_mb_probe();
 	tls_ktls_probe();

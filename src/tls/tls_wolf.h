@@ -9,6 +9,10 @@
 
 int tls_memory_init(size_t memory_max);
 
+/* The "device" a WOLFSSL_CTX takes its random bytes from. */
+#define TLS_RANDOM_DEVICE 1
+int tls_random_init(void);
+
 /* ---- tls_io.c ------------------------------------------------------------------------------- */
 
 int tls_wolf_recv(WOLFSSL *ssl, char *ret_bytes, int size, void *slot);
