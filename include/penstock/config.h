@@ -322,6 +322,10 @@ void config_budget(const struct config *config, struct config_budget *ret_budget
  * a handful fits. */
 bool config_budget_fit(struct config *config, uint64_t descriptor_limit);
 
+/* What wolfSSL takes for as many handshakes as there may be, and for a few certificates, in bytes;
+ * limits.tls_memory is that much where it is not set. */
+uint64_t config_tls_need(const struct config *config);
+
 static inline bool config_tls_is_on(const struct config_tls_client *tls)
 {
 	return tls->ca_file != NULL || tls->verify == CONFIG_VERIFY_OFF;

@@ -74,9 +74,14 @@ struct tls_features {
  * and contexts together may take. 0 or -errno. */
 MUST_USE int tls_init(size_t memory_max);
 void tls_fini(void);
-/* Bytes taken now and at the most. */
-size_t tls_memory(void);
-size_t tls_memory_peak(void);
+
+/* What certificates and handshakes take of it, in bytes. Any thread. */
+struct tls_memory {
+	uint64_t used, peak, most;
+	uint64_t refused; /* allocations that would have been too much */
+};
+
+void tls_memory(struct tls_memory *ret_memory);
 const struct tls_features *tls_features(void);
 /* The library that seals and opens records of this cipher outside the kernel. */
 const char *tls_aead_name(enum tls_cipher cipher);

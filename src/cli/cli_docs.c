@@ -44,6 +44,13 @@ static const struct metric metrics[] = {
 	{ "penstock_dns_queries_total", "counter", "", "Names asked of name servers" },
 	{ "penstock_dns_failures_total", "counter", "", "Of these, without an address" },
 	{ "penstock_dns_pending", "gauge", "", "Names being resolved" },
+	{ "penstock_tls_memory_bytes", "gauge", "",
+	  "Taken by certificates and by handshakes under way" },
+	{ "penstock_tls_memory_peak_bytes", "gauge", "", "The most there has been of it" },
+	{ "penstock_tls_memory_max_bytes", "gauge", "", "`limits.tls_memory`" },
+	{ "penstock_tls_memory_refused_total", "counter", "",
+	  "Times `limits.tls_memory` was used up: a handshake fails by it (`tls_no_memory`), or does "
+	  "without what it has no need of" },
 	{ "penstock_control_outbox", "gauge", "", "Messages that wait for room in a worker's box" },
 	{ "penstock_log_dropped_total", "counter", "", "Log lines dropped" },
 	{ "penstock_workers", "gauge", "", "Workers" },

@@ -5,11 +5,14 @@
  */
 #include "config_priv.h"
 
+#define MIB		 1048576u
 #define SESSION_BYTES	 896u	  /* a session with both lanes and its timers */
 #define NAME_BYTES	 HOST_MAX /* of a session on a listener with routes */
 #define TLS_END_BYTES	 1024u	  /* either end of a session that speaks TLS */
-#define HANDSHAKE_BYTES	 65536u
-#define HALVES_MAX	 1024u /* records of TLS held in part */
+#define HANDSHAKE_BYTES	 65536u	  /* ours, beside */
+#define WOLFSSL_BYTES	 61440u	  /* what wolfSSL has for each; measured: 59,900 */
+#define CONTEXTS_BYTES	 MIB	  /* certificates, a dozen of them or so */
+#define HALVES_MAX	 1024u	  /* records of TLS held in part */
 #define HALF_BYTES	 16768u
 #define BUFFER_BYTES	 65536u
 #define PIPE_BYTES	 262144u
@@ -40,6 +43,13 @@ bool config_has_tls(const struct config *config)
 	for (uint32_t i = 0; i < config->cluster_count; i++)
 		is_any |= config_speaks_tls(&config->clusters[i]);
 	return is_any;
+}
+
+uint64_t config_tls_need(const struct config *config)
+{
+	uint64_t handshakes = config->process.workers * config->limits.handshakes;
+
+	return (handshakes * WOLFSSL_BYTES + CONTEXTS_BYTES + (MIB - 1)) / MIB * MIB;
 }
 
 void config_budget(const struct config *config, struct config_budget *ret_budget)

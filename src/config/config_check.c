@@ -376,6 +376,27 @@ static void process_check(struct check *check)
 		      "process.cpus");
 }
 
+/* As written, or enough for all handshakes there may be. Less is no error: a limit is there to be
+ * reached, but not to be a surprise. */
+static void tls_memory_check(struct check *check)
+{
+	struct config *config = check->config;
+	uint64_t need = config_tls_need(config), most = config->limits.tls_memory;
+
+	if (need <= most)
+		return;
+	if (!is_set(check, CONFIG_SCOPE_TOP, 0, "limits.tls_memory")) {
+		config->limits.tls_memory = need;
+		return;
+	}
+	if (config_has_tls(config))
+		DOUBT(check, where(check, CONFIG_SCOPE_TOP, 0, "limits.tls_memory"),
+		      "limits.tls_memory: %" PRIu64 " MiB, and the %" PRIu64
+		      " handshakes of each of %u workers can take %" PRIu64
+		      " MiB: those that find none fail; raise it, or lower limits.handshakes",
+		      most >> 20, config->limits.handshakes, config->process.workers, need >> 20);
+}
+
 void config_check(struct config_read *read, const char *file)
 {
 	struct check check = { .read = read, .config = read->config, .file = file };
@@ -391,6 +412,7 @@ void config_check(struct config_read *read, const char *file)
 	egress_check(&check);
 	times_check(&check);
 	process_check(&check);
+	tls_memory_check(&check);
 	if (config->listener_count == 0)
 		config_warn(read->errors, file, 0, 0,
 			    "there are no listeners, so nothing is served; add some below "

@@ -70,7 +70,9 @@ static const struct route *on_route(void *context)
 static void on_state(void *context, struct admin_state *ret_state)
 {
 	const struct control *control = context;
+	struct tls_memory memory;
 
+	tls_memory(&memory);
 	*ret_state = (struct admin_state){
 		.snapshot_version = control->version,
 		.config_generation = control->config_generation,
@@ -82,6 +84,10 @@ static void on_state(void *context, struct admin_state *ret_state)
 		.dns_failures = control->dns.failure_count,
 		.dns_queries = control->dns.query_count,
 		.mail_waiting = control->outbox_count,
+		.tls_memory_used = memory.used,
+		.tls_memory_peak = memory.peak,
+		.tls_memory_max = memory.most,
+		.tls_memory_refused = memory.refused,
 	};
 }
 

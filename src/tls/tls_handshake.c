@@ -75,6 +75,18 @@ static bool set_up(struct tls_end *end)
 	return end->is_server ? set_up_server(slot) : set_up_client(slot);
 }
 
+/* Nothing has been said to the client so far, and wolfSSL is not there to do it. */
+static enum tls_progress no_memory(struct tls_end *end)
+{
+	uint8_t code = tls_fail_rows[TLS_FAIL_NO_MEMORY].alert;
+	const uint8_t record[] = { TLS_TYPE_ALERT, 3, 3, 0, 2, 2, code };
+
+	if (end->is_server && net_send(end->fd, record, sizeof(record)) == (ssize_t)sizeof(record))
+		end->alert = code;
+	(void)tls_end_fail(end, TLS_FAIL_NO_MEMORY);
+	return TLS_FAILED;
+}
+
 static enum tls_progress begin(struct tls_end *end)
 {
 	if (end->slot == NULL) {
@@ -87,11 +99,7 @@ static enum tls_progress begin(struct tls_end *end)
 		if (progress != TLS_DONE)
 			return progress;
 	}
-	if (!set_up(end)) {
-		(void)tls_end_fail(end, TLS_FAIL_NO_MEMORY);
-		return TLS_FAILED;
-	}
-	return TLS_DONE;
+	return set_up(end) ? TLS_DONE : no_memory(end);
 }
 
 /* ---- the end of it -------------------------------------------------------------------------- */

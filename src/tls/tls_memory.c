@@ -19,6 +19,7 @@ union head {
 };
 
 static _Atomic size_t used, peak;
+static _Atomic uint64_t refused;
 static size_t most;
 
 static bool take(size_t size)
@@ -27,6 +28,7 @@ static bool take(size_t size)
 
 	if (UNLIKELY(now > most)) {
 		atomic_fetch_sub_explicit(&used, size, memory_order_relaxed);
+		atomic_fetch_add_explicit(&refused, 1, memory_order_relaxed);
 		return false;
 	}
 
@@ -91,12 +93,12 @@ int tls_memory_init(size_t memory_max)
 	return wolfSSL_SetAllocators(get, put, resize) == 0 ? 0 : -1;
 }
 
-size_t tls_memory(void)
+void tls_memory(struct tls_memory *ret_memory)
 {
-	return atomic_load_explicit(&used, memory_order_relaxed);
-}
-
-size_t tls_memory_peak(void)
-{
-	return atomic_load_explicit(&peak, memory_order_relaxed);
+	*ret_memory = (struct tls_memory){
+		.used = atomic_load_explicit(&used, memory_order_relaxed),
+		.peak = atomic_load_explicit(&peak, memory_order_relaxed),
+		.most = most,
+		.refused = atomic_load_explicit(&refused, memory_order_relaxed),
+	};
 }

@@ -27,7 +27,10 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->limits.first_frame, 65536);
 	assert_int_equal(config->limits.pipes, 64);
 	assert_int_equal(config->limits.handshakes, 512);
-	assert_int_equal(config->limits.tls_memory, 256 << 20);
+	/* More where there are many CPUs. */
+	uint64_t need = config_tls_need(config);
+
+	assert_int_equal(config->limits.tls_memory, need > 256 << 20 ? need : 256 << 20);
 	assert_int_equal(config->limits.max_frame, 5 * 1024 * 1024 + 10240);
 	assert_true(config->timeouts.hello_ns == 5 * S);
 	assert_true(config->timeouts.handshake_ns == 5 * S);

@@ -56,6 +56,35 @@ static void test_cpus(void **state)
 	help_free(&outcome);
 }
 
+/* Enough for all handshakes, unless somebody wants it otherwise. */
+static void test_tls_memory(void **state)
+{
+	static const char tls[] = "listeners: [{ name: x, bind: \"[::]:7000\", forward: \"h:1\", "
+				  "tls: { cert_file: /c, key_file: /k } }]\n"
+				  "process: { workers: 20 }\n";
+	char text[400];
+	struct outcome outcome = help_load(tls, NULL);
+
+	(void)state;
+	assert_int_equal(outcome.config->limits.tls_memory, 601ull << 20);
+	assert_null(strstr(outcome.said, "tls_memory"));
+	help_free(&outcome);
+	(void)snprintf(text, sizeof(text), "%slimits: { handshakes: 100, tls_memory: 100MiB }\n",
+		       tls);
+	outcome = help_load(text, NULL);
+	assert_int_equal(outcome.config->limits.tls_memory, 100ull << 20);
+	assert_non_null(strstr(outcome.said,
+			       "t.yaml:3:40: warning: limits.tls_memory: 100 MiB, and the 100 "
+			       "handshakes of each of 20 workers can take 119 MiB: those that find "
+			       "none fail; raise it, or lower limits.handshakes\n"));
+	help_free(&outcome);
+	(void)snprintf(text, sizeof(text), "%slimits: { handshakes: 80, tls_memory: 100MiB }\n",
+		       tls);
+	outcome = help_load(text, NULL);
+	assert_null(strstr(outcome.said, "tls_memory"));
+	help_free(&outcome);
+}
+
 /* More of something than there is room for: said once, nothing overwritten. */
 static void test_too_many(void **state)
 {
@@ -128,9 +157,9 @@ static void test_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden), cmocka_unit_test(test_positions),
-		cmocka_unit_test(test_cpus),   cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_golden),	 cmocka_unit_test(test_positions),
+		cmocka_unit_test(test_cpus),	 cmocka_unit_test(test_tls_memory),
+		cmocka_unit_test(test_too_many), cmocka_unit_test(test_files),
 	};
 
 	return cmocka_run_group_tests(tests, help_setup, NULL);

@@ -29,6 +29,7 @@ struct admin_state {
 	uint32_t cluster_count;
 	uint64_t dns_pending, dns_cached, dns_failures, dns_queries;
 	uint64_t mail_waiting;
+	uint64_t tls_memory_used, tls_memory_peak, tls_memory_max, tls_memory_refused;
 };
 
 struct admin_cluster {

@@ -225,6 +225,18 @@ static void write_one(struct admin_text *text, const char *name, const char *typ
 	admin_text_printf(text, "%s %llu\n", name, (unsigned long long)value);
 }
 
+static void write_tls_memory(struct admin_text *text, const struct admin_state *state)
+{
+	write_one(text, "penstock_tls_memory_bytes", "gauge",
+		  "Taken by certificates and by handshakes under way", state->tls_memory_used);
+	write_one(text, "penstock_tls_memory_peak_bytes", "gauge", "The most there has been of it",
+		  state->tls_memory_peak);
+	write_one(text, "penstock_tls_memory_max_bytes", "gauge", "limits.tls_memory",
+		  state->tls_memory_max);
+	write_one(text, "penstock_tls_memory_refused_total", "counter",
+		  "Times limits.tls_memory was used up", state->tls_memory_refused);
+}
+
 static void write_control(const struct admin *admin, struct admin_text *text)
 {
 	struct admin_state state;
@@ -246,6 +258,7 @@ static void write_control(const struct admin *admin, struct admin_text *text)
 	write_one(text, "penstock_dns_failures_total", "counter", "Of these, without an address",
 		  state.dns_failures);
 	write_one(text, "penstock_dns_pending", "gauge", "Names being resolved", state.dns_pending);
+	write_tls_memory(text, &state);
 	write_one(text, "penstock_control_outbox", "gauge",
 		  "Messages that wait for room in a worker's box", state.mail_waiting);
 	write_one(text, "penstock_log_dropped_total", "counter", "Log lines dropped",
