@@ -105,19 +105,35 @@ static struct span leaf_of(const WOLFSSL_X509_STORE_CTX *store)
 	return span_of(store->certs[0].buffer, store->certs[0].length);
 }
 
+/* wolfSSL takes a suite from a broker that it has not offered, and a chain without a certificate.
+ */
+static enum tls_fail judge_broker(const struct tls_handshake *slot,
+				  const WOLFSSL_X509_STORE_CTX *store)
+{
+	const struct tls_end *end = slot->end;
+	struct span leaf = leaf_of(store);
+
+	if (tls_handover_suite(slot->ssl) == NULL)
+		return TLS_FAIL_NO_CIPHER;
+	if (leaf.len == 0)
+		return TLS_FAIL_CERT_MISSING;
+	if (store->error_depth != 0 || end->context->is_name_unchecked ||
+	    tls_cert_is_for(leaf, end->host))
+		return TLS_FAIL_NONE;
+	return TLS_FAIL_CERT_NAME;
+}
+
 /* Called for every certificate of the chain, the peer's own last, with wolfSSL's judgement, which
- * stands: it can only become worse here, for a broker with somebody else's certificate. */
+ * stands: it can only become worse here, for a broker. */
 int tls_wolf_verify(int is_fine, WOLFSSL_X509_STORE_CTX *store)
 {
 	struct tls_handshake *slot = store->userCtx;
 	struct tls_end *end = slot->end;
 
-	if (is_fine &&
-	    (store->error_depth != 0 || end->is_server || end->context->is_name_unchecked ||
-	     tls_cert_is_for(leaf_of(store), end->host)))
+	if (is_fine && !end->is_server)
+		end->why = judge_broker(slot, store);
+	if (is_fine && end->why == TLS_FAIL_NONE)
 		return 1;
-	if (is_fine)
-		end->why = TLS_FAIL_CERT_NAME;
 	(void)snprintf(slot->detail, sizeof(slot->detail), "certificate %d of its chain, CN=%s",
 		       store->error_depth + 1, store->domain);
 	end->detail = slot->detail;

@@ -43,6 +43,7 @@ struct tls_context *tls_context_client(const struct tls_client_params *params,
 		tls_mistake(report, "out of memory");
 		return NULL;
 	}
+	context->is_peer_unchecked = params->is_peer_unchecked;
 	context->is_name_unchecked = params->is_name_unchecked || params->is_peer_unchecked;
 
 	bool has_suites = tls_suite_choose(&params->common, report, context);

@@ -116,7 +116,8 @@ struct tls_handshake {
 	int err;	   /* of the socket */
 	uint32_t in_len;
 	uint32_t out_from, out_len;
-	uint32_t out_last; /* where the last thing wolfSSL sent begins */
+	uint32_t
+		out_last; /* where the last thing wolfSSL sent begins, or the first of its alerts */
 	char detail[256];
 	uint8_t text_bytes[TLS_TEXT_BYTES];
 	uint8_t in[TLS_RECORD_MAX]; /* the record being received */
@@ -143,6 +144,10 @@ enum tls_progress tls_hello_read(struct tls_end *end);
 
 /* 0: all is sent; -EAGAIN; or what the socket says. */
 MUST_USE int tls_io_flush(struct tls_handshake *slot);
+/* An alert sealed as TLS 1.3 does; one in clear is shorter. */
+#define TLS_IO_ALERT_BYTES (TLS_HEADER_BYTES + 3 + TLS_TAG_BYTES)
+/* Is it an alert, or several of them? */
+bool tls_io_is_alert(const uint8_t *records, size_t len);
 /* The alert in clear that wolfSSL has stopped at; -1: that is not what it has stopped at. A TLS 1.3
  * client that refuses the server's flight may have no keys to seal one with (OpenSSL's has not; RFC
  * 8446 6), and wolfSSL takes it for a broken record. Nobody vouches for it, but the handshake is

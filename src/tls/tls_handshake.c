@@ -130,14 +130,26 @@ static void put_alpn(struct tls_handshake *slot)
 			slot->result.alpn = context->alpn[i];
 }
 
-/* False: wolfSSL has agreed on something that is not ours. */
-static bool agree(struct tls_end *end)
+/* Said twice, since all depends on it: wolfSSL has had bugs by which one side could leave its
+ * certificate out (CVE-2022-25638, CVE-2022-25640). */
+static bool is_peer_known(const struct tls_handshake *slot)
+{
+	const struct tls_context *context = slot->end->context;
+
+	if (slot->result.peer.has_certificate || slot->result.is_resumed)
+		return true;
+	return slot->end->is_server ? context->client_auth != TLS_CLIENT_AUTH_REQUIRE
+				    : context->is_peer_unchecked;
+}
+
+/* What wolfSSL says is done; TLS_FAIL_NONE: so say we. */
+static enum tls_fail agree(struct tls_end *end)
 {
 	struct tls_handshake *slot = end->slot;
 	const struct tls_suite *suite = tls_handover_suite(slot->ssl);
 
 	if (suite == NULL || end->replay.len + end->joined.len > 0)
-		return false;
+		return TLS_FAIL_INTERNAL;
 	end->suite = suite;
 	end->is_agreed = true;
 	slot->result.version = suite->version;
@@ -148,7 +160,7 @@ static bool agree(struct tls_end *end)
 	if (!end->is_server)
 		put_alpn(slot);
 	tls_handover(slot);
-	return true;
+	return is_peer_known(slot) ? TLS_FAIL_NONE : TLS_FAIL_CERT_MISSING;
 }
 
 /* ---- what went wrong ------------------------------------------------------------------------ */
@@ -224,17 +236,6 @@ static enum tls_fail reason_of(int error)
 	return TLS_FAIL_DECODE;
 }
 
-/* Is what wolfSSL sent last, and what has not left yet, an alert? */
-static bool has_alert_waiting(const struct tls_handshake *slot)
-{
-	size_t len = slot->out_len - slot->out_last;
-	const uint8_t *record = slot->out + slot->out_last;
-
-	return len > 0 &&
-	       (record[0] == TLS_TYPE_ALERT ||
-		(record[0] == TLS_TYPE_DATA && len == TLS_HEADER_BYTES + 3 + TLS_TAG_BYTES));
-}
-
 /* An alert behind what waits to be sent; `number` is that of its record if it is sealed. */
 static void put_alert(struct tls_handshake *slot, uint8_t code, uint64_t number)
 {
@@ -275,10 +276,12 @@ static void tell_peer(struct tls_handshake *slot)
 	end->alert = code;
 	if (alerts.last_tx.code >= 0) {
 		end->alert = (uint8_t)alerts.last_tx.code;
-		if (end->alert == code || !has_alert_waiting(slot))
+		size_t waiting = slot->out_len - slot->out_last;
+
+		if (end->alert == code || !tls_io_is_alert(slot->out + slot->out_last, waiting))
 			return;
 		slot->out_len = slot->out_last;
-		sent--;
+		sent -= waiting / TLS_IO_ALERT_BYTES;
 	}
 	if (code != 0)
 		put_alert(slot, code, sent);
@@ -296,7 +299,8 @@ static int peer_alert(struct tls_handshake *slot, int error)
 	return slot->err == 0 ? tls_io_clear_alert(slot) : -1;
 }
 
-static enum tls_progress failed(struct tls_handshake *slot, int error)
+/* `was_short`: of memory, on the way to the error. */
+static enum tls_progress failed(struct tls_handshake *slot, int error, bool was_short)
 {
 	struct tls_end *end = slot->end;
 	int alert = peer_alert(slot, error);
@@ -312,6 +316,10 @@ static enum tls_progress failed(struct tls_handshake *slot, int error)
 	if (slot->err != 0) {
 		(void)tls_end_fail(end, slot->err == -EPIPE ? TLS_FAIL_GONE : TLS_FAIL_RESET);
 		return TLS_FAILED;
+	}
+	if (was_short) {
+		end->why = TLS_FAIL_NO_MEMORY; /* whatever it looked like */
+		end->detail = NULL;
 	}
 	(void)tls_end_fail(end, reason_of(error));
 	if (end->detail == NULL) {
@@ -355,6 +363,7 @@ enum tls_progress tls_handshake(struct tls_end *end)
 		return progress;
 
 	struct tls_handshake *slot = end->slot;
+	uint64_t refused = tls_memory_refused();
 	int ret = end->is_server ? wolfSSL_accept(slot->ssl) : wolfSSL_connect(slot->ssl);
 	int error = ret == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(slot->ssl, ret);
 
@@ -363,12 +372,18 @@ enum tls_progress tls_handshake(struct tls_end *end)
 	if (error == WOLFSSL_ERROR_WANT_WRITE) /* there is more than fits into slot->out */
 		return flushed(slot, TLS_WANT_WRITE);
 	if (error != 0)
-		return failed(slot, error);
-	if (!agree(end)) {
-		(void)tls_end_fail(end, TLS_FAIL_INTERNAL);
-		return TLS_FAILED;
-	}
-	return flushed(slot, TLS_DONE);
+		return failed(slot, error, tls_memory_refused() != refused);
+
+	enum tls_fail why = agree(end);
+
+	if (why == TLS_FAIL_NONE)
+		return flushed(slot, TLS_DONE);
+	if (tls_memory_refused() != refused)
+		why = TLS_FAIL_NO_MEMORY; /* to look at the certificate with */
+	if (end->suite != NULL && tls_io_flush(slot) == 0)
+		(void)tls_end_abort(end, why);
+	(void)tls_end_fail(end, why);
+	return TLS_FAILED;
 }
 
 /* ---- after it ------------------------------------------------------------------------------- */

@@ -144,6 +144,14 @@ static void show_out(struct tls_handshake *slot, struct span bytes)
 	}
 }
 
+bool tls_io_is_alert(const uint8_t *record, size_t len)
+{
+	if (len < TLS_HEADER_BYTES || record[3] != 0)
+		return false;
+	return record[0] == TLS_TYPE_DATA ? record[4] == TLS_IO_ALERT_BYTES - TLS_HEADER_BYTES
+					  : record[0] == TLS_TYPE_ALERT;
+}
+
 int tls_wolf_send(WOLFSSL *ssl, char *bytes, int len, void *context)
 {
 	struct tls_handshake *slot = context;
@@ -161,7 +169,10 @@ int tls_wolf_send(WOLFSSL *ssl, char *bytes, int len, void *context)
 		}
 	}
 	memcpy(slot->out + slot->out_len, bytes, size);
-	slot->out_last = slot->out_len;
+	/* Of several alerts, one for each layer of it that has failed, the first is what counts. */
+	if (!tls_io_is_alert(slot->out + slot->out_last, slot->out_len - slot->out_last) ||
+	    !tls_io_is_alert((const uint8_t *)bytes, size))
+		slot->out_last = slot->out_len;
 	slot->out_len += (uint32_t)size;
 	show_out(slot, span_of(bytes, size));
 	return len;

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#include "tls_wolf.h"
+#include "tls_priv.h"
 
 /* As large as malloc's own alignment, so that what follows is aligned for every type. */
 union head {
@@ -20,6 +20,7 @@ union head {
 
 static _Atomic size_t used, peak;
 static _Atomic uint64_t refused;
+static _Thread_local uint64_t refused_here;
 static size_t most;
 
 static bool take(size_t size)
@@ -29,6 +30,7 @@ static bool take(size_t size)
 	if (UNLIKELY(now > most)) {
 		atomic_fetch_sub_explicit(&used, size, memory_order_relaxed);
 		atomic_fetch_add_explicit(&refused, 1, memory_order_relaxed);
+		refused_here++;
 		return false;
 	}
 
@@ -91,6 +93,16 @@ int tls_memory_init(size_t memory_max)
 {
 	most = memory_max;
 	return wolfSSL_SetAllocators(get, put, resize) == 0 ? 0 : -1;
+}
+
+bool tls_memory_is_scarce(void)
+{
+	return atomic_load_explicit(&used, memory_order_relaxed) > most / 2;
+}
+
+uint64_t tls_memory_refused(void)
+{
+	return refused_here;
 }
 
 void tls_memory(struct tls_memory *ret_memory)

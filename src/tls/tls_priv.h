@@ -81,6 +81,16 @@ MUST_USE bool tls_aead_open(struct tls_aead *aead, enum tls_cipher cipher,
 			    const struct tls_flow *flow, const uint8_t nonce[static 12],
 			    struct span aad, struct span sealed, uint8_t *out);
 
+/* ---- tls_memory.c: wolfSSL's heap ----------------------------------------------------------- */
+
+/* 0, or less than 0. Before wolfSSL's first use; later only the bound changes. */
+MUST_USE int tls_memory_init(size_t memory_max);
+/* Half of it is taken: the rest is for handshakes. */
+bool tls_memory_is_scarce(void);
+/* Allocations of this thread that were refused so far: wolfSSL does not always say that this is
+ * why it goes no further. */
+uint64_t tls_memory_refused(void);
+
 /* ---- tls_record.c: records of both versions ------------------------------------------------- */
 
 size_t tls_record_sealed_size(const struct tls_suite *suite, size_t len);
@@ -258,7 +268,7 @@ struct tls_context {
 	const char *ticket_scope;
 
 	/* Of clients. */
-	bool is_name_unchecked;
+	bool is_name_unchecked, is_peer_unchecked;
 	struct tls_sessions *sessions;
 
 	struct sink texts; /* strings of ours */

@@ -159,6 +159,9 @@ void tls_session_keep(struct tls_end *end)
 		take(sessions, end->host, end->slot->ssl);
 		return;
 	}
+	/* It may never come, on a connection that says nothing: handshakes need the room more. */
+	if (tls_memory_is_scarce())
+		return;
 	end->ticket_ssl = end->slot->ssl;
 	end->ticket_flow = end->rx;
 	end->slot->ssl = NULL;

@@ -7,8 +7,6 @@
 
 #include "tls_end_priv.h"
 
-int tls_memory_init(size_t memory_max);
-
 /* The "device" a WOLFSSL_CTX takes its random bytes from. */
 #define TLS_RANDOM_DEVICE 1
 int tls_random_init(void);

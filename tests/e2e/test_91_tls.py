@@ -388,16 +388,16 @@ def test_behind_a_proxy_header(penstock, fake, authority, certificate):
 
 def test_memory_is_used_up(penstock, fake, authority, certificate):
     """limits.tls_memory: a handshake too many is refused with an alert, connections there are go on, and the room comes back."""
-    gate = penstock.forward(fake(plain_echo), listener=ending(certificate), limits={"tls_memory": "1MiB"}, process={"workers": 1})
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate), limits={"tls_memory": "16MiB"}, process={"workers": 1})
     context = authority.trusting()
     at_rest = gate.metrics()("penstock_tls_memory_bytes")
-    assert 0 < at_rest < 1 << 20 == gate.metrics()("penstock_tls_memory_max_bytes")
+    assert 0 < at_rest < 1 << 24 == gate.metrics()("penstock_tls_memory_max_bytes")
     open_before = secure(gate, context)
-    silent = [begin(gate, context) for _ in range(30)]
+    silent = [begin(gate, context) for _ in range(300)]
     wait_until("the limit", 5, lambda: gate.access(reason="client_tls_no_memory"))
     metrics = gate.metrics()
     assert metrics("penstock_tls_memory_refused_total") > 0
-    assert metrics("penstock_tls_memory_bytes") <= metrics("penstock_tls_memory_peak_bytes") <= 1 << 20
+    assert metrics("penstock_tls_memory_bytes") <= metrics("penstock_tls_memory_peak_bytes") <= 1 << 24
     assert refused(gate, context, "client_tls_no_memory") == "TLSV1_ALERT_INTERNAL_ERROR"
     data = os.urandom(1 << 20)
     assert tls.exchange(open_before.sock, data, len(data)) == data

@@ -55,6 +55,10 @@ def speaking(inner, **keys):
     return {"ca_file": str(inner.file), **keys}
 
 
+def held(gate):
+    return gate.metrics()("penstock_tls_memory_bytes")
+
+
 # ---- one port, three kinds of routes
 
 
@@ -183,6 +187,27 @@ def take(peer, session, inside, count):
         except ssl.SSLWantReadError:
             inside.write(peer.read())
     return got
+
+
+def test_tickets_that_never_come(penstock, fake, authority, inner, certificate):
+    """A target without tickets, and clients that say nothing: what is kept for a ticket is not in the way of handshakes."""
+    server = inner.server("a.edge.test")
+    server.context.num_tickets = 0
+    target = fake(server.serve, port=PORT)
+    routes = [{"host": "a.edge.test", "mode": "reencrypt", "forward": where(target), "broker_tls": speaking(inner, name="client")}]
+    gate = edge(penstock, certificate, routes, limits={"tls_memory": "16MiB"}, process={"workers": 1})
+    at_rest, context = held(gate), authority.trusting()
+    peers = []
+    for count in range(1, 301):
+        peers.append(secure(gate, context, "a.edge.test"))
+        wait_until("the handshake behind", 5, lambda count=count: len(server.names) == count, step=0.005)
+    assert at_rest + (1 << 20) < held(gate) < 3 << 22, "some wait for their ticket, and not too many"
+    for peer in peers:
+        says_back(peer)
+    assert held(gate) <= at_rest + 2_600_000, "tables for the curve and for two keys, which stay"
+    for peer in peers:
+        peer.close()
+    assert not gate.access(reason="client_tls_no_memory") + gate.access(reason="broker_tls_no_memory")
 
 
 def test_many_at_once(penstock, fake, authority, inner, certificate):

@@ -219,7 +219,7 @@ static const char full[] =
 	"  allow: { hosts: [\"*.Internal\", \"**.x.y\", \"*\", h], networks: [10.0.0.0/8, "
 	"\"fd00::/8\"], ports: [1, 65535, \"*\"] }\n"
 	"limits: { connections: 100, per_ip: 7, unrouted: 8, lookups: 9, first_frame: 1KiB, "
-	"pipes: 0, handshakes: 3, tls_memory: 2MiB, max_frame: 65537B }\n"
+	"pipes: 0, handshakes: 3, tls_memory: 20MiB, max_frame: 65537B }\n"
 	"timeouts: { hello: 10ms, handshake: 20ms, connect: 250ms, frame: 1m, half_close: 2h, idle: 30d, drain: 1d "
 	"}\n"
 	"drain: { lame_duck: 0s, spread: 1500ms }\n"
@@ -417,7 +417,7 @@ static void check_full_rest(const struct config *config)
 	assert_int_equal(config->limits.first_frame, 1024);
 	assert_int_equal(config->limits.pipes, 0);
 	assert_int_equal(config->limits.handshakes, 3);
-	assert_int_equal(config->limits.tls_memory, 2 << 20);
+	assert_int_equal(config->limits.tls_memory, 20 << 20);
 	assert_int_equal(config->limits.max_frame, 65537);
 	assert_true(config->certificates.refresh_ns == CONFIG_OFF);
 	assert_true(config->timeouts.hello_ns == S / 100);
