@@ -266,6 +266,31 @@ def test_client_certificates(penstock, fake, authority, stranger, certificate, v
     assert refused(gate, authority.trusting(old, **only(version)), "client_tls_cert_expired") == "SSLV3_ALERT_CERTIFICATE_EXPIRED"
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_clients_that_prove_nothing(penstock, fake, authority, certificate, version):
+    """A certificate whose signature is not its CA's, and one shown by somebody who has not its key."""
+    gate = penstock.forward(fake(), listener=ending(certificate, client_auth="require", client_ca_file=str(authority.file)))
+    broken = authority.trusting(authority.broken("client-1", client=True), **only(version))
+    assert refused(gate, broken, "client_tls_cert_bad") == "SSLV3_ALERT_BAD_CERTIFICATE"
+    keyless = authority.trusting(authority.without_key("client-1", client=True), **only(version))
+    assert refused(gate, keyless, "client_tls_proof") == "TLSV1_ALERT_DECRYPT_ERROR"
+
+
+@pytest.mark.parametrize("is_reset", [False, True], ids=["gone", "reset"])
+def test_client_leaves_in_the_middle(penstock, fake, authority, certificate, is_reset):
+    broker = fake()
+    gate = penstock.forward(broker, listener=ending(certificate))
+    peer = begin(gate, authority.trusting())
+    client = "{}:{}".format(*peer.sock.getsockname())
+    peer.read()  # the server's flight
+    if is_reset:
+        peer.reset()
+    else:
+        peer.close()
+    assert gate.wait_access(client=client)["reason"] == ("client_tls_reset" if is_reset else "client_tls_gone")
+    assert broker.none_waiting()
+
+
 def test_clients_by_name(penstock, fake, authority, certificate):
     keys = {"client_auth": "require", "client_ca_file": str(authority.file), "allow_clients": ["cn:orders", "dns:*.clients.test"]}
     gate = penstock.forward(fake(plain_echo), listener=ending(certificate, **keys))
@@ -572,6 +597,64 @@ def test_broker_of_another_name(penstock, fake, authority):
     target.expect(wire.CONNECT)
     peer.close()
     target.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_brokers_that_prove_nothing(penstock, fake, authority, version):
+    for make, reason, alert in (
+        (authority.broken, "broker_tls_cert_bad", "SSLV3_ALERT_BAD_CERTIFICATE"),
+        (authority.without_key, "broker_tls_proof", "TLSV1_ALERT_DECRYPT_ERROR"),
+    ):
+        broker = fake()
+        broker.url = broker.url.replace("pulsar://", "pulsar+ssl://")
+        side = tls.Server(*make(broker.address))
+        side.context.minimum_version = side.context.maximum_version = VERSIONS[version]
+        gate = penstock.fixed(broker, cluster=speaking(authority))
+        assert broker_refusal(gate, broker, side, reason) == alert
+
+
+def test_broker_leaves_in_the_middle(penstock, fake, authority):
+    """The client is told in Pulsar's words, and the log says how it was."""
+    broker, _ = tls_broker(fake, authority)
+    gate = penstock.fixed(broker, cluster=speaking(authority))
+    for is_reset in (False, True):
+        peer = dial(settings.GATE_ADDRESS, gate.port)
+        client = "{}:{}".format(*peer.sock.getsockname())
+        peer.send(wire.connect(target=broker.where))
+        target = broker.next()
+        target.read()  # the hello
+        if is_reset:
+            target.reset()
+        else:
+            target.close()
+        assert peer.expect(wire.ERROR)[2] == wire.SERVICE_NOT_READY
+        peer.close()
+        assert gate.wait_access(client=client)["reason"] == ("broker_tls_reset" if is_reset else "broker_tls_gone")
+
+
+def server_hello(suite):
+    """Of TLS 1.2, with a Certificate without a certificate behind it."""
+    body = b"\x03\x03" + bytes(range(32)) + b"\x00" + suite.to_bytes(2, "big") + b"\x00"
+    messages = b"\x02" + len(body).to_bytes(3, "big") + body, b"\x0b\x00\x00\x03\x00\x00\x00"
+    return b"".join(b"\x16\x03\x03" + len(m).to_bytes(2, "big") + m for m in messages)
+
+
+@pytest.mark.parametrize("verify", ["full", "ca"])
+@pytest.mark.parametrize("suite,reason", [(0xC009, "broker_tls_no_cipher"), (0xC02B, "broker_tls_cert_missing")], ids=["suite", "certificate"])
+def test_brokers_that_no_library_makes(penstock, fake, authority, suite, reason, verify):
+    """One answers with a suite that was not offered, one shows a chain without a certificate: wolfSSL would take either."""
+    broker, _ = tls_broker(fake, authority)
+    gate = penstock.fixed(broker, cluster=speaking(authority, verify=verify))
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect(target=broker.where))
+    target = broker.next()
+    target.read()
+    target.send(server_hello(suite))
+    assert tls.alert(target.read_to_end()[0]) == 40
+    assert peer.expect(wire.ERROR)[2] == wire.SERVICE_NOT_READY
+    peer.close()
+    target.close()
+    assert gate.wait_access()["reason"] == reason
 
 
 def test_client_certificate_for_brokers(penstock, fake, authority):

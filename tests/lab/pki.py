@@ -2,7 +2,9 @@
 
     authority = Authority(folder); certificate, key = authority.issue("gw.example.com", "10.0.0.1")
 """
+import base64
 import pathlib
+import ssl
 import subprocess
 
 
@@ -29,4 +31,27 @@ class Authority:
         more.write_text(f"subjectAltName={kinds}\nextendedKeyUsage={'client' if client else 'server'}Auth\n")
         self._openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.folder / "ca.key", "-CAcreateserial",
                       "-days", days, "-extfile", more, "-out", certificate)  # fmt: skip
+        return certificate, key
+
+    def _der(self, file, *words):
+        self._openssl(*words, "-in", file, "-outform", "DER", "-out", file.with_suffix(".der"))
+        return file.with_suffix(".der").read_bytes()
+
+    def broken(self, *names, **how):
+        """The last bit of the signature on the certificate is another one."""
+        certificate, key = self.issue(*names, prefix="broken-", **how)
+        data = bytearray(self._der(certificate, "x509"))
+        data[-1] ^= 1
+        certificate.write_text(ssl.DER_cert_to_PEM_cert(bytes(data)))
+        return certificate, key
+
+    def without_key(self, *names, **how):
+        """What stands in the file of the key has the right public half, and the secret half of another key."""
+        certificate, key = self.issue(*names, prefix="keyless-", **how)
+        _, other = self.issue(*names, prefix="other-", **how)
+        mine, others = self._der(key, "ec"), self._der(other, "ec")
+        secret = slice(7, 39)  # of ECPrivateKey (RFC 5915): SEQUENCE, version, OCTET STRING of 32 bytes
+        assert mine[5:7] == others[5:7] == b"\x04\x20"
+        data = mine[:7] + others[secret] + mine[39:]
+        key.write_text(f"-----BEGIN EC PRIVATE KEY-----\n{base64.encodebytes(data).decode()}-----END EC PRIVATE KEY-----\n")
         return certificate, key

@@ -342,6 +342,49 @@ static void certificates_are_broken(void **state)
 	pki_free(&short_key);
 }
 
+/* Two authorities, and a list of one of them: the other's certificates cannot be judged. */
+static void no_list_for_a_certificate(void **state)
+{
+	char crl[128];
+	struct pki_cert other_ca = pki_issue(
+		"other-ca", &(struct pki_wish){ .common_name = "other-ca", .is_ca = true }, NULL,
+		&ca);
+	struct pki_cert other = pki_issue("other", &(struct pki_wish){ .common_name = "other" },
+					  &other_ca, NULL);
+	const struct tls_certificate only = { .cert_file = server.cert_file,
+					      .key_file = server.key_file };
+
+	(void)state;
+	pki_revoke(crl, "ca", &ca, NULL, 86400);
+
+	struct tls_context *context = tls_context_server(
+		&(struct tls_server_params){ .certificates = &only,
+					     .certificate_count = 1,
+					     .client_auth = TLS_CLIENT_AUTH_REQUIRE,
+					     .client_ca_file = other_ca.cert_file,
+					     .crl_file = crl },
+		&bench_report);
+
+	assert_non_null(context);
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		struct bench bench;
+
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		show(bench.ssl, &client);
+		bench_connect(&bench);
+		bench_end(&bench);
+
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		show(bench.ssl, &other);
+		is_refused(&bench, TLS_FAIL_CERT_CRL, 46);
+	}
+	tls_context_put(context);
+	pki_free(&other_ca);
+	pki_free(&other);
+}
+
 /* ---- brokers no library would make ----------------------------------------------------------- */
 
 #define SERVER_RANDOM                                                                            \
@@ -412,6 +455,7 @@ int main(void)
 		cmocka_unit_test(peers_go_away),
 		cmocka_unit_test(peers_without_their_key),
 		cmocka_unit_test(certificates_are_broken),
+		cmocka_unit_test(no_list_for_a_certificate),
 		cmocka_unit_test(brokers_that_no_library_makes),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
