@@ -132,6 +132,22 @@ def test_routed(town, name, target, route):
     assert row["broker"] == where(getattr(town, target)) and row["reason"] == "client_fin"
 
 
+ODD = [
+    ("ECH outer", tls.records(tls.message([tls.ech("b.example.com")])), "wild"),
+    ("ECH outer, in two records", tls.records(tls.message([tls.ech("b.example.com")]), [60]), "wild"),
+    ("GREASE", tls.records(tls.grease("b.example.com")), "wild"),
+    ("GREASE, in two records", tls.records(tls.grease("b.example.com"), [60]), "wild"),
+    ("ECH of wolfSSL 5.9", (tls.VECTORS / "wolf592.bin").read_bytes(), "exact"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data,target", [row[1:] for row in ODD], ids=[row[0] for row in ODD])
+def test_what_nobody_here_can_read(town, data, target):
+    """It goes by the outer name, and on untouched."""
+    assert b"\xfe\x0d" in data or b"\x0a\x0a" in data, "what this is about is in it"
+    reaches(town.gate, data, getattr(town, target))
+
+
 @pytest.mark.parametrize("alpn,target", [(["h2"], "h2"), (["x", "http/1.1"], "h2"), (["h3"], "rest")], ids=str)
 def test_alpn_chooses(town, alpn, target):
     reaches(town.gate, hello("alpn.test", alpn), getattr(town, target))
@@ -163,6 +179,10 @@ FAULTS = [
     ("not ASCII", hello("br\u00f6ker.example.com".encode()), 50, "hello_name_bytes"),
     ("an empty name", hello(""), 50, "hello_name_empty"),
     ("an empty label", hello("a..example.com"), 50, "hello_name_bytes"),
+    ("ECH outer, name of nobody", tls.records(tls.message([tls.ech("nobody.test")])), 112, "no_route"),
+    ("ECH twice", tls.records(tls.message([tls.ech("b.example.com"), tls.extension(65037, b"\x01")])), 50, "hello_extension_twice"),
+    ("GREASE and no name", tls.records(tls.message([tls.extension(0x0A0A, b""), tls.extension(43, b"\x04\x3a\x3a\x03\x04")])), 109, "sni_missing"),
+    ("GREASE for the only version", tls.records(tls.message([tls.extension(43, b"\x02\x3a\x3a")])), 40, "sni_missing"),
     ("254 bytes", hello("a" * 50 + (".bbbbbbbbb" * 20) + ".com"), 50, "hello_name_long"),
     ("a list that overruns", tls.records(tls.message([tls.extension(0, b"\x00\x07\x00\x00\x03a.b")])), 50, "hello_name_list"),
     ("an empty record", hello("pulsar-broker1.example.com", cuts=[10, 10]), 10, "hello_record_empty"),

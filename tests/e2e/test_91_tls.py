@@ -599,6 +599,43 @@ def test_broker_of_another_name(penstock, fake, authority):
     target.close()
 
 
+def below(peer):
+    """The same connection without TLS."""
+    return wire.Peer(socket.socket(fileno=os.dup(peer.sock.fileno())))
+
+
+def cut(target):
+    """A FIN, and no close_notify before it."""
+    raw = below(target)
+    raw.half_close()
+    raw.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("inside", [False, True], ids=["plain", "tls"])
+def test_a_cut_of_the_broker_is_no_end(penstock, fake, authority, certificate, version, inside):
+    """What came before is delivered; then the client is reset, without a close_notify: what it got may be cut short."""
+    broker, side = tls_broker(fake, authority)
+    side.context.minimum_version = side.context.maximum_version = VERSIONS[version]
+    gate = penstock.fixed(broker, cluster=speaking(authority, ktls="off"), listener=ending(certificate, ktls="off") if inside else ())
+    peer = secure(gate, authority.trusting()) if inside else dial(settings.GATE_ADDRESS, gate.port)
+    client = "{}:{}".format(*peer.sock.getsockname())
+    peer.send(wire.connect(target=broker.where))
+    target = side.wrap(broker.next())
+    target.expect(wire.CONNECT)
+    target.send(wire.connected())
+    peer.expect(wire.CONNECTED)
+    target.send(b"half a message")
+    assert peer.read_exactly(14) == b"half a message"
+    raw = below(peer)
+    cut(target)
+    assert raw.read_to_end() == (b"", True)
+    raw.close()
+    peer.close()
+    target.close()
+    assert gate.wait_access(client=client)["reason"] == "broker_tls_truncated"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_brokers_that_prove_nothing(penstock, fake, authority, version):
     for make, reason, alert in (

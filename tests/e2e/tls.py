@@ -30,8 +30,23 @@ def server_name(name):
     return extension(0, _vector(b"\x00" + _vector(name, 2), 2))
 
 
-def message(extensions):
-    body = b"\x03\x03" + bytes(range(32)) + b"\x00" + _vector(b"\x13\x01", 2) + _vector(b"\x00", 1) + _vector(b"".join(extensions), 2)
+def ech(name="outer.example.com", config=7):
+    """encrypted_client_hello, outer (RFC 9849 5): suite, config id, encapsulated key, and what nobody here can read."""
+    return extension(65037, b"\x00\x00\x01\x00\x01" + bytes([config]) + _vector(bytes(32), 2) + _vector(bytes(144), 2)) + server_name(name)
+
+
+def grease(name):
+    """Values nobody knows wherever a client may put some (RFC 8701 3.1): suites, extensions, groups, versions, key shares, protocols."""
+    extensions = [
+        extension(0x0A0A, b""), server_name(name), extension(10, _vector(b"\x1a\x1a\x00\x1d", 2)),
+        extension(16, _vector(_vector(b"\x2a\x2a", 1) + _vector(b"pulsar", 1), 2)), extension(43, _vector(b"\x3a\x3a\x03\x04\x03\x03", 1)),
+        extension(51, _vector(b"\x4a\x4a" + _vector(b"\x00", 2) + b"\x00\x1d" + _vector(bytes(32), 2), 2)), extension(0xFAFA, b"\x00"),
+    ]  # fmt: skip
+    return message(extensions, b"\x5a\x5a\x13\x01")
+
+
+def message(extensions, suites=b"\x13\x01"):
+    body = b"\x03\x03" + bytes(range(32)) + b"\x00" + _vector(suites, 2) + _vector(b"\x00", 1) + _vector(b"".join(extensions), 2)
     return b"\x01" + _vector(body, 3)
 
 

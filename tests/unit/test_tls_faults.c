@@ -346,11 +346,12 @@ static void certificates_are_broken(void **state)
 static void no_list_for_a_certificate(void **state)
 {
 	char crl[128];
-	struct pki_cert other_ca = pki_issue(
-		"other-ca", &(struct pki_wish){ .common_name = "other-ca", .is_ca = true }, NULL,
-		&ca);
-	struct pki_cert other = pki_issue("other", &(struct pki_wish){ .common_name = "other" },
-					  &other_ca, NULL);
+	struct pki_cert other_ca =
+		pki_issue("other-ca",
+			  &(struct pki_wish){ .common_name = "other-ca", .is_ca = true }, NULL,
+			  &ca);
+	struct pki_cert other =
+		pki_issue("other", &(struct pki_wish){ .common_name = "other" }, &other_ca, NULL);
 	const struct tls_certificate only = { .cert_file = server.cert_file,
 					      .key_file = server.key_file };
 
