@@ -11,6 +11,9 @@
 
 #include "tls_priv.h"
 
+/* In one record, whatever a broker puts in front (certificate_request_context). */
+#define CHAIN_MAX (TLS_PLAIN_MAX - 384)
+
 static BIO *bio_of(const struct tls_file *file)
 {
 	return BIO_new_mem_buf(file->bytes, (int)file->size);
@@ -79,6 +82,24 @@ static void check_order(const char *name, int index, X509 *below, X509 *above,
 			  name, index, index - 1);
 }
 
+/* Where a certificate ends in TLS 1.3's message: head, context and length in front, and each with
+ * its length and an empty list of extensions (RFC 8446 4.4.2). wolfSSL (5.5.4, AddCertExt) writes
+ * past its buffer when one byte of that list is all that is left for the next record: a client that
+ * asks for short ones (RFC 6066 4) can bring that about, and no chain may be longer than the
+ * longest. */
+static void note_end(struct tls_pair *pair, X509 *cert, size_t *at)
+{
+	/* By the code in the extension; the last two are wolfSSL's own. */
+	static const uint16_t lengths[] = { 512, 1024, 2048, 4096, 8192, 256 };
+
+	if (*at == 0)
+		*at = 4 + 1 + 3;
+	*at += 3 + (size_t)i2d_X509(cert, NULL) + 2;
+	for (uint32_t code = 1; code <= COUNT_OF(lengths); code++)
+		if (*at % lengths[code - 1] == 1)
+			pair->uncuttable |= (uint8_t)(1u << code);
+}
+
 static bool write_leaf(struct tls_pair *pair, X509 *leaf)
 {
 	int size = i2d_X509(leaf, &pair->leaf_der);
@@ -93,11 +114,13 @@ static bool copy_chain(struct tls_pair *pair, const struct tls_file *file, BIO *
 {
 	X509 *below = NULL;
 	bool ok = true;
+	size_t end = 0;
 	int count = 0;
 
 	for (X509 *cert; (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL; below = cert) {
 		count++;
 		note_expiry(pair, count, cert);
+		note_end(pair, cert, &end);
 		check_order(file->name, count, below, cert, report);
 		if (count == 1)
 			*ret_leaf = cert;
@@ -116,7 +139,10 @@ static bool copy_chain(struct tls_pair *pair, const struct tls_file *file, BIO *
 			    count == 0 && is_at_end ? "%s: holds no certificate in PEM form"
 						    : "%s: certificate %d is broken",
 			    file->name, count + 1);
-	return ok && count > 0 && is_at_end && write_leaf(pair, *ret_leaf);
+	if (end > CHAIN_MAX)
+		tls_mistake(report, "%s: %zu bytes of certificates: %d are the most", file->name,
+			    end, CHAIN_MAX);
+	return ok && count > 0 && end <= CHAIN_MAX && is_at_end && write_leaf(pair, *ret_leaf);
 }
 
 static bool read_chain(struct tls_pair *pair, const char *name, X509 **ret_leaf,

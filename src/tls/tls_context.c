@@ -60,6 +60,7 @@ struct tls_identity *tls_context_add(struct tls_context *context, struct tls_pai
 		.key = pair->key,
 		.file = file != NULL ? tls_context_keep(context, file) : NULL,
 		.expires = pair->expires,
+		.uncuttable = pair->uncuttable,
 	};
 	pair->key = NULL;
 	return identity;

@@ -109,6 +109,7 @@ bool tls_end_slot_get(struct tls_end *end, const struct tls_identity *identity)
 	memset(slot, 0, offsetof(struct tls_handshake, text_bytes));
 	slot->transcript = transcript;
 	slot->end = end;
+	slot->hello_tail = UINT64_MAX;
 	slot->identity = identity;
 	slot->texts = sink_of(slot->text_bytes, sizeof(slot->text_bytes));
 	stat_add(end->tls->stats, STAT_TLS_HANDSHAKES_IN_USE, 1);

@@ -112,8 +112,10 @@ struct tls_handshake {
 	bool is_old; /* the client does not speak TLS 1.3 */
 	struct tls_transcript transcript;
 	struct tls_result result;
-	struct sink texts; /* what result's spans are into */
-	int err;	   /* of the socket */
+	struct sink texts;   /* what result's spans are into */
+	int err;	     /* of the socket */
+	uint64_t hello_tail; /* the last bytes of what the client said in clear */
+	uint8_t cuts; /* lengths of records it has asked for, as of tls_identity.uncuttable */
 	uint32_t in_len;
 	uint32_t out_from, out_len;
 	uint32_t

@@ -9,6 +9,7 @@
 
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include <errno.h>
 
@@ -32,6 +33,35 @@ static void show(struct tls_handshake *slot, struct span record, bool is_from_se
 	}
 }
 
+/* max_fragment_length (RFC 6066 4) in a hello, or what looks like it, be it the second one after a
+ * HelloRetryRequest. */
+static void note_cuts(struct tls_handshake *slot, struct span content)
+{
+	for (size_t i = 0; i < content.len; i++) {
+		uint8_t code = content.at[i];
+
+		slot->hello_tail = slot->hello_tail << 8 | code;
+		if ((slot->hello_tail >> 8 & 0xffffffff) == 0x00010001 && code < 8)
+			slot->cuts |= (uint8_t)(1u << code);
+	}
+}
+
+/* The client wants records that wolfSSL must not cut our certificates into (tls_cert.c). The
+ * ServerHello has not left yet. */
+static bool must_not_go_on(struct tls_handshake *slot)
+{
+	struct tls_end *end = slot->end;
+	uint8_t uncuttable = slot->identity->uncuttable;
+
+	if (!end->is_server || uncuttable == 0 ||
+	    (!slot->transcript.is_broken && (slot->cuts & uncuttable) == 0))
+		return false;
+	(void)tls_end_fail(end, TLS_FAIL_NO_CIPHER);
+	end->detail = "it asks for records of a length our certificates cannot be cut into";
+	slot->out_len = slot->out_last = slot->out_from;
+	return true;
+}
+
 int tls_wolf_keys(WOLFSSL *ssl, void *unused)
 {
 	struct tls_handshake *slot = wolfSSL_GetIOReadCtx(ssl);
@@ -40,6 +70,9 @@ int tls_wolf_keys(WOLFSSL *ssl, void *unused)
 	(void)unused;
 	/* The first ones of TLS 1.3 seal its handshake. */
 	if (suite != NULL && suite->version == TLS_1_3 && slot->transcript.suite == NULL) {
+		if (must_not_go_on(slot))
+			return BAD_STATE_E;
+
 		struct tls_flow flow = { .key_id = ++slot->end->tls->key_ids };
 
 		tls_handover_key(ssl, suite, true, &flow);
@@ -67,6 +100,9 @@ static void gather_in(struct tls_handshake *slot, const uint8_t *bytes, size_t l
 
 	if (slot->in_len < size)
 		return;
+	if (slot->end->is_server && slot->identity->uncuttable != 0 &&
+	    slot->in[0] == TLS_TYPE_HANDSHAKE)
+		note_cuts(slot, span_of(slot->in + TLS_HEADER_BYTES, size - TLS_HEADER_BYTES));
 	show(slot, span_of(slot->in, size), !slot->end->is_server);
 	slot->in_len = 0;
 }
@@ -129,19 +165,31 @@ int tls_io_flush(struct tls_handshake *slot)
 	return 0;
 }
 
-/* wolfSSL hands over whole records, one or several. */
-static void show_out(struct tls_handshake *slot, struct span bytes)
+static void show_out(struct tls_handshake *slot, struct span records)
 {
-	while (!slot->transcript.is_broken && bytes.len >= TLS_HEADER_BYTES) {
-		size_t size = TLS_HEADER_BYTES + (size_t)(bytes.at[3] << 8 | bytes.at[4]);
+	while (!slot->transcript.is_broken && records.len >= TLS_HEADER_BYTES) {
+		size_t size = TLS_HEADER_BYTES + (size_t)(records.at[3] << 8 | records.at[4]);
 		struct span record;
 
-		if (!span_take(&bytes, size, &record)) {
-			slot->transcript.is_broken = true;
-			return;
-		}
+		CHECK(span_take(&records, size, &record));
 		show(slot, record, slot->end->is_server);
 	}
+}
+
+/* wolfSSL hands over whole records: one, or all of a message that takes several, as a long chain of
+ * certificates does. As many of them as there is room for; 0: not even one, or it is none. */
+static size_t fitting(struct span bytes, size_t room)
+{
+	size_t total = 0;
+
+	while (bytes.len >= TLS_HEADER_BYTES) {
+		size_t size = TLS_HEADER_BYTES + (size_t)(bytes.at[3] << 8 | bytes.at[4]);
+
+		if (total + size > room || !span_skip(&bytes, size))
+			break;
+		total += size;
+	}
+	return total;
 }
 
 bool tls_io_is_alert(const uint8_t *record, size_t len)
@@ -152,28 +200,32 @@ bool tls_io_is_alert(const uint8_t *record, size_t len)
 					  : record[0] == TLS_TYPE_ALERT;
 }
 
+/* What is left over wolfSSL hands over again. */
 int tls_wolf_send(WOLFSSL *ssl, char *bytes, int len, void *context)
 {
 	struct tls_handshake *slot = context;
-	size_t size = (size_t)len;
+	struct span records = span_of(bytes, (size_t)len);
+	size_t size = fitting(records, sizeof(slot->out) - slot->out_len);
 
 	(void)ssl;
-	if (size > sizeof(slot->out) - slot->out_len) {
+	if (size == 0) {
 		int ret = tls_io_flush(slot);
 
 		if (ret == -EAGAIN)
 			return WOLFSSL_CBIO_ERR_WANT_WRITE;
-		if (ret < 0 || size > sizeof(slot->out)) {
+		size = fitting(records, sizeof(slot->out));
+		if (ret < 0 || size == 0) {
 			slot->err = ret;
 			return WOLFSSL_CBIO_ERR_GENERAL;
 		}
 	}
-	memcpy(slot->out + slot->out_len, bytes, size);
+	records.len = size;
+	memcpy(slot->out + slot->out_len, records.at, size);
 	/* Of several alerts, one for each layer of it that has failed, the first is what counts. */
 	if (!tls_io_is_alert(slot->out + slot->out_last, slot->out_len - slot->out_last) ||
-	    !tls_io_is_alert((const uint8_t *)bytes, size))
+	    !tls_io_is_alert(records.at, size))
 		slot->out_last = slot->out_len;
 	slot->out_len += (uint32_t)size;
-	show_out(slot, span_of(bytes, size));
-	return len;
+	show_out(slot, records);
+	return (int)size;
 }

@@ -177,6 +177,7 @@ struct tls_pair {
 	uint8_t *leaf_der;
 	size_t leaf_size;
 	time_t expires;
+	uint8_t uncuttable; /* as of struct tls_identity */
 };
 
 /* Reads both files and compares them; false: the report has been told. */
@@ -245,6 +246,9 @@ struct tls_identity {
 	struct tls_file staple;
 	const char *file;
 	time_t expires;
+	/* A bit for each max_fragment_length (RFC 6066 4: 1 is 512 bytes) with which wolfSSL must
+	 * not be let cut the chain into records in TLS 1.3 (tls_cert.c, tls_io.c). */
+	uint8_t uncuttable;
 };
 
 struct tls_context {

@@ -353,6 +353,22 @@ def begin(gate, context):
     return peer
 
 
+def test_a_timeout_gives_its_place_back(penstock, fake, authority, certificate):
+    """A client that was too slow is given a second to read so; its place among the handshakes is somebody else's at once."""
+    limits, timeouts = {"handshakes": 1}, {"handshake": "200ms"}
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate), limits=limits, timeouts=timeouts, process={"workers": 1})
+    slow = begin(gate, authority.trusting())
+    client = "{}:{}".format(*slow.sock.getsockname())
+    wait_until("it has the place", 2, lambda: gate.metrics()("penstock_tls_handshakes_in_use") == 1, step=0.005)
+    time.sleep(0.25)  # it is over for it now, and it has not read so yet
+    before = time.monotonic()
+    secure(gate, authority.trusting()).close()
+    assert time.monotonic() - before < 0.4
+    assert not gate.access(client=client), "this was to be seen while it is still there"
+    slow.close()
+    assert gate.wait_access(client=client)["reason"] == "client_tls_timeout"
+
+
 def test_slow_clients_are_pushed_out(penstock, fake, authority, certificate):
     """Who begins handshakes and does not end them keeps nobody else out for longer than half a second, not by a byte now and then either."""
     gate = penstock.forward(fake(plain_echo), listener=ending(certificate), limits={"handshakes": 4}, process={"workers": 1})

@@ -3,11 +3,12 @@
  * src/tls when the other side, or memory, fails in the middle of a handshake: what is in the log
  * and what the peer is told.
  */
+#define _GNU_SOURCE
 #include <sys/socket.h>
 
 #include <openssl/core_names.h>
 
-#include "../../src/tls/tls_priv.h"
+#include "../../src/tls/tls_end_priv.h"
 #include "tls_bench.h"
 
 #define MEMORY_MAX (64u << 20)
@@ -386,6 +387,167 @@ static void no_list_for_a_certificate(void **state)
 	pki_free(&other);
 }
 
+/* ---- chains that must not be cut --------------------------------------------------------------
+ */
+
+/* A certificate that ends at this byte of TLS 1.3's message, modulo 512. */
+static struct pki_cert issue_that_ends(size_t wanted)
+{
+	char name[60] = "";
+
+	for (int tries = 0; tries < 2000; tries++) {
+		char names[400];
+		struct pki_wish wish = { .common_name = name, .names = names };
+
+		/* Signatures differ in length by a byte or two. */
+		memset(name, 'x', (size_t)(tries % 50));
+		name[tries % 50] = '\0';
+		(void)snprintf(
+			names, sizeof(names), "DNS:b.internal,DNS:%s.internal",
+			"a23456789.b23456789.c23456789.d23456789.e23456789.f23456789."
+			"g23456789.h23456789.i23456789.j23456789.k23456789.l23456789.m23456789");
+
+		struct pki_cert made = pki_issue("cut", &wish, &ca, &ca);
+
+		if ((4 + 1 + 3 + 3 + (size_t)i2d_X509(made.cert, NULL) + 2) % 512 == wanted)
+			return made;
+		pki_free(&made);
+	}
+	fail_msg("no such certificate");
+	return (struct pki_cert){ .cert = NULL };
+}
+
+static struct tls_context *server_with(const struct pki_cert *cert)
+{
+	const struct tls_certificate only = { .cert_file = cert->cert_file,
+					      .key_file = cert->key_file };
+
+	bench_hush();
+	return tls_context_server(&(struct tls_server_params){ .certificates = &only,
+							       .certificate_count = 1 },
+				  &bench_report);
+}
+
+static void short_records(struct tls_context *context, int version, const char *groups, bool is_bad)
+{
+	struct bench bench;
+
+	bench_begin(&bench, tls, context, ssl_client, NULL);
+	SSL_set_min_proto_version(bench.ssl, version);
+	SSL_set_max_proto_version(bench.ssl, version);
+	SSL_set_tlsext_max_fragment_length(bench.ssl, TLSEXT_max_fragment_length_512);
+	assert_int_equal(SSL_set1_groups_list(bench.ssl, groups), 1);
+	if (is_bad) {
+		is_refused(&bench, TLS_FAIL_NO_CIPHER, 40);
+		return;
+	}
+	bench_connect(&bench);
+	bench_start(&bench);
+	bench_end(&bench);
+}
+
+/* A client asks for short records, and wolfSSL would write past its buffer while it cuts the chain
+ * into them; in the first hello, or in the second. */
+static void chains_that_must_not_be_cut(void **state)
+{
+	static const char *const groups[] = { "X25519:P-256", "X448:P-256" };
+
+	(void)state;
+	for (size_t end = 511; end <= 514; end++) {
+		struct pki_cert cert = issue_that_ends(end % 512);
+		struct tls_context *context = server_with(&cert);
+		struct bench bench;
+
+		assert_non_null(context);
+		for (size_t i = 0; i < COUNT_OF(groups); i++)
+			short_records(context, TLS1_3_VERSION, groups[i], end == 513);
+		short_records(context, TLS1_2_VERSION, groups[0], false);
+		/* With whole records nothing is wrong with it. */
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		bench_connect(&bench);
+		bench_end(&bench);
+		tls_context_put(context);
+		pki_free(&cert);
+	}
+}
+
+/* Nor is a longer one than there are records for. */
+static void chains_have_a_bound(void **state)
+{
+	static char names[22000];
+	size_t len = (size_t)snprintf(names, sizeof(names), "DNS:b.internal");
+
+	(void)state;
+	for (int i = 0; len + 32 < sizeof(names); i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, ",DNS:n%06d.internal", i);
+
+	struct pki_cert cert =
+		pki_issue("endless", &(struct pki_wish){ .common_name = "x", .names = names }, &ca,
+			  &ca);
+
+	assert_null(server_with(&cert));
+	assert_non_null(strstr(bench_said, "bytes of certificates: 16000 are the most"));
+	pki_free(&cert);
+}
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+static bool is_in_pool(const struct pool *pool, const void *secret, size_t len)
+{
+	return memmem(pool->base, pool->size * pool->fresh, secret, len) != NULL;
+}
+
+static bool is_anywhere(const void *secret, size_t len)
+{
+	return is_in_pool(&tls->ends, secret, len) || is_in_pool(&tls->slots, secret, len) ||
+	       is_in_pool(&tls->halves, secret, len) ||
+	       memmem(tls->cipher, TLS_CIPHER_BYTES, secret, len) != NULL ||
+	       memmem(tls->plain, TLS_PLAIN_BYTES, secret, len) != NULL;
+}
+
+/* In all that is ours, and used again for others. */
+static void keys_are_wiped(void **state)
+{
+	(void)state;
+	for (enum side side = SERVER; side <= CLIENT; side++) {
+		for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+			struct bench bench;
+
+			begin(&bench, side, both_versions[i]);
+			bench_connect(&bench);
+
+			struct tls_flow rx = bench.end->rx, tx = bench.end->tx;
+			size_t len = bench.end->suite->key_bytes;
+
+			bench_start(&bench);
+			assert_true(is_anywhere(rx.key, len) && is_anywhere(tx.key, len));
+			assert_int_equal(rx.has_secret, both_versions[i] == TLS1_3_VERSION);
+			bench_end(&bench);
+			assert_false(is_anywhere(rx.key, len) || is_anywhere(tx.key, len));
+			if (rx.has_secret)
+				assert_false(is_anywhere(rx.secret, 32) ||
+					     is_anywhere(tx.secret, 32));
+		}
+	}
+}
+
+/* A handshake that is given up has keys already, in TLS 1.3. */
+static void keys_of_a_handshake_are_wiped(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, SERVER, TLS1_3_VERSION);
+	bench_step_peer(&bench);
+	assert_int_equal(tls_handshake(bench.end), TLS_WANT_READ);
+
+	struct tls_flow flow = bench.end->slot->transcript.flow;
+
+	assert_true(is_anywhere(flow.key, 16));
+	bench_end(&bench);
+	assert_false(is_anywhere(flow.key, 16));
+}
+
 /* ---- brokers no library would make ----------------------------------------------------------- */
 
 #define SERVER_RANDOM                                                                            \
@@ -457,6 +619,10 @@ int main(void)
 		cmocka_unit_test(peers_without_their_key),
 		cmocka_unit_test(certificates_are_broken),
 		cmocka_unit_test(no_list_for_a_certificate),
+		cmocka_unit_test(chains_that_must_not_be_cut),
+		cmocka_unit_test(chains_have_a_bound),
+		cmocka_unit_test(keys_are_wiped),
+		cmocka_unit_test(keys_of_a_handshake_are_wiped),
 		cmocka_unit_test(brokers_that_no_library_makes),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -34,6 +34,41 @@ ssize_t limited_send(int fd, const void *bytes, size_t len)
 	return n;
 }
 
+/* A kernel that seals: it takes a record and says so, though the socket has no room for it, and is
+ * then not writable until all of it is out. Its side of that is shown in tests/ktls. */
+static struct {
+	bool is_there;
+	bool is_full;
+	bool has_fin;
+	uint32_t alerts;
+} kernel;
+
+int limited_shutdown(int fd);
+bool limited_is_writable(int fd);
+ssize_t limited_ktls_send(int fd, uint8_t type, const void *bytes, size_t len);
+
+bool limited_is_writable(int fd)
+{
+	return kernel.is_there ? !kernel.is_full : net_is_writable(fd);
+}
+
+int limited_shutdown(int fd)
+{
+	if (!kernel.is_there)
+		return net_shutdown_write(fd);
+	kernel.has_fin = true;
+	return 0;
+}
+
+ssize_t limited_ktls_send(int fd, uint8_t type, const void *bytes, size_t len)
+{
+	(void)fd, (void)bytes;
+	assert_false(kernel.is_full);
+	kernel.is_full = true;
+	kernel.alerts += type == TLS_TYPE_ALERT;
+	return (ssize_t)len;
+}
+
 /* ---- helpers -------------------------------------------------------------------------------- */
 
 #define EACH_TALK(suite, is_server)                            \
@@ -77,6 +112,91 @@ static void ask_for_key(struct talk *talk)
 	talk_update_key(talk, true);
 	talk_arrive(talk, wire, talk_sealed(talk, wire, sizeof(wire)));
 	assert_int_equal(tls_recv(talk->end, &byte, 1), -EAGAIN);
+}
+
+/* ---- a flight that does not fit -------------------------------------------------------------- */
+
+#define CHAIN 2
+
+/* So many names that each certificate has 7.5 KB. */
+static char *many_names(void)
+{
+	static char names[8300];
+	size_t len = (size_t)snprintf(names, sizeof(names), "DNS:peer.example.com");
+
+	for (int i = 0; len + 32 < sizeof(names); i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, ",DNS:n%06d.example.com",
+					i);
+	return names;
+}
+
+/* 15 KB of certificates. */
+static struct tls_context *make_long_chain(struct pki_cert chain[CHAIN])
+{
+	char file[128];
+
+	pki_path(file, "chain", "pem");
+	for (int i = 0; i < CHAIN; i++) {
+		char name[32];
+		const struct pki_wish wish = { .common_name = "long", .names = many_names() };
+
+		(void)snprintf(name, sizeof(name), "long-%d", i);
+		chain[i] = pki_issue(name, &wish, &talk_ca, NULL);
+	}
+
+	FILE *out = pki_create(file);
+
+	for (int i = 0; i < CHAIN; i++)
+		PEM_write_X509(out, chain[i].cert);
+	fclose(out);
+
+	const struct tls_certificate only = { .cert_file = file, .key_file = chain[0].key_file };
+	struct tls_context *context =
+		tls_context_server(&(struct tls_server_params){ .certificates = &only,
+								.certificate_count = 1 },
+				   &bench_report);
+
+	if (context == NULL)
+		fail_msg("%s", bench_said);
+	return context;
+}
+
+/* wolfSSL has to wait for room in the middle of its flight, time and again, and goes on. */
+static void flight_in_pieces(void **state)
+{
+	struct pki_cert chain[CHAIN];
+	struct tls_context *context = make_long_chain(chain);
+
+	(void)state;
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		uint32_t waits = 0;
+		struct bench bench;
+
+		bench_begin(&bench, talk_tls, context, talk_ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, version);
+		for (int turn = 0; turn < 1000 && (bench.progress != TLS_DONE ||
+						   bench.ssl_error != SSL_ERROR_NONE);
+		     turn++) {
+			socket_room = 700;
+			bench_step_peer(&bench);
+			if (bench.progress != TLS_DONE)
+				bench.progress = tls_handshake(bench.end);
+			waits += bench.progress == TLS_WANT_WRITE;
+		}
+		socket_room = UNLIMITED;
+		bench_connect(&bench);
+		assert_in_range(waits, 15, 100);
+		assert_int_equal(sk_X509_num(SSL_get_peer_cert_chain(bench.ssl)), CHAIN);
+		bench_start(&bench);
+		bench_peer_write(&bench, (const uint8_t *)"x", 1);
+		bench_recv_all(&bench, got, 1, 1);
+		assert_int_equal(got[0], 'x');
+		bench_end(&bench);
+	}
+	assert_int_equal(bench_count(STAT_TLS_NO_SECRET), 0);
+	tls_context_put(context);
+	for (int i = 0; i < CHAIN; i++)
+		pki_free(&chain[i]);
 }
 
 /* ---- records cut at every offset ------------------------------------------------------------ */
@@ -324,6 +444,36 @@ static void end_cut_anywhere(void **state)
 	}
 }
 
+/* What the kernel still holds goes before close_notify, and that before the FIN, which says that
+ * this was all. */
+static void end_waits_for_the_kernel(void **state)
+{
+	(void)state;
+	EACH_TALK(suite, is_server)
+	{
+		struct talk talk;
+
+		talk_open(&talk, suite, is_server);
+		talk.end->tx.is_kernel = true;
+		memset(&kernel, 0, sizeof(kernel));
+		kernel.is_there = kernel.is_full = true;
+		assert_int_equal(tls_shutdown_write(talk.end), -EAGAIN);
+		assert_int_equal(kernel.alerts, 0);
+		kernel.is_full = false;
+		assert_int_equal(tls_shutdown_write(talk.end), -EAGAIN);
+		assert_int_equal(kernel.alerts, 1);
+		assert_int_equal(tls_shutdown_write(talk.end), -EAGAIN);
+		assert_false(kernel.has_fin);
+		kernel.is_full = false;
+		assert_int_equal(tls_shutdown_write(talk.end), 0);
+		assert_true(kernel.has_fin);
+		assert_int_equal(kernel.alerts, 1);
+		memset(&kernel, 0, sizeof(kernel));
+		talk.end->tx.is_kernel = false;
+		talk_close(&talk);
+	}
+}
+
 /* An end that is given up says so, but not in the middle of a record. */
 static void goodbye(void **state)
 {
@@ -393,6 +543,7 @@ static void peer_is_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(flight_in_pieces),
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(cut_again_and_again),
 		cmocka_unit_test(rest_in_other_company),
@@ -400,6 +551,7 @@ int main(void)
 		cmocka_unit_test(keys_change_within_a_record),
 		cmocka_unit_test(answer_cut_anywhere),
 		cmocka_unit_test(end_cut_anywhere),
+		cmocka_unit_test(end_waits_for_the_kernel),
 		cmocka_unit_test(goodbye),
 		cmocka_unit_test(alert_behind_a_record),
 		cmocka_unit_test(peer_is_gone),

@@ -45,12 +45,13 @@ $(filter-out %_tls_send,$(TLS_TESTS)): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lssl -lcmocka
 
 # What is sent goes through a socket that is full when the test wants it to be.
-LIMITED := $(B)/src/tls/tls_send.o $(B)/src/tls/tls_control.o
+LIMITED := $(B)/src/tls/tls_send.o $(B)/src/tls/tls_control.o $(B)/src/tls/tls_io.o
 
 $(LIMITED:$(B)/src/tls/%=$(B)/tests/unit/limited_%): $(B)/tests/unit/limited_%.o: src/tls/%.c
 	$(call say,CC,$< (limited))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Dnet_send=limited_send -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -Dnet_send=limited_send -Dnet_ktls_send=limited_ktls_send \
+		-Dnet_is_writable=limited_is_writable -Dnet_shutdown_write=limited_shutdown -MMD -MP -c -o $@ $<
 
 $(B)/tests/unit/test_tls_send: $(B)/tests/unit/test_tls_send.o $(filter-out $(LIMITED),$(LIB_OBJS)) \
 		$(LIMITED:$(B)/src/tls/%=$(B)/tests/unit/limited_%)
