@@ -9,6 +9,7 @@ import select
 import subprocess
 
 import java
+import netns
 import settings
 
 SOURCE = pathlib.Path(__file__).resolve().parent / "java" / "LabClient.java"
@@ -28,15 +29,17 @@ def compiled():
 
 
 class JavaClient:
-    def __init__(self):
+    def __init__(self, side=None):
+        """With a side: with the names of that side (netns.client_hosts), which a JVM reads once."""
         self._process = None
+        self._side = side
 
     def _start(self):
         settings.RUN.joinpath("log").mkdir(parents=True, exist_ok=True)
+        line = java.command("LabClient", heap="512m", direct="512m", path=[compiled()])
+        line = netns.exec_in(self._side, line) if self._side else line
         with open(settings.RUN / "log" / "java-client", "ab") as log:
-            self._process = subprocess.Popen(
-                java.command("LabClient", heap="512m", direct="512m", path=[compiled()]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-            )
+            self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
 
     def ask(self, case, seconds=60, **words):
         """The answer, good or bad."""

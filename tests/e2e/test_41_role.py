@@ -495,10 +495,7 @@ def verifying(cluster):
 
     def again(more):
         cluster.more = more
-        for number in cluster.brokers:
-            cluster.brokers[number].stop()
-        for number in cluster.brokers:
-            cluster.start_broker(number)
+        cluster.restart_brokers()
 
     again({"authenticateOriginalAuthData": "true"})
     yield

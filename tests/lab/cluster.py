@@ -110,6 +110,15 @@ class Cluster:
             self._start_broker(number)
         self._wait_broker(number)
 
+    def restart_brokers(self):
+        """For those that are to know other settings (`more`), or other names (`site`)."""
+        for broker in self.brokers.values():
+            broker.stop()
+        for number in self.brokers:
+            self._start_broker(number)
+        for number in self.brokers:
+            self._wait_broker(number)
+
     # ---- questions
 
     @property

@@ -80,6 +80,16 @@ def _resolver_files(name, resolv, hosts):
     (etc / "hosts").write_text(hosts)
 
 
+@contextlib.contextmanager
+def client_hosts(names):
+    """What programs find that exec_in starts on the clients' side: these names with their addresses, and no other."""
+    _resolver_files(settings.CLIENT_SIDE, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", HOSTS + "".join(f"{a} {n}\n" for n, a in names.items()))
+    try:
+        yield
+    finally:
+        _forget_resolver_files(settings.CLIENT_SIDE)
+
+
 def destroy():
     if not settings.NETNS:
         return
@@ -94,6 +104,10 @@ def destroy_far():
 def _destroy(name):
     if exists(name):
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+    _forget_resolver_files(name)
+
+
+def _forget_resolver_files(name):
     etc = pathlib.Path(f"/etc/netns/{name}")
     for file in ("resolv.conf", "hosts"):
         (etc / file).unlink(missing_ok=True)

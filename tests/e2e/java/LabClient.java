@@ -64,8 +64,9 @@ public class LabClient {
     static int number(JsonNode r, String name, int otherwise) { return r.has(name) ? r.get(name).asInt() : otherwise; }
 
     static ClientBuilder builder(JsonNode r) throws Exception {
-        ClientBuilder b = PulsarClient.builder().serviceUrl(r.get("url").asText()).operationTimeout(20, TimeUnit.SECONDS)
-                .lookupTimeout(20, TimeUnit.SECONDS).ioThreads(1).listenerThreads(1).statsInterval(0, TimeUnit.SECONDS);
+        int patience = number(r, "patience", 20);
+        ClientBuilder b = PulsarClient.builder().serviceUrl(r.get("url").asText()).operationTimeout(patience, TimeUnit.SECONDS)
+                .lookupTimeout(patience, TimeUnit.SECONDS).ioThreads(1).listenerThreads(1).statsInterval(0, TimeUnit.SECONDS);
         if (r.has("token")) b.authentication(AuthenticationFactory.token(r.get("token").asText()));
         if (r.has("cert")) b.authentication(AuthenticationFactory.TLS(r.get("cert").asText(), r.get("key").asText()));
         if (r.has("trust")) b.tlsTrustCertsFilePath(r.get("trust").asText()).enableTlsHostnameVerification(r.path("verify").asBoolean(true));
