@@ -47,6 +47,8 @@ enum import_tls_key {
 	IMPORT_MIN_VERSION,
 	IMPORT_MAX_VERSION,
 	IMPORT_TICKETS,
+	IMPORT_SUITES,	  /* of TLS 1.2 */
+	IMPORT_SUITES_13, /* of TLS 1.3 */
 	/* With another TLS behind it: */
 	IMPORT_ALPN,
 	IMPORT_POLICY,
@@ -64,6 +66,8 @@ enum import_setting {
 	IMPORT_SET_VERIFY_CLIENT,
 	IMPORT_SET_CA_PATH,
 	IMPORT_SET_CA_FILE,
+	IMPORT_SET_SUITES,
+	IMPORT_SET_SUITES_13,
 	/* With another TLS behind it: */
 	IMPORT_SET_OUT_CERT_PATH,
 	IMPORT_SET_OUT_CERT_FILE,
@@ -74,14 +78,16 @@ enum import_setting {
 	IMPORT_SET_OUT_POLICY,
 	IMPORT_SET_OUT_PROPERTIES,
 	IMPORT_SET_OUT_NAME,
+	IMPORT_SET_OUT_SUITES,
+	IMPORT_SET_OUT_SUITES_13,
 	IMPORT_SETTINGS,
 };
 
 /* What has become of them: keys of a route; NULL: left to the default. */
 struct import_tls {
-	const char *client_auth, *client_ca_file, *min_version, *max_version, *alpn;
+	const char *client_auth, *client_ca_file, *min_version, *max_version, *alpn, *ciphers;
 	bool has_no_tickets;
-	const char *ca_file, *verify, *cert_file, *key_file;
+	const char *ca_file, *verify, *cert_file, *key_file, *out_ciphers;
 	bool is_named_by_client;
 };
 
@@ -217,7 +223,7 @@ bool config_import_ports_has(const struct import_ports *ports, uint16_t port);
 /* False: there are as many as allow_ports takes. */
 MUST_USE bool config_import_ports_add(struct import_ports *ports, uint16_t port);
 
-/* ---- config_import_tls.c, config_import_cert.c ----------------------------------------------- */
+/* ---- config_import_tls.c, config_import_cert.c, config_import_suite.c ------------------------ */
 
 /* A key of an entry that it keeps for later; false: another. */
 bool config_import_tls_key(struct config_import *import, struct import_rule *rule, struct span key,
@@ -241,6 +247,13 @@ void config_import_certs(struct config_import *import, struct span text);
  * was that names it. NULL: nobody can know. */
 const char *config_import_path(struct config_import *import, enum import_setting folder,
 			       const struct import_record *name);
+/* What is in the file "name", found in the same way; the caller frees. NULL: it cannot be read. */
+char *config_import_file(struct config_import *import, const struct import_record *name,
+			 size_t *ret_len);
+/* What `ciphers` is to say for the lists that OpenSSL takes for TLS 1.2 and for 1.3, whose text is
+ * NULL where nothing is asked for. NULL: all that is spoken. */
+const char *config_import_suites(struct config_import *import, const struct import_record *list,
+				 const struct import_record *list_13);
 
 /* ---- config_import_write.c ------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
  */
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "config_import.h"
 
@@ -61,6 +62,19 @@ const char *config_import_path(struct config_import *import, enum import_setting
 	if (size < 0 || (size_t)size >= sizeof(path) || plain(path) == NULL)
 		return NULL;
 	return config_copy(import->arena, span_str(path));
+}
+
+char *config_import_file(struct config_import *import, const struct import_record *name,
+			 size_t *ret_len)
+{
+	const char *path = config_import_path(import, IMPORT_SETTINGS, name);
+	struct config_errors silent = { .out = NULL };
+	struct stat info;
+
+	/* A pipe would keep us waiting. */
+	if (path == NULL || stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+		return NULL;
+	return config_file_read(path, IMPORT_FILE_MAX, &silent, ret_len);
 }
 
 /* ---- a line ---------------------------------------------------------------------------------- */

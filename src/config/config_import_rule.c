@@ -3,6 +3,8 @@
  * config_import_rule: one entry of sni.yaml or server_config: the keys a route can have, what the
  * others meant, where it leads, and which names it is for.
  */
+#include <stdlib.h>
+
 #include "config_import.h"
 #include "config_proxy.h"
 
@@ -112,35 +114,65 @@ static void ranges_take(struct config_import *import, struct import_rule *rule, 
 }
 
 /* Whoever is let in by more than networks can say must not get in: the route is left out. */
-static void allow_take(struct config_import *import, struct import_rule *rule, struct span text,
-		       struct config_mark mark)
+static void allow_left(struct config_import *import, struct import_rule *rule, struct span word,
+		       const char *why, struct config_mark mark)
 {
-	char networks[NETWORKS_SIZE], shown[80];
-	struct sink list = sink_of(networks, sizeof(networks));
-	const char *why = NULL;
-	uint32_t count = 1;
-	struct span word = span_of("", 0);
+	char shown[80];
 
-	while (why == NULL && config_import_word(&text, &word)) {
-		if (word.at[0] == '@')
-			why = "is a file, which is not read";
-		else if (!config_proxy_networks(word, &list))
-			why = "cannot be said in networks";
-	}
-	for (size_t i = 0; i < list.len; i++)
-		count += networks[i] == ',';
-	if (why == NULL && list.len == 0)
-		why = "names nobody";
-	else if (why == NULL && (list.full || count > NETWORKS_MAX))
-		why = "makes more than 1,024 networks";
-	if (why == NULL) {
-		rule->networks = config_copy(import->arena, sink_written(&list));
-		return;
-	}
 	rule->is_left = true;
 	config_import_left(import, mark,
 			   "ip_allow: '%s' %s, so this route is left out, lest others get in",
 			   config_show(word, shown, sizeof(shown)), why);
+}
+
+static void networks_take(struct config_import *import, struct import_rule *rule, struct span text,
+			  struct config_mark mark)
+{
+	char networks[NETWORKS_SIZE];
+	struct sink list = sink_of(networks, sizeof(networks));
+	struct span word = span_of("", 0);
+	uint32_t count = 1;
+
+	while (config_import_word(&text, &word))
+		if (!config_proxy_networks(word, &list)) {
+			allow_left(import, rule, word, "cannot be said in networks", mark);
+			return;
+		}
+	for (size_t i = 0; i < list.len; i++)
+		count += networks[i] == ',';
+	if (list.len == 0)
+		allow_left(import, rule, word, "names nobody", mark);
+	else if (list.full || count > NETWORKS_MAX)
+		allow_left(import, rule, word, "makes more than 1,024 networks", mark);
+	else
+		rule->networks = config_copy(import->arena, sink_written(&list));
+}
+
+/* A list, or "@file", where one is. ATS lets everybody in when it cannot read that. */
+static void allow_take(struct config_import *import, struct import_rule *rule, struct span text,
+		       struct config_mark mark)
+{
+	struct import_record name = { .mark = mark };
+	size_t len = 0;
+
+	if (!span_starts(text, "@")) {
+		networks_take(import, rule, text, mark);
+		return;
+	}
+	name.text = config_copy(import->arena, span_of(text.at + 1, text.len - 1));
+	char *list = config_import_file(import, &name, &len);
+
+	if (list == NULL) {
+		allow_left(import, rule, text, "is a file that cannot be read", mark);
+		return;
+	}
+	networks_take(import, rule, span_of(list, len), mark);
+	free(list);
+	if (!rule->is_left)
+		config_import_note(import, mark,
+				   "ip_allow: %s: what is in that file now; penstock does not look "
+				   "there again",
+				   name.text);
 }
 
 static const struct {
@@ -170,14 +202,6 @@ static const struct {
 	  "what is checked of the target's certificate; write "
 	  "verify_server_policy",
 	  true },
-	{ "server_cipher_suite",
-	  "ciphers: in a tunnel the target's business; where TLS ends see "
-	  "tls.ciphers",
-	  false },
-	{ "server_TLSv1_3_cipher",
-	  "ciphers: in a tunnel the target's business; where TLS ends see "
-	  "tls.ciphers",
-	  false },
 	{ "server_max_early", "early data, which penstock does not take", false },
 	{ "server_", "groups and the like are penstock's own choice, or the target's in a tunnel",
 	  false },

@@ -27,6 +27,10 @@ static const struct {
 				 "versions of TLS are the target's business, in a tunnel" },
 	[IMPORT_TICKETS] = { "ssl_ticket_enabled",
 			     "session tickets are the target's business, in a tunnel" },
+	[IMPORT_SUITES] = { "server_cipher_suite",
+			    "ciphers are the target's business, in a tunnel" },
+	[IMPORT_SUITES_13] = { "server_TLSv1_3_cipher_suites",
+			       "ciphers are the target's business, in a tunnel" },
 	[IMPORT_ALPN] = { "tunnel_alpn", "ATS only hears it beside a partial_blind_route" },
 	[IMPORT_POLICY] = { "verify_server_policy",
 			    "checks of the target's certificate are the client's, in a tunnel" },
@@ -48,6 +52,8 @@ static const char *const setting_names[IMPORT_SETTINGS] = {
 	[IMPORT_SET_VERIFY_CLIENT] = "proxy.config.ssl.client.certification_level",
 	[IMPORT_SET_CA_PATH] = "proxy.config.ssl.CA.cert.path",
 	[IMPORT_SET_CA_FILE] = "proxy.config.ssl.CA.cert.filename",
+	[IMPORT_SET_SUITES] = "proxy.config.ssl.server.cipher_suite",
+	[IMPORT_SET_SUITES_13] = "proxy.config.ssl.server.TLSv1_3.cipher_suites",
 	[IMPORT_SET_OUT_CERT_PATH] = "proxy.config.ssl.client.cert.path",
 	[IMPORT_SET_OUT_CERT_FILE] = "proxy.config.ssl.client.cert.filename",
 	[IMPORT_SET_OUT_KEY_PATH] = "proxy.config.ssl.client.private_key.path",
@@ -57,6 +63,8 @@ static const char *const setting_names[IMPORT_SETTINGS] = {
 	[IMPORT_SET_OUT_POLICY] = "proxy.config.ssl.client.verify.server.policy",
 	[IMPORT_SET_OUT_PROPERTIES] = "proxy.config.ssl.client.verify.server.properties",
 	[IMPORT_SET_OUT_NAME] = "proxy.config.ssl.client.sni_policy",
+	[IMPORT_SET_OUT_SUITES] = "proxy.config.ssl.client.cipher_suite",
+	[IMPORT_SET_OUT_SUITES_13] = "proxy.config.ssl.client.TLSv1_3.cipher_suites",
 };
 
 bool config_import_tls_key(struct config_import *import, struct import_rule *rule, struct span key,
@@ -265,6 +273,14 @@ static void tickets(struct config_import *import, struct import_rule *rule)
 		config_import_left(import, on->mark, "ssl_ticket_enabled: neither 0 nor 1");
 }
 
+static void suites(struct config_import *import, struct import_rule *rule)
+{
+	struct import_record list = either(import, rule, IMPORT_SUITES, IMPORT_SET_SUITES);
+	struct import_record list_13 = either(import, rule, IMPORT_SUITES_13, IMPORT_SET_SUITES_13);
+
+	rule->tls.ciphers = config_import_suites(import, &list, &list_13);
+}
+
 /* ---- targets --------------------------------------------------------------------------------- */
 
 /* Everything passes where ATS only logs what is wrong, as it does by default. */
@@ -375,11 +391,15 @@ void config_import_tls(struct config_import *import, struct import_rule *rule)
 	client_auth(import, rule);
 	versions(import, rule);
 	tickets(import, rule);
+	suites(import, rule);
 	if (rule->mode == IMPORT_TERMINATE) {
 		keys_left(import, rule, IMPORT_ALPN, in_clear);
 		return;
 	}
 	alpn(import, rule);
+	rule->tls.out_ciphers =
+		config_import_suites(import, &import->settings[IMPORT_SET_OUT_SUITES],
+				     &import->settings[IMPORT_SET_OUT_SUITES_13]);
 	if (!rule->is_left)
 		target_verify(import, rule);
 	if (!rule->is_left)
@@ -390,15 +410,19 @@ void config_import_tls(struct config_import *import, struct import_rule *rule)
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-static void list_write(struct config *arena, const char *text, FILE *out)
+static void list_write(const struct config_import *import, const char *key, const char *text,
+		       FILE *out)
 {
-	struct span rest = span_str(text), word;
+	struct span rest, word;
 	const char *between = "";
 
-	fputc('[', out);
+	if (text == NULL)
+		return;
+	rest = span_str(text);
+	fprintf(out, ", %s: [", key);
 	while (config_import_word(&rest, &word)) {
 		fputs(between, out);
-		config_text_print(out, config_copy(arena, word));
+		config_text_print(out, config_copy(import->arena, word));
 		between = ", ";
 	}
 	fputc(']', out);
@@ -433,7 +457,7 @@ bool config_import_tls_is_own(const struct import_rule *rule)
 	const struct import_tls *tls = &rule->tls;
 
 	return tls->client_auth != NULL || tls->min_version != NULL || tls->max_version != NULL ||
-	       tls->alpn != NULL || tls->has_no_tickets;
+	       tls->alpn != NULL || tls->ciphers != NULL || tls->has_no_tickets;
 }
 
 static void own_write(const struct config_import *import, const struct import_tls *tls, FILE *out)
@@ -444,10 +468,8 @@ static void own_write(const struct config_import *import, const struct import_tl
 	text_write("client_ca_file", tls->client_ca_file, out);
 	text_write("min_version", tls->min_version, out);
 	text_write("max_version", tls->max_version, out);
-	if (tls->alpn != NULL) {
-		fputs(", alpn: ", out);
-		list_write(import->arena, tls->alpn, out);
-	}
+	list_write(import, "ciphers", tls->ciphers, out);
+	list_write(import, "alpn", tls->alpn, out);
 	fputs(tls->has_no_tickets ? ", tickets: false }" : " }", out);
 }
 
@@ -467,5 +489,6 @@ void config_import_tls_write(const struct config_import *import, const struct im
 	text_write("ca_file", tls->ca_file, out);
 	text_write("cert_file", tls->cert_file, out);
 	text_write("key_file", tls->key_file, out);
+	list_write(import, "ciphers", tls->out_ciphers, out);
 	fputs(tls->is_named_by_client ? ", name: client }" : " }", out);
 }

@@ -67,21 +67,28 @@ static struct span value_of(const struct reader *reader, const yaml_node_t *node
 	return sink_written(&list);
 }
 
-/* `verify_client_ca_certs: { file: ca.pem }` is one file; with `dir` it stays what it is. */
+/* `verify_client_ca_certs: { file: ca.pem }` is one file; with a `dir` it stays what it is. */
 static const yaml_node_t *file_of(const struct reader *reader, const yaml_node_t *node)
 {
+	const yaml_node_t *file = node;
+
 	if (node->type != YAML_MAPPING_NODE)
 		return node;
 	const yaml_node_pair_t *pairs = node->data.mapping.pairs.start;
+	size_t count = (size_t)(node->data.mapping.pairs.top - pairs);
 
-	if (node->data.mapping.pairs.top - pairs != 1)
-		return node;
-	const yaml_node_t *key = yaml_document_get_node(reader->document, pairs[0].key);
-	const yaml_node_t *value = yaml_document_get_node(reader->document, pairs[0].value);
-	bool is_file = key->type == YAML_SCALAR_NODE && span_is(scalar_of(key), "file") &&
-		       value->type == YAML_SCALAR_NODE;
+	for (size_t i = 0; i < count; i++) {
+		const yaml_node_t *key = yaml_document_get_node(reader->document, pairs[i].key);
+		const yaml_node_t *value = yaml_document_get_node(reader->document, pairs[i].value);
 
-	return is_file ? value : node;
+		if (is_nothing(value))
+			continue;
+		if (key->type != YAML_SCALAR_NODE || !span_is(scalar_of(key), "file") ||
+		    value->type != YAML_SCALAR_NODE)
+			return node;
+		file = value;
+	}
+	return file;
 }
 
 static bool entry_read(const struct reader *reader, const yaml_node_t *node)

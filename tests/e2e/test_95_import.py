@@ -1,6 +1,7 @@
 """`penstock import`: the set-up of an Apache Traffic Server becomes a penstock.yaml that checks, serves, and sends clients where ATS sent them.
 (no cluster needed)"""
 import contextlib
+import ssl
 import subprocess
 
 import pytest
@@ -95,6 +96,12 @@ CONFIG proxy.config.ssl.client.CA.cert.filename STRING ca.pem
 TLS_SNI = """sni:
 - fqdn: plain.example.com
   forward_route: {plain}
+  ip_allow: "@clients.txt"
+  server_cipher_suite: ECDHE-ECDSA-AES256-GCM-SHA384
+  server_TLSv1_3_cipher_suites: TLS_CHACHA20_POLY1305_SHA256
+- fqdn: shut.example.com
+  forward_route: {plain}
+  ip_allow: "@nobody.txt"
 - fqdn: mine.example.com
   forward_route: {plain}
   verify_client: STRICT
@@ -111,6 +118,8 @@ TLS_SNI = """sni:
 
 def test_routes_that_end_TLS(penstock, fake, tmp_path):
     """forward_route, partial_blind_route and tunnel_route on one port, with ATS's certificates and demands."""
+    (tmp_path / "clients.txt").write_text(f"192.0.2.1\n{settings.CLIENT_ADDRESS}/24\n")
+    (tmp_path / "nobody.txt").write_text("192.0.2.0/24,2001:db8::/32")
     authority = tls.Authority(tmp_path)
     certificate, key = authority.issue("*.example.com")
     plain, tunnel, gate = fake(plain_echo, port=PORT), fake(port=PORT), penstock.new()
@@ -130,10 +139,13 @@ def test_routes_that_end_TLS(penstock, fake, tmp_path):
     assert run("check", "-c", file)[0] == 0
     gate.start(text.replace("127.0.0.1:9180", gate.admin))
 
-    peer = secure(gate, authority.trusting(), "plain.example.com")
-    peer.send(b"in clear")
-    assert peer.read_exactly(8) == b"in clear"
-    peer.close()
+    for version, cipher in (("TLSv1_2", "ECDHE-ECDSA-AES256-GCM-SHA384"), ("TLSv1_3", "TLS_CHACHA20_POLY1305_SHA256")):
+        peer = secure(gate, authority.trusting(maximum_version=ssl.TLSVersion[version]), "plain.example.com")
+        assert peer.sock.cipher()[0] == cipher
+        peer.send(b"in clear")
+        assert peer.read_exactly(8) == b"in clear"
+        peer.close()
+    assert refused(gate, hello("shut.example.com"), "acl_cidr") == 49
 
     mine = authority.issue("client", client=True)
     peer = secure(gate, authority.trusting(mine), "mine.example.com")

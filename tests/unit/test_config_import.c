@@ -382,7 +382,13 @@ static const struct row rows[] = {
 	{ LISTEN, SNI("a.b", "tunnel_route: 'c:{proxy_protocol_port}'"), 2, "# No listeners",
 	  "the port a PROXY header names" },
 	{ LISTEN, SNI("a.b", "tunnel_route: c:1\n  ip_allow: '@file.txt'"), 2, "# No listeners",
-	  "s.yaml:4:3: warning: ip_allow: '@file.txt' is a file, which is not read, so this" },
+	  "s.yaml:4:3: warning: ip_allow: '@file.txt' is a file that cannot be read, so this" },
+	{ LISTEN, SNI("a.b", "tunnel_route: c:1\n  ip_allow: '@'"), 2, "# No listeners",
+	  "'@' is a file that cannot be read" },
+	{ LISTEN, SNI("a.b", "tunnel_route: c:1\n  ip_allow: '@/dev/zero'"), 2, "# No listeners",
+	  "'@/dev/zero' is a file that cannot be read" },
+	{ LISTEN, SNI("a.b", "tunnel_route: c:1\n  ip_allow: '10.0.0.1,@x'"), 2, "# No listeners",
+	  "'@x' cannot be said in networks" },
 	{ LISTEN, SNI("a.b", "tunnel_route: c:1\n  ip_allow: fd00::1-fd00::9"), 2, "# No listeners",
 	  "'fd00::1-fd00::9' cannot be said in networks" },
 	{ LISTEN, SNI("a.b", "tunnel_route: c:1\n  ip_allow: []"), 2, "# No listeners",
@@ -440,6 +446,10 @@ static void test_rows(void **state)
 	SSL "client.verify.server.policy STRING ENFORCED\n" SSL \
 	    "client.CA.cert.filename STRING /ca\n"
 
+#define OPENSSL_128   "ECDHE-RSA-AES128-GCM-SHA256"
+#define OPENSSL_256   "ecdhe-rsa-aes256-gcm-sha384"
+#define REGISTERED_13 "TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256"
+
 /* records.* behind LISTEN FOLDERS, what an entry for a.b says, how many are left, and parts. */
 static const struct row tls_rows[] = {
 	{ "", "forward_route: c:1", 0,
@@ -453,6 +463,14 @@ static const struct row tls_rows[] = {
 	{ "",
 	  "forward_route: c:1\n  verify_client: MODERATE\n  verify_client_ca_certs: { file: /ca }",
 	  0, ", client_auth: optional, client_ca_file: /ca } }", "" },
+	{ "",
+	  "forward_route: c:1\n  verify_client: STRICT\n  verify_client_ca_certs: { dir: , file: "
+	  "/ca }",
+	  0, ", client_auth: require, client_ca_file: /ca } }", "" },
+	{ "",
+	  "forward_route: c:1\n  verify_client: STRICT\n  verify_client_ca_certs: { file: /ca, dir: "
+	  "/d }",
+	  2, "# No listeners", "verify_client_ca_certs with keys below it" },
 	{ SSL "client.certification_level INT 2\n" SSL "CA.cert.path STRING /d\n" SSL
 	      "CA.cert.filename STRING ca.pem\n",
 	  "forward_route: c:1", 0, ", client_auth: require, client_ca_file: /d/ca.pem } }", "" },
@@ -502,16 +520,48 @@ static const struct row tls_rows[] = {
 	  "s.yaml:4:3: warning: client_cert: /x: behind a forward_route there is no TLS\n" },
 	{ "", "tunnel_route: c:1", 3, "{ host: \"a.b\", forward: \"c:1\" }",
 	  "certificates: no entry ends TLS, so none is needed\n" },
-	{ "", "forward_route: c:1\n  server_cipher_suite: HIGH", 1, "mode: terminate }",
-	  "server_cipher_suite: HIGH: ciphers: in a tunnel the target's business; where TLS ends see "
+	/* Ciphers: those that are spoken here, by name. */
+	{ "", "forward_route: c:1\n  server_cipher_suite: " OPENSSL_128 "," OPENSSL_256, 0,
+	  "ciphers: [" REGISTERED_13 ", TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "
+	  "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384] } }",
+	  "" },
+	{ "",
+	  "forward_route: c:1\n  server_cipher_suite: " OPENSSL_128
+	  "\n  server_TLSv1_3_cipher_suites: TLS_AES_128_GCM_SHA256",
+	  0, "ciphers: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256] } }", "" },
+	{ SSL "server.cipher_suite STRING " OPENSSL_256 ":" OPENSSL_128 ":AES128-SHA:!aNULL\n",
+	  "forward_route: c:1", 1, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384] } }",
+	  "r:4:1: warning: ciphers: 'AES128-SHA' and others: not a suite that is spoken here; see "
 	  "tls.ciphers\n" },
+	{ SSL "server.cipher_suite STRING AES128-SHA\n",
+	  "forward_route: c:1\n- fqdn: b.b\n  forward_route: c:1\n  server_cipher_suite: "
+	  "ECDHE-ECDSA-CHACHA20-POLY1305",
+	  1, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256] } }  # s.yaml:4\n",
+	  "'AES128-SHA': not a suite that is spoken here, so all those are taken" },
+	{ SSL "server.cipher_suite STRING AES128-SHA\n",
+	  "forward_route: c:1\n- fqdn: b.b\n  forward_route: c:1", 1,
+	  "{ host: \"b.b\", forward: \"c:1\", mode: terminate }", "'AES128-SHA'" },
+	{ "", "forward_route: c:1\n  server_cipher_suite: '" OPENSSL_128 "::ECDHE+AESGCM'", 1,
+	  "mode: terminate }", "'ECDHE+AESGCM': not a suite that is spoken here, so all those" },
+	{ "", "forward_route: c:1\n  server_TLSv1_3_cipher_suites: " OPENSSL_128, 1,
+	  "mode: terminate }", "'" OPENSSL_128 "': not a suite" },
+	{ OUT SSL "client.cipher_suite STRING " OPENSSL_128 "\n" SSL
+		  "client.TLSv1_3.cipher_suites STRING TLS_AES_128_GCM_SHA256\n",
+	  "partial_blind_route: c:1", 0,
+	  "broker_tls: { verify: full, ca_file: /ca, ciphers: [TLS_AES_128_GCM_SHA256, "
+	  "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256] } }",
+	  "" },
+	{ SSL "server.cipher_suite STRING HIGH\n",
+	  "tunnel_route: c:1\n  server_cipher_suite: " OPENSSL_128, 5, "forward: \"c:1\" }",
+	  "s.yaml:4:3: warning: server_cipher_suite: " OPENSSL_128
+	  ": ciphers are the target's business, in a tunnel\n" },
 };
 
 static void test_tls(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(tls_rows); i++) {
-		char records[600], sni[400];
+		char records[700], sni[500];
 		const struct file files[] = { { "s.yaml", sni },
 					      { "ssl_multicert.config", CERTS },
 					      { "r", records } };
@@ -527,6 +577,35 @@ static void test_tls(void **state)
 		assert_has(result.said, tls_rows[i].said);
 		result_free(&result);
 	}
+}
+
+/* `ip_allow: "@file"`: beside the file that names it, in lines or with commas. */
+static void test_networks_of_a_file(void **state)
+{
+	static const char list[] = "10.0.0.0/8,192.168.10.1-192.168.10.4\r\n2001:db8::/32\n";
+	static const char comment[] = "10.0.0.0/8\n# and nobody else\n";
+	const struct file files[] = { { "s.yaml",
+					SNI("a.b", "tunnel_route: c:1\n  ip_allow: '@list.txt'") },
+				      { "r", LISTEN } };
+	const struct file other[] = {
+		{ "s.yaml", SNI("a.b", "tunnel_route: c:1\n  ip_allow: '@comment.txt'") },
+		{ "r", LISTEN }
+	};
+
+	(void)state;
+	help_write("list.txt", list, strlen(list));
+	help_write("comment.txt", comment, strlen(comment));
+	struct result result = import(files, COUNT_OF(files));
+
+	assert_int_equal(result.left, 0);
+	assert_has(result.yaml, "allow: [\"10.0.0.0/8\", \"192.168.10.1/32\", \"192.168.10.2/31\", "
+				"\"192.168.10.4/32\", \"2001:db8::/32\"] }");
+	assert_has(result.yaml, "#   s.yaml:4: ip_allow: list.txt: what is in that file now");
+	result_free(&result);
+	result = import(other, COUNT_OF(other));
+	assert_int_equal(result.left, 2);
+	assert_has(result.said, "ip_allow: '#' cannot be said in networks, so this route is left");
+	result_free(&result);
 }
 
 /* ssl_multicert.config, without folders in records: what it says, how many are left, and parts. */
@@ -875,7 +954,7 @@ int main(void)
 		cmocka_unit_test(test_wrong),	 cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_bounds),	 cmocka_unit_test(test_too_many_routes),
 		cmocka_unit_test(test_too_long), cmocka_unit_test(test_cut_off),
-		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_files),	 cmocka_unit_test(test_networks_of_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, help_setup, NULL);
