@@ -5,6 +5,7 @@ brokers' names that lead to the gateway in DNS. Clients know only the names that
 The page's proxy listens on 4443 and its Java client connects to 443: here both are 4443."""
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -118,23 +119,23 @@ def python(names, text, topics):
 
 
 def as_typed(cluster, person, service, **more):
-    """The page's Python client: TLS with a certificate of one's own."""
-    certificate, key = person
+    """The page's Python client: TLS, with a certificate of one's own."""
+    auth = f"AuthenticationTLS({str(person[0])!r}, {str(person[1])!r})" if person else None
     words = "".join(f", {name}={value!r}" for name, value in more.items())
     return f"""
 from pulsar import Client, AuthenticationTLS
-auth = AuthenticationTLS({str(certificate)!r}, {str(key)!r})
+auth = {auth}
 client = Client({service!r}, tls_trust_certs_file_path={str(cluster.authority.file)!r}, tls_allow_insecure_connection=False, authentication=auth{words})
 """
 
 
 def java(names, cluster, person, **words):
     """The page's Java client."""
-    certificate, key = map(str, person)
+    own = dict(zip(("cert", "key"), map(str, person))) if person else {}
     one = JavaClient(settings.CLIENT_SIDE)
     try:
         with netns.client_hosts(names):
-            return one.ask("roundtrip", cert=certificate, key=key, trust=str(cluster.authority.file), count=100, **words)
+            return one.ask("roundtrip", **own, trust=str(cluster.authority.file), count=100, **words)
     finally:
         one.close()
 
@@ -182,6 +183,39 @@ def test_java_finds_the_gateway_by_dns(cluster, example, person, kind):
         assert example.wait_access(sni=broker)["route"] == "discovered:east"
     if kind == "any broker":
         assert example.wait_access(sni=name)["route"] == name
+
+
+# ---- TLS that ends here
+
+
+def test_tls_routes_example(penstock, cluster, person, tmp_path):
+    """conf/tls-routes.yaml as it stands, but for where things are: what it says of each name."""
+    text = (EXAMPLES / "tls-routes.yaml").read_text()
+    places = {
+        "zk-0,zk-1,zk-2": cluster.zookeeper_servers, "zk-w0,zk-w1,zk-w2": cluster.zookeeper_servers,
+        "0.0.0.0:6651": f"{settings.GATE_ADDRESS}:6651", "/etc/penstock/": f"{tmp_path}/",
+    }  # fmt: skip
+    for old, new in places.items():
+        assert old in text
+        text = text.replace(old, new)
+    for name in ("gw", "partners"):
+        certificate, key = cluster.authority.issue("*.example.com", prefix=name)
+        shutil.copy(certificate, tmp_path / f"{name}.pem")
+        shutil.copy(key, tmp_path / f"{name}.key")
+    for name in ("brokers", "inside", "clients"):
+        shutil.copy(cluster.authority.file, tmp_path / f"{name}-ca.pem")
+    edge = start(penstock.new(port=6651), text)
+    for name, port in (("east", settings.BROKER_PORT), ("west", settings.BROKER_TLS_PORT)):
+        host = f"{name}.example.com"
+        service = f"pulsar+ssl://{host}:6651"
+        status, said = python({host: settings.GATE_ADDRESS}, as_typed(cluster, None, service, tls_validate_hostname=True), topics(cluster))
+        assert status == 0, said
+        assert {row["broker"].rpartition(":")[2] for row in edge.access(sni=host, kind="data")} == {str(port)}
+        answer = java({host: settings.GATE_ADDRESS}, cluster, None, url=service, topic=topics(cluster)[1])
+        assert answer["ok"], answer
+    for who, reason in ((None, "client_tls_cert_missing"), (person, "client_tls_cert_denied")):
+        answer = java({"partners.example.com": settings.GATE_ADDRESS}, cluster, who, url="pulsar+ssl://partners.example.com:6651", topic="t", patience=2)
+        assert not answer["ok"] and edge.wait_access(sni="partners.example.com", reason=reason)
 
 
 # ---- brokers with the page's names

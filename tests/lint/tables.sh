@@ -48,12 +48,14 @@ folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=example \
     -keyout "$folder/gw.key" -out "$folder/gw.pem" 2>/dev/null || failed=1
-cp "$folder/gw.pem" "$folder/clients-ca.pem"
-cp "$folder/gw.pem" "$folder/brokers-ca.pem"
+for name in clients-ca brokers-ca inside-ca partners; do
+    cp "$folder/gw.pem" "$folder/$name.pem"
+done
+cp "$folder/gw.key" "$folder/partners.key"
 echo token >"$folder/proxy.jwt"
 chmod 640 "$folder"/*
 for file in conf/*.yaml; do
-    sed "s#/etc/penstock/#$folder/#" "$file" >"$folder/${file##*/}"
+    sed "s#/etc/penstock/#$folder/#g" "$file" >"$folder/${file##*/}"
     if ! said=$("$penstock" check -q -c "$folder/${file##*/}" 2>&1); then
         printf '%s: not valid:\n%s\n' "$file" "$said"
         failed=1
