@@ -86,6 +86,7 @@ struct config_tls_client {
 	enum config_verify verify;
 	enum config_tls_version min_version, max_version;
 	struct config_names ciphers; /* count 0: all */
+	struct config_names alpn;
 	enum config_ktls ktls;
 	enum config_ktls_rekey ktls_rekey;
 };

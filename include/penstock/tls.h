@@ -105,6 +105,12 @@ size_t tls_replay_left(const struct tls_end *end);
  * peer's certificate must be for, unless the context leaves that out. */
 MUST_USE int tls_begin_client(struct tls *tls, struct tls_context *context, int fd,
 			      const char *host, struct tls_end **ret_end);
+/* Of the protocols of a client's context only this one is offered; none if it is not among them.
+ * Before the handshake. */
+void tls_offer_only(struct tls_end *end, struct span alpn);
+/* What a server's end has agreed on by ALPN; empty: on nothing. False: it has no protocols, so the
+ * client was not asked. The text is good as long as the end. */
+bool tls_alpn(const struct tls_end *end, struct span *ret_alpn);
 /* Wipes the keys. The socket stays the caller's. */
 void tls_end_put(struct tls_end *end);
 

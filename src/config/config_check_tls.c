@@ -153,6 +153,7 @@ static bool client_check(const struct place *place, const struct config_tls_clie
 		"broker_tls.verify",   "broker_tls.cert_file",	 "broker_tls.key_file",
 		"broker_tls.crl_file", "broker_tls.min_version", "broker_tls.max_version",
 		"broker_tls.ciphers",  "broker_tls.ktls",	 "broker_tls.ktls_rekey",
+		"broker_tls.alpn",
 	};
 	char label[LABEL_BYTES];
 	const char *path;

@@ -490,5 +490,6 @@ void config_import_tls_write(const struct config_import *import, const struct im
 	text_write("cert_file", tls->cert_file, out);
 	text_write("key_file", tls->key_file, out);
 	list_write(import, "ciphers", tls->out_ciphers, out);
+	list_write(import, "alpn", tls->alpn, out);
 	fputs(tls->is_named_by_client ? ", name: client }" : " }", out);
 }

@@ -91,6 +91,24 @@ int tls_begin_client(struct tls *tls, struct tls_context *context, int fd, const
 	return ret;
 }
 
+void tls_offer_only(struct tls_end *end, struct span alpn)
+{
+	const struct tls_context *context = end->context;
+
+	CHECK(!context->is_server && end->slot == NULL);
+	end->is_alpn_chosen = true;
+	for (uint32_t i = 0; i < context->alpn_count; i++)
+		if (span_equal(context->alpn[i], alpn))
+			end->alpn = context->alpn[i];
+}
+
+bool tls_alpn(const struct tls_end *end, struct span *ret_alpn)
+{
+	CHECK(end->is_server && end->is_agreed);
+	*ret_alpn = end->alpn;
+	return end->context->alpn_count > 0;
+}
+
 size_t tls_replay_left(const struct tls_end *end)
 {
 	return end->replay.len;

@@ -65,7 +65,9 @@ struct tls_end {
 	int fd;
 	bool is_server;
 	bool is_started;
-	bool is_agreed; /* the handshake is done */
+	bool is_agreed;	     /* the handshake is done */
+	bool is_alpn_chosen; /* of clients: only `alpn` is offered */
+	struct span alpn;    /* of the context's; of servers: what was agreed on */
 
 	/* What went wrong. */
 	enum tls_fail why;

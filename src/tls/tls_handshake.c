@@ -15,6 +15,8 @@
 
 #include "tls_wolf.h"
 
+#define ALPN_LIST_BYTES 4096 /* 16 names of 255 bytes */
+
 /* ---- beginning ------------------------------------------------------------------------------ */
 
 static bool set_up_client(struct tls_handshake *slot)
@@ -22,11 +24,13 @@ static bool set_up_client(struct tls_handshake *slot)
 	struct tls_end *end = slot->end;
 	const struct tls_context *context = end->context;
 	struct addr addr;
-	char list[512];
+	char list[ALPN_LIST_BYTES];
 	struct sink alpn = sink_of(list, sizeof(list));
 
 	for (uint32_t i = 0; i < context->alpn_count; i++) {
-		if (i > 0)
+		if (end->is_alpn_chosen && !span_equal(context->alpn[i], end->alpn))
+			continue;
+		if (alpn.len > 0)
 			sink_u8(&alpn, ',');
 		sink_span(&alpn, context->alpn[i]);
 	}

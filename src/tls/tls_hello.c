@@ -121,7 +121,7 @@ static enum tls_progress accept_hello(struct tls_end *end, const struct hello *h
 	struct tls_handshake *slot = end->slot;
 
 	slot->is_old = hello->version < TLS_1_3;
-	slot->result.alpn = alpn;
+	slot->result.alpn = end->alpn = alpn;
 	slot->result.server_name = keep_name(&slot->texts, name);
 	join(end, hello);
 	if (end->rx_wake != 1) {

@@ -164,6 +164,8 @@ static struct tls_context *context_of_client(const struct config_tls_client *tls
 			.version_max = version_of(tls->max_version),
 			.suites = tls->ciphers.at,
 			.suite_count = tls->ciphers.count,
+			.alpn = tls->alpn.at,
+			.alpn_count = tls->alpn.count,
 			.ktls_send = ktls_of(tls->ktls),
 			.ktls_recv = ktls_of(tls->ktls),
 			.is_rekey_fatal = tls->ktls_rekey == CONFIG_KTLS_REKEY_CLOSE,

@@ -90,6 +90,31 @@ def test_three_modes_on_one_port(penstock, fake, authority, inner, certificate, 
     assert alert(refused_raw(gate, hello("no.where.test"))) == 112
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_alpn_goes_on(penstock, fake, authority, inner, certificate, version):
+    """The target, which likes http/1.1 better, is asked for what the client has agreed on. Where clients are not asked it has its own choice."""
+    target = fake(port=PORT)
+    server = inner.server(target.address)
+    server.context.set_alpn_protocols(["http/1.1", "h2"])
+    keys = {"mode": "reencrypt", "forward": where(target), "broker_tls": speaking(inner, alpn=["h2", "http/1.1"])}
+    routes = [{"host": "a.edge.test", **keys}, {"host": "b.edge.test", **keys, **ending(certificate)}]
+    gate = edge(penstock, certificate, routes, tls={**ending(certificate)["tls"], "alpn": ["h2", "pulsar", "http/1.1"]})
+    for name, offered, agreed, asked in (
+        ("a", ["h2", "http/1.1"], "h2", "h2"), ("a", ["http/1.1"], "http/1.1", "http/1.1"), ("a", ["pulsar"], "pulsar", None),
+        ("a", [], None, None), ("b", ["h2"], None, "http/1.1"),
+    ):  # fmt: skip
+        context = authority.trusting(**only(version))
+        if offered:
+            context.set_alpn_protocols(offered)
+        peer = secure(gate, context, f"{name}.edge.test")
+        behind = server.wrap(target.next())
+        assert (peer.sock.selected_alpn_protocol(), behind.sock.selected_alpn_protocol()) == (agreed, asked)
+        peer.send(b"through")
+        assert behind.read_exactly(7) == b"through"
+        peer.close()
+        behind.close()
+
+
 def refused_raw(gate, data):
     peer = dial(settings.GATE_ADDRESS, gate.port)
     peer.send(data)

@@ -62,6 +62,18 @@ int tls_begin_client(struct tls *tls, struct tls_context *context, int fd, const
 	ASTRAY();
 }
 
+void tls_offer_only(struct tls_end *end, struct span alpn)
+{
+	(void)end, (void)alpn;
+	ASTRAY();
+}
+
+bool tls_alpn(const struct tls_end *end, struct span *ret_alpn)
+{
+	(void)end, (void)ret_alpn;
+	ASTRAY();
+}
+
 size_t tls_replay_left(const struct tls_end *end)
 {
 	(void)end;

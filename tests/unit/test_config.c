@@ -172,7 +172,7 @@ static const char full[] =
 	"    credentials: pass\n"
 	"    send_proxy_protocol: v1\n"
 	"    broker_tls: { ca_file: /ca, verify: ca, cert_file: '/c d', key_file: /k, crl_file: /r, "
-	"min_version: 1.3, max_version: '1.3', ciphers: [A, b], ktls: require, "
+	"min_version: 1.3, max_version: '1.3', ciphers: [A, b], alpn: [pulsar], ktls: require, "
 	"ktls_rekey: close }\n"
 	"    check_active: true\n"
 	"  West.1_x-y:\n"
@@ -213,7 +213,7 @@ static const char full[] =
 	"      - { discovered: east, mode: reencrypt }\n"
 	"      - { host: r.example.com, forward: \"h:9\", mode: reencrypt, broker_tls: { ca_file: /l, "
 	"verify: ca, cert_file: /m, key_file: /n, crl_file: /o, min_version: 1.3, max_version: "
-	"1.3, ciphers: [G], ktls: off, ktls_rekey: close, name: client } }\n"
+	"1.3, ciphers: [G], alpn: [h2, http/1.1], ktls: off, ktls_rekey: close, name: client } }\n"
 	"certificates: { refresh: off, warn_before: 30d, warn_every: 12h }\n"
 	"egress:\n"
 	"  allow: { hosts: [\"*.Internal\", \"**.x.y\", \"*\", h], networks: [10.0.0.0/8, "
@@ -271,6 +271,8 @@ static void check_full_tls(const struct config *config)
 	assert_int_equal(brokers->max_version, CONFIG_TLS_1_3);
 	assert_int_equal(brokers->ciphers.count, 2);
 	assert_string_equal(brokers->ciphers.at[1], "b");
+	assert_int_equal(brokers->alpn.count, 1);
+	assert_string_equal(brokers->alpn.at[0], "pulsar");
 	assert_int_equal(brokers->ktls, CONFIG_KTLS_REQUIRE);
 	assert_int_equal(brokers->ktls_rekey, CONFIG_KTLS_REKEY_CLOSE);
 	assert_int_equal(clients->cert_files.count, 2);
@@ -391,6 +393,7 @@ static void check_full_route_tls(const struct config *config)
 	assert_int_equal(target->verify, CONFIG_VERIFY_CA);
 	assert_string_equal(target->key_file, "/n");
 	assert_string_equal(target->ciphers.at[0], "G");
+	assert_int_equal(target->alpn.count, 2);
 	assert_int_equal(target->ktls, CONFIG_KTLS_OFF);
 	assert_int_equal(target->ktls_rekey, CONFIG_KTLS_REKEY_CLOSE);
 	assert_int_equal(own->ktls_rekey, CONFIG_KTLS_REKEY_CLOSE);

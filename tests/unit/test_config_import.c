@@ -495,7 +495,7 @@ static const struct row tls_rows[] = {
 	  "tunnel_alpn: [h2, http/1.1]\n  client_sni_policy: server_name",
 	  0,
 	  ", alpn: [h2, http/1.1] }, broker_tls: { verify: full, ca_file: /ca, cert_file: /x.pem, "
-	  "key_file: /x.key, name: client } }",
+	  "key_file: /x.key, alpn: [h2, http/1.1], name: client } }",
 	  "" },
 	{ OUT SSL "client.cert.path STRING /o\n" SSL "client.cert.filename STRING o.pem\n",
 	  "partial_blind_route: c:1", 0, "cert_file: /o/o.pem, key_file: /o/o.pem } }", "" },

@@ -305,6 +305,9 @@ static void alpn_by_our_preference(void **state)
 		SSL_get0_alpn_selected(bench.ssl, &chosen, &len);
 		assert_span(span_of(chosen, len), "pulsar");
 		assert_span(tls_result(bench.end)->alpn, "pulsar");
+		struct span agreed;
+		assert_true(tls_alpn(bench.end, &agreed));
+		assert_span(agreed, "pulsar");
 		bench_end(&bench);
 
 		bench_begin(&bench, tls, context, ssl_client, NULL);
@@ -317,6 +320,8 @@ static void alpn_by_our_preference(void **state)
 		SSL_set_max_proto_version(bench.ssl, max);
 		bench_connect(&bench);
 		assert_int_equal(tls_result(bench.end)->alpn.len, 0);
+		assert_true(tls_alpn(bench.end, &agreed));
+		assert_int_equal(agreed.len, 0);
 		bench_end(&bench);
 	}
 	tls_context_put(context);
@@ -347,6 +352,53 @@ static void alpn_as_client(void **state)
 	assert_string_equal(SSL_get_servername(bench.ssl, TLSEXT_NAMETYPE_host_name),
 			    "broker-1.internal");
 	bench_end(&bench);
+	tls_context_put(context);
+}
+
+static uint8_t alpn_seen[64];
+static size_t alpn_seen_len;
+
+static int see_alpn(SSL *ssl, const uint8_t **out, uint8_t *len, const uint8_t *in, unsigned in_len,
+		    void *arg)
+{
+	(void)ssl, (void)out, (void)len, (void)arg;
+	assert_true(in_len <= sizeof(alpn_seen));
+	memcpy(alpn_seen, in, in_len);
+	alpn_seen_len = in_len;
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
+/* What somebody else has agreed on, and what of our list is offered then. Nobody has to choose. */
+static void alpn_of_somebody_else(void **state)
+{
+	static const char *const ours[] = { "h2", "http/1.1" };
+	static const struct {
+		const char *agreed, *offered; /* NULL: not asked */
+	} rows[] = {
+		{ NULL, "\2h2\10http/1.1" },
+		{ "h2", "\2h2" },
+		{ "http/1.1", "\10http/1.1" },
+		{ "h3", "" },
+		{ "", "" },
+	};
+	(void)state;
+	struct tls_context *context = client_of(
+		(struct tls_client_params){ .common = { .alpn = ours, .alpn_count = 2 } });
+
+	SSL_CTX_set_alpn_select_cb(ssl_server, see_alpn, NULL);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct bench bench;
+
+		alpn_seen_len = 0;
+		bench_begin(&bench, tls, context, ssl_server, "broker-1.internal");
+		if (rows[i].agreed != NULL)
+			tls_offer_only(bench.end, span_str(rows[i].agreed));
+		bench_connect(&bench);
+		assert_span(span_of(alpn_seen, alpn_seen_len), rows[i].offered);
+		assert_int_equal(tls_result(bench.end)->alpn.len, 0);
+		bench_end(&bench);
+	}
+	SSL_CTX_set_alpn_select_cb(ssl_server, NULL, NULL);
 	tls_context_put(context);
 }
 
@@ -951,6 +1003,7 @@ int main(void)
 		cmocka_unit_test(names_can_be_required),
 		cmocka_unit_test(alpn_by_our_preference),
 		cmocka_unit_test(alpn_as_client),
+		cmocka_unit_test(alpn_of_somebody_else),
 		cmocka_unit_test(versions_have_bounds),
 		cmocka_unit_test(brokers_may_be_too_old),
 		cmocka_unit_test(no_cipher_in_common),

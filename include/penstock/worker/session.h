@@ -252,6 +252,9 @@ void session_side_run(struct lane *lane);
 void session_tls_client(struct session *session, struct tls_context *context);
 /* Speaks TLS with the connected broker, which dial->host names; then session_open_connected. */
 void session_tls_broker(struct session *session, struct tls_context *context);
+/* Before its handshake with a broker: an end offers the protocol the client has agreed on, where it
+ * was asked for one. */
+void session_tls_offer(struct session *session, struct tls_end *end);
 /* Goes on with the handshake of CLIENT_TLS or BROKER_TLS when a socket is ready. */
 void session_tls_go_on(struct session *session);
 /* A step of a handshake. After TLS_WANT_SLOT the lane is queued and runs when it is its turn; after

@@ -302,6 +302,8 @@ static bool take_socket(struct session_side *side)
 	int ret = tls_begin_client(side->session->env->tls, context, side->fd, dial->host,
 				   &side->tls);
 
+	if (ret == 0)
+		session_tls_offer(side->session, side->tls);
 	session_dial_forget(dial);
 	return ret == 0;
 }

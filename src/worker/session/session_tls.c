@@ -319,6 +319,14 @@ void session_tls_client(struct session *session, struct tls_context *context)
 	session_tls_go_on(session);
 }
 
+void session_tls_offer(struct session *session, struct tls_end *end)
+{
+	struct span alpn;
+
+	if (session->client_tls != NULL && tls_alpn(session->client_tls, &alpn))
+		tls_offer_only(end, alpn);
+}
+
 void session_tls_broker(struct session *session, struct tls_context *context)
 {
 	struct session_env *env = session->env;
@@ -329,6 +337,7 @@ void session_tls_broker(struct session *session, struct tls_context *context)
 		session_close_refuse(session, CLOSE_ENOBUFS, span_of(NULL, 0));
 		return;
 	}
+	session_tls_offer(session, session->broker_tls);
 	session_dial_forget(&session->dial);
 	session_move(session, SESSION_BROKER_TLS);
 	start_timer(session);
