@@ -129,12 +129,13 @@ enum tls_progress tls_handshake(struct tls_end *end);
 enum tls_name_kind { TLS_NAME_DNS, TLS_NAME_IP, TLS_NAME_URI, TLS_NAME_EMAIL };
 
 #define TLS_PEER_NAMES 32
+#define TLS_PEER_UNITS 8
 
 /* A certificate's subject alternative names as text, in the certificate's order; names that hold a
  * NUL or that do not fit are left out. */
 struct tls_peer {
 	bool has_certificate;
-	bool is_cut; /* there are more names */
+	bool is_cut; /* there are more names or units */
 	uint32_t name_count;
 	struct tls_peer_name {
 		enum tls_name_kind kind;
@@ -142,6 +143,8 @@ struct tls_peer {
 	} names[TLS_PEER_NAMES];
 	struct span subject; /* RFC 2253: "CN=client,OU=dev,O=acme" */
 	struct span common_name;
+	uint32_t unit_count;
+	struct span units[TLS_PEER_UNITS];
 };
 
 /* What the handshake agreed on; valid until tls_start. */

@@ -85,6 +85,19 @@ static void clients_check(const struct place *place, const struct config_tls_ser
 		      label_of(place, "tls.crl_file", label));
 }
 
+/* wolfSSL takes a list of protocols as one text, with commas between. */
+static void alpn_check(const struct place *place, const char *path, const struct config_names *alpn)
+{
+	char label[LABEL_BYTES];
+
+	for (uint32_t i = 0; i < alpn->count; i++)
+		if (strchr(alpn->at[i], ',') != NULL)
+			FAULT(place->check, mark_of(place, path),
+			      "%s: '%s' has a comma, which cannot be offered; write one protocol an "
+			      "item",
+			      label_of(place, path, label), alpn->at[i]);
+}
+
 /* False: there is no certificate. */
 static bool server_check(const struct place *place, const struct config_tls_server *tls)
 {
@@ -106,6 +119,7 @@ static bool server_check(const struct place *place, const struct config_tls_serv
 	}
 	certificates_check(place, tls);
 	clients_check(place, tls);
+	alpn_check(place, "tls.alpn", &tls->alpn);
 	return true;
 }
 
@@ -174,6 +188,7 @@ static bool client_check(const struct place *place, const struct config_tls_clie
 	if (tls->min_version > tls->max_version)
 		FAULT(place->check, mark_of(place, "broker_tls.min_version"),
 		      "%s: min_version is above max_version", label);
+	alpn_check(place, "broker_tls.alpn", &tls->alpn);
 	if (tls->verify == CONFIG_VERIFY_OFF)
 		DOUBT(place->check, mark_of(place, "broker_tls.verify"),
 		      "%s.verify: off: whoever is between this host and the brokers can read and "

@@ -41,6 +41,7 @@ enum config_type {
 	CONFIG_TYPE_PORTS,    /* struct config_ports */
 	CONFIG_TYPE_URLS,     /* struct config_url *urls and url_count */
 	CONFIG_TYPE_WORDS,    /* struct config_names, of any printable characters */
+	CONFIG_TYPE_RULES,    /* the same, and blanks and what is not ASCII within them */
 	CONFIG_TYPE_PATHS,    /* struct config_names, absolute; a single one is no list */
 	CONFIG_TYPE_TARGETS,  /* targets and target_count of a route; a single one is no list */
 	CONFIG_TYPE_LAST,
@@ -225,6 +226,7 @@ bool config_type_cidrs(struct config_value *value);
 bool config_type_ports(struct config_value *value);
 bool config_type_urls(struct config_value *value);
 bool config_type_words(struct config_value *value);
+bool config_type_rules(struct config_value *value);
 bool config_type_paths(struct config_value *value);
 bool config_type_targets(struct config_value *value);
 bool config_type_cpus(struct config_value *value);

@@ -428,6 +428,7 @@ bool config_is_empty(const struct config_row *row, const void *unit)
 		return ((const struct cpu_list *)field)->count == 0;
 	case CONFIG_TYPE_HOSTS:
 	case CONFIG_TYPE_WORDS:
+	case CONFIG_TYPE_RULES:
 	case CONFIG_TYPE_PATHS:
 		return ((const struct config_names *)field)->count == 0;
 	case CONFIG_TYPE_CIDRS:
@@ -462,6 +463,7 @@ const struct config_type_row config_types[CONFIG_TYPE_LAST] = {
 	[CONFIG_TYPE_PORTS] = { config_type_ports, config_print_ports, "list of ports" },
 	[CONFIG_TYPE_URLS] = { config_type_urls, config_print_urls, "list of URLs" },
 	[CONFIG_TYPE_WORDS] = { config_type_words, config_print_hosts, "list of words" },
+	[CONFIG_TYPE_RULES] = { config_type_rules, config_print_hosts, "list of rules" },
 	[CONFIG_TYPE_PATHS] = { config_type_paths, config_print_hosts, "path, or a list of them" },
 	[CONFIG_TYPE_TARGETS] = { config_type_targets, config_print_targets,
 				  "host:port, or a list of them" },

@@ -105,6 +105,27 @@ bool config_type_words(struct config_value *value)
 	return true;
 }
 
+bool config_type_rules(struct config_value *value)
+{
+	struct config_names *names = names_begin(value);
+	struct span rule = value->text;
+	bool is_good = rule.len > 0 && rule.len <= WORD_MAX && rule.at[0] != ' ' &&
+		       rule.at[rule.len - 1] != ' ';
+	char shown[80];
+
+	if (value->count == 0)
+		return config_bad(value, "the list is empty; name something, or remove the key");
+	for (size_t i = 0; i < rule.len; i++)
+		is_good &= rule.at[i] >= ' ' && rule.at[i] != 0x7f;
+	if (!is_good)
+		return config_bad(value,
+				  "'%s' is not a rule; write 1 to %d printable characters without "
+				  "blanks around them",
+				  config_show(rule, shown, sizeof(shown)), WORD_MAX);
+	names->at[names->count++] = config_copy(value->read->config, rule);
+	return true;
+}
+
 #define PATH_MAX_LEN 4096
 
 bool config_type_paths(struct config_value *value)

@@ -43,6 +43,18 @@ static void put_subject(struct tls_peer *peer, const X509_NAME *name, struct sin
 	BIO_free(bio);
 }
 
+/* Part `at` of the subject; false: no room, or none of its text. */
+static bool store_part(struct sink *store, const X509_NAME *name, int at, struct span *ret_text)
+{
+	uint8_t *text = NULL;
+	int len =
+		ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	bool ok = len > 0 && store_text(store, text, (size_t)len, ret_text);
+
+	OPENSSL_free(text);
+	return ok;
+}
+
 /* The last one counts, as in Java's and OpenSSL's reading of the most specific. */
 static void put_common_name(struct tls_peer *peer, const X509_NAME *name, struct sink *store)
 {
@@ -50,16 +62,21 @@ static void put_common_name(struct tls_peer *peer, const X509_NAME *name, struct
 
 	for (int i = -1; (i = X509_NAME_get_index_by_NID(name, NID_commonName, i)) >= 0;)
 		last = i;
-	if (last < 0)
-		return;
+	if (last >= 0)
+		(void)store_part(store, name, last, &peer->common_name);
+}
 
-	uint8_t *text = NULL;
-	int len = ASN1_STRING_to_UTF8(&text,
-				      X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
+static void put_units(struct tls_peer *peer, const X509_NAME *name, struct sink *store)
+{
+	struct span unit;
 
-	if (len > 0)
-		(void)store_text(store, text, (size_t)len, &peer->common_name);
-	OPENSSL_free(text);
+	for (int i = -1;
+	     (i = X509_NAME_get_index_by_NID(name, NID_organizationalUnitName, i)) >= 0;) {
+		if (peer->unit_count < TLS_PEER_UNITS && store_part(store, name, i, &unit))
+			peer->units[peer->unit_count++] = unit;
+		else
+			peer->is_cut = true;
+	}
 }
 
 /* ---- alternative names ---------------------------------------------------------------------- */
@@ -140,6 +157,7 @@ bool tls_cert_peer(struct span der, struct tls_peer *ret_peer, struct sink *stor
 	put_subject(ret_peer, X509_get_subject_name(cert), store);
 	put_common_name(ret_peer, X509_get_subject_name(cert), store);
 	put_names(ret_peer, cert, store);
+	put_units(ret_peer, X509_get_subject_name(cert), store);
 	ERR_clear_error();
 	X509_free(cert);
 	return true;

@@ -5,14 +5,20 @@
 #include <penstock/route.h>
 #include <penstock/tls/peer.h>
 
+/* Where a name stands. */
+enum part { COMMON_NAME, UNIT, ALTERNATIVE };
+
 static const struct kind {
 	const char *prefix;
-	bool is_common_name;
-	enum tls_name_kind kind;
+	enum part part;
+	enum tls_name_kind kind; /* of alternative names */
 } kinds[] = {
-	{ "cn:", true, TLS_NAME_DNS },	 { "dns:", false, TLS_NAME_DNS },
-	{ "uri:", false, TLS_NAME_URI }, { "email:", false, TLS_NAME_EMAIL },
-	{ "ip:", false, TLS_NAME_IP },
+	{ "cn:", COMMON_NAME, 0 },
+	{ "ou:", UNIT, 0 },
+	{ "dns:", ALTERNATIVE, TLS_NAME_DNS },
+	{ "uri:", ALTERNATIVE, TLS_NAME_URI },
+	{ "email:", ALTERNATIVE, TLS_NAME_EMAIL },
+	{ "ip:", ALTERNATIVE, TLS_NAME_IP },
 };
 
 static const struct kind *kind_of(const char *rule)
@@ -42,12 +48,15 @@ static bool is_like(struct span text, const char *pattern)
 
 static bool has_name(const struct tls_peer *peer, const struct kind *kind, const char *pattern)
 {
-	if (kind->is_common_name)
+	if (kind->part == COMMON_NAME)
 		return peer->common_name.len > 0 && is_like(peer->common_name, pattern);
+	for (uint32_t i = 0; i < peer->unit_count && kind->part == UNIT; i++)
+		if (is_like(peer->units[i], pattern))
+			return true;
 	for (uint32_t i = 0; i < peer->name_count; i++) {
 		struct span text = peer->names[i].text;
 
-		if (peer->names[i].kind != kind->kind)
+		if (kind->part != ALTERNATIVE || peer->names[i].kind != kind->kind)
 			continue;
 		if (kind->kind == TLS_NAME_DNS ? route_host_matches(text, pattern)
 					       : is_like(text, pattern))

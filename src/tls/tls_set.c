@@ -85,8 +85,8 @@ static bool are_rules_good(const struct config_tls_server *tls, struct place *pl
 			continue;
 		ok = false;
 		snprintf(sentence, sizeof(sentence),
-			 "allow_clients: '%s' says no kind of name; write cn:, dns:, uri:, email: "
-			 "or ip: in front of it",
+			 "allow_clients: '%s' says no kind of name; write cn:, ou:, dns:, uri:, "
+			 "email: or ip: in front of it",
 			 tls->allow_clients.at[i]);
 		say(place, true, sentence);
 	}

@@ -90,6 +90,21 @@ def test_three_modes_on_one_port(penstock, fake, authority, inner, certificate, 
     assert alert(refused_raw(gate, hello("no.where.test"))) == 112
 
 
+def test_units_and_names_with_blanks(penstock, fake, authority, certificate):
+    target = fake(plain_echo)
+    rules = ["ou:Order Service", "ou:Süd*", "cn:night shift"]
+    guarded = ending(certificate, client_auth="require", client_ca_file=str(authority.file), allow_clients=rules)
+    gate = edge(penstock, certificate, [{"host": "a.edge.test", "mode": "terminate", "forward": where(target), **guarded}])
+    for number, subject in enumerate(["/CN=x/OU=dev/OU=Order Service", "/CN=x/OU=Südwest", "/CN=night shift", "/CN=x/OU=night shift", "/CN=Order Service"]):
+        own = authority.issue("x", client=True, prefix=f"blanks-{number}-", subject=subject)
+        if number < 3:
+            peer = secure(gate, authority.trusting(own), "a.edge.test")
+            says_back(peer)
+            peer.close()
+        else:
+            assert refused(gate, authority.trusting(own), "client_tls_cert_denied", "a.edge.test") == "TLSV1_ALERT_ACCESS_DENIED"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_alpn_goes_on(penstock, fake, authority, inner, certificate, version):
     """The target, which likes http/1.1 better, is asked for what the client has agreed on. Where clients are not asked it has its own choice."""

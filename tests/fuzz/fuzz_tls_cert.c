@@ -57,6 +57,13 @@ static void check_name(const struct tls_peer *peer, const struct tls_peer_name *
 		CHECK(tls_cert_is_for(der, host));
 }
 
+static void check_units(const struct tls_peer *peer)
+{
+	for (uint32_t i = 0; i < peer->unit_count; i++)
+		CHECK(matches(peer, "ou:", peer->units[i], "") &&
+		      matches(peer, "ou:", peer->units[i], "*"));
+}
+
 static void check_rule(const struct tls_peer *peer, const char *rule)
 {
 	const struct config_names rules = { .at = &rule, .count = 1 };
@@ -100,6 +107,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(dns <= count);
 	if (peer.common_name.len > 0)
 		CHECK(matches(&peer, "cn:", peer.common_name, ""));
+	for (uint32_t i = 0; i < peer.unit_count; i++)
+		CHECK(is_in(&store, peer.units[i]));
+	check_units(&peer);
 	check_rule(&peer, rule);
 	return 0;
 }

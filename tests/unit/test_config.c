@@ -187,7 +187,7 @@ static const char full[] =
 	"    splice: off\n"
 	"    tls: { cert_file: [/c1, /c2], key_file: [/k1, /k2], ocsp_file: [/o1, /o2], "
 	"unknown_name: refuse, require_name: true, client_auth: optional, client_ca_file: /ca, "
-	"crl_file: /r, allow_clients: ['cn:A.b', \"uri:spiffe://x/*\"], alpn: [pulsar, h2], "
+	"crl_file: /r, allow_clients: ['cn:A  b, \u00fc', \"uri:spiffe://x/*\"], alpn: [pulsar, h2], "
 	"tickets: false, min_version: 1.2, max_version: 1.2, ciphers: [C, d, e], ktls: off, "
 	"ktls_rekey: close }\n"
 	"    backlog: 7\n"
@@ -285,7 +285,7 @@ static void check_full_tls(const struct config *config)
 	assert_string_equal(clients->client_ca_file, "/ca");
 	assert_string_equal(clients->crl_file, "/r");
 	assert_int_equal(clients->allow_clients.count, 2);
-	assert_string_equal(clients->allow_clients.at[0], "cn:A.b");
+	assert_string_equal(clients->allow_clients.at[0], "cn:A  b, \u00fc");
 	assert_string_equal(clients->allow_clients.at[1], "uri:spiffe://x/*");
 	assert_int_equal(clients->alpn.count, 2);
 	assert_string_equal(clients->alpn.at[0], "pulsar");

@@ -36,6 +36,8 @@ static void test_names(void **state)
 	struct tls_peer peer = peer_of("client-1");
 
 	(void)state;
+	peer.units[peer.unit_count++] = span_str("Order Service");
+	peer.units[peer.unit_count++] = span_str("east");
 	add(&peer, TLS_NAME_DNS, "a.clients.example.com");
 	add(&peer, TLS_NAME_URI, "spiffe://east/ns/orders");
 	add(&peer, TLS_NAME_EMAIL, "ops@example.com");
@@ -44,6 +46,9 @@ static void test_names(void **state)
 		"cn:client-1",
 		"cn:client-*",
 		"cn:*",
+		"ou:Order Service",
+		"ou:Order S*",
+		"ou:east",
 		"dns:a.clients.example.com",
 		"dns:*.clients.example.com",
 		"dns:**.example.com",
@@ -58,6 +63,12 @@ static void test_names(void **state)
 		"cn:client",
 		"cn:client-11",
 		"cn:Client-1",
+		"cn:east",
+		"ou:client-1",
+		"ou:Order",
+		"ou:order service",
+		"dns:east",
+		"ou:spiffe://east/*",
 		"dns:client-1",
 		"dns:*.example.com",
 		"dns:clients.example.com",
@@ -87,6 +98,7 @@ static void test_nobody(void **state)
 	(void)state;
 	assert_false(is_let_in(&none, "cn:*"));
 	assert_false(is_let_in(&nameless, "cn:*"));
+	assert_false(is_let_in(&nameless, "ou:*"));
 	assert_false(is_let_in(&nameless, "dns:*"));
 }
 

@@ -3,6 +3,7 @@
  * tls/peer: access by what a client's certificate says, once it has been verified.
  *
  *     cn:NAME      the subject's common name
+ *     ou:NAME      one of the subject's organizational units
  *     dns:NAME     a DNS name of the certificate: exact, *.suffix (one label), **.suffix, *
  *     uri:TEXT     a URI (spiffe://east/ns/x*): exact, or up to a `*` at the end; and so are
  *     email:TEXT, ip:TEXT
