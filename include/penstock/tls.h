@@ -183,6 +183,10 @@ MUST_USE ssize_t tls_discard(struct tls_end *end, size_t len);
  * record in a socket that the kernel opens keeps it readable. False: wait for the level: records
  * may be left that no edge tells of. */
 bool tls_is_drained(const struct tls_end *end);
+/* After bytes were read. True: read on until -EAGAIN or the end before anything is waited for. A
+ * kernel that can change keys opens a KeyUpdate together with the data before it, keeps it for the
+ * next read, and calls the socket unreadable until then (Linux 6.14, tls_sk_poll()). */
+bool tls_must_read_on(const struct tls_end *end);
 /* Fewer bytes than `len` are sent, or -EAGAIN: the rest must come again, the same bytes first, as
  * it does from a buffer that is sent from front to back. */
 MUST_USE ssize_t tls_send(struct tls_end *end, const void *bytes, size_t len);

@@ -463,3 +463,8 @@ bool tls_is_drained(const struct tls_end *end)
 {
 	return end->is_rx_drained;
 }
+
+bool tls_must_read_on(const struct tls_end *end)
+{
+	return end->rx.is_kernel && end->suite->version == TLS_1_3 && tls_features()->can_rekey;
+}

@@ -181,6 +181,21 @@ static void compact(struct relay_buf *buf)
 	buf->done = buf->decided = 0;
 }
 
+/* Reads up to `max` bytes behind the undecided ones: at least `min`, or all there are. What the
+ * last read said. */
+static ssize_t fill(struct lane *lane, size_t min, size_t max)
+{
+	struct relay_buf *buf = lane->in;
+	ssize_t n;
+
+	do {
+		n = relay_end_recv(lane, buf->bytes + buf->filled, max - buf->filled);
+		if (n > 0)
+			buf->filled += (uint32_t)n;
+	} while (n > 0 && buf->filled < min && relay_end_must_read_on(lane));
+	return n;
+}
+
 enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min, size_t max)
 {
 	size_t have = lane->in != NULL ? lane->in->filled - lane->in->decided : 0;
@@ -198,12 +213,9 @@ enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min,
 	}
 	compact(lane->in);
 
-	ssize_t n = relay_end_recv(lane, lane->in->bytes + lane->in->filled, max - have);
+	ssize_t n = fill(lane, min, max);
 
-	if (n > 0) {
-		lane->in->filled += (uint32_t)n;
-		have += (size_t)n;
-	}
+	have = lane->in->filled;
 	if (have == 0) { /* an idle lane holds nothing */
 		relay_buf_put(relay, lane->in);
 		lane->in = NULL;

@@ -66,7 +66,9 @@ static enum relay_status copy_peeked(struct relay *relay, struct lane *lane)
 	relay_count(relay, lane, (size_t)sent, false);
 	if (sent < seen)
 		return RELAY_WAIT_SINK;
-	return lane->pass == 0 ? RELAY_DECIDE : RELAY_WAIT_SOURCE;
+	if (lane->pass == 0)
+		return RELAY_DECIDE;
+	return relay_end_must_read_on(lane) ? RELAY_AGAIN : RELAY_WAIT_SOURCE;
 }
 
 enum relay_status relay_copy(struct relay *relay, struct lane *lane)
@@ -94,7 +96,7 @@ enum relay_status relay_copy(struct relay *relay, struct lane *lane)
 			break;
 		status = lane->is_promoted ? RELAY_AGAIN : relay_end_wait(lane, RELAY_DRAINED);
 		/* A short read emptied the socket. */
-		if (got < RELAY_BUF_BYTES || lane->is_promoted)
+		if ((got < RELAY_BUF_BYTES && !relay_end_must_read_on(lane)) || lane->is_promoted)
 			break;
 		status = RELAY_AGAIN;
 	}

@@ -29,6 +29,13 @@ static inline ssize_t relay_end_discard(const struct lane *lane, size_t len)
 						  : net_discard(lane->source, len);
 }
 
+/* After a read that left its source with fewer bytes than were asked for, or may have: is there no
+ * telling without another one whether it is empty? */
+static inline bool relay_end_must_read_on(const struct lane *lane)
+{
+	return UNLIKELY(lane->source_tls != NULL) && tls_must_read_on(lane->source_tls);
+}
+
 /* How a source that said -EAGAIN is waited for; `plain`: without TLS. */
 static inline enum relay_status relay_end_wait(const struct lane *lane, enum relay_status plain)
 {

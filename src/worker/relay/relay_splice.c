@@ -90,7 +90,7 @@ enum relay_status relay_splice(struct relay *relay, struct lane *lane)
 		 * one most likely is. The poll will tell. The kernel's TLS gives one record at a
 		 * time. */
 		if ((got < RELAY_PROMOTE_BYTES && lane->source_tls == NULL) || !lane->is_promoted)
-			return RELAY_WAIT_SOURCE;
+			return relay_end_must_read_on(lane) ? RELAY_AGAIN : RELAY_WAIT_SOURCE;
 	}
 	return RELAY_AGAIN;
 }
