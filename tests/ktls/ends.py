@@ -125,6 +125,10 @@ class End:
         assert not self.data
         self.got, self.digest = 0, hashlib.sha256()
 
+    def keep(self):
+        """Keeps what comes again."""
+        self.got, self.digest = 0, None
+
     def taken(self):
         """What has come, once."""
         data, self.data = self.data, b""

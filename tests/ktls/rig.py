@@ -9,13 +9,14 @@ import subprocess
 import settings
 import wire
 from ends import World
-from openssl import SUITES, VERSIONS, Context, Engine
+from openssl import SUITES, VERSIONS, Context, Engine, Sealer
 from penstock import Penstock
 
 ROOT = os.environ["TMPDIR"]
 CIPHERS = ["AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305"]
 WAYS = ["tls-plain", "plain-tls", "tls-tls"]
 NAME = "gw.test"
+NO_TICKETS = {"tickets": 0}
 _numbers, _ports = itertools.count(1), itertools.count(7001)
 _bytes = random.Random(5).randbytes(1 << 20)
 
@@ -32,17 +33,21 @@ def chunks(size, each=60000):
         yield some_bytes(min(each, size - at), at)
 
 
+def sum_of(size):
+    want = hashlib.sha256()
+    for data in chunks(size):
+        want.update(data)
+    return want.digest()
+
+
 def bulk(rig, *moves):
-    """Moves (from, to, bytes), all at once, and compares the sums."""
-    for source, sink, size in moves:
+    """Moves (from, to, bytes), all at once, and compares the sums. (from, to, bytes, source): the same bytes, and what the source does besides."""
+    for source, sink, size, *how in moves:
         sink.hash()
-        source.source = chunks(size)
-    rig.world.run(lambda: all(sink.got >= size or sink.end for _, sink, size in moves), f"{[size for _, _, size in moves]} bytes", 60)
-    for _, sink, size in moves:
-        want = hashlib.sha256()
-        for data in chunks(size):
-            want.update(data)
-        assert sink.got == size and sink.digest.digest() == want.digest(), sink
+        source.source = how[0] if how else chunks(size)
+    rig.world.run(lambda: all(sink.got >= size or sink.end for _, sink, size, *_ in moves), f"{[move[2] for move in moves]} bytes", 60)
+    for _, sink, size, *_ in moves:
+        assert sink.got == size and sink.digest.digest() == sum_of(size), sink
 
 
 class Count:
@@ -192,3 +197,38 @@ class Rig:
     def ended(self, near):
         """penstock's line about a connection."""
         return self.gate.wait_access(client=near.address)
+
+
+def sides(rig, way, version, cipher="AES-128-GCM", **how):
+    """(the end inside TLS, the end outside, who the one inside is in penstock's words, the client's end)."""
+    near, far = rig.connect(way, version, cipher, **how)
+    return (near, far, "client", near) if way.startswith("tls") else (far, near, "broker", near)
+
+
+def sealer(inside):
+    """For what OpenSSL would not say: behind CONNECTED, which is all that a target has said yet."""
+    seal = Sealer(inside.engine.context)
+    seal.seq = 1 if inside.engine.context.role == "server" else 0
+    return seal
+
+
+def lookup_connection(rig, way):
+    """Pulsar's lookups: penstock reads every frame, and changes the answers."""
+    is_tls = way.startswith("tls")
+    engine = Engine(rig.context("client", "1.3", "AES-128-GCM"), NAME) if is_tls else None
+    rig.server = rig.context("server", "1.3", "AES-128-GCM")
+    near = rig.world.dial(rig.ports[way, "1.3"], engine)
+    rig.world.run(near.is_ready, "the handshake")
+    near.send(wire.connect())
+    far = rig.world.accepted(rig.tls_target)
+    rig.world.run(lambda: far.got >= len(wire.connect()), "CONNECT")
+    far.taken()
+    far.send(wire.connected())
+    rig.world.run(lambda: near.got >= len(wire.connected()), "CONNECTED")
+    near.taken()
+    return near, far
+
+
+def frame_at(rig, end):
+    rig.world.run(lambda: end.got >= 4 and end.got >= 4 + int.from_bytes(end.data[:4], "big"), "a frame")
+    return wire.Frame(end.taken())

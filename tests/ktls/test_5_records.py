@@ -6,8 +6,8 @@ import kernel
 import pytest
 import wire
 from conftest import at_rest
-from openssl import VERSIONS, Engine, Sealer, TlsError
-from rig import NAME, bulk, some_bytes
+from openssl import VERSIONS, Engine, TlsError
+from rig import NAME, NO_TICKETS, bulk, frame_at, lookup_connection, sealer, sides, some_bytes
 
 ALERT, HANDSHAKE, DATA = 21, 22, 23
 CLOSE_NOTIFY, USER_CANCELED = b"\x01\x00", b"\x01\x5a"
@@ -31,53 +31,7 @@ def version(request):
     return request.param
 
 
-def sides(rig, way, version, **how):
-    """(the end inside TLS, the end outside, who the one inside is in penstock's words, the client's end)."""
-    near, far = rig.connect(way, version, "AES-128-GCM", **how)
-    return (near, far, "client", near) if way.startswith("tls") else (far, near, "broker", near)
-
-
-NO_TICKETS = {"tickets": 0}
-
-
-def sealer(inside):
-    """For what OpenSSL would not say: behind CONNECTED, which is all that a target has said yet."""
-    seal = Sealer(inside.engine.context)
-    seal.seq = 1 if inside.engine.context.role == "server" else 0
-    return seal
-
-
-# ---- key changes
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("requested", [False, True])
-def test_rekey_where_the_kernel_cannot(rig, way, requested):
-    """ktls_rekey: close, on a kernel before 6.14: what came before is delivered, then the connection is closed, and says why."""
-    inside, outside, who, near = sides(rig, way, "1.3")
-    bulk(rig, (inside, outside, 200001), (outside, inside, 200001))
-    inside.engine.update_key(requested)
-    inside.send(b"under the new key")
-    rig.world.run(lambda: inside.end and outside.end, "the end")
-    assert inside.end == ("alert", 80)
-    assert outside.end == "rst" and outside.got == 200001
-    assert rig.ended(near)["reason"] == f"{who}_tls_rekey"
-
-
-@pytest.mark.parametrize("way", ["tls-plain-keep", "plain-tls-keep"])
-@pytest.mark.parametrize("requested", [False, True])
-def test_rekey_kept_in_user_space(rig, way, requested):
-    """ktls_rekey: keep: such a kernel is not given TLS 1.3, and keys change as often as anybody likes."""
-    count = rig.count()
-    inside, outside, _, _ = sides(rig, way, "1.3")
-    count.ktls(no_rekey=2)
-    for _ in range(5):
-        bulk(rig, (inside, outside, 200001), (outside, inside, 200001))
-        inside.engine.update_key(requested)
-        bulk(rig, (inside, outside, 100001))
-        bulk(rig, (outside, inside, 100001))
-    seen = count()
-    assert seen["rekeys"] == (10 if requested else 5) and seen["no_secret"] == 0, seen
+# ---- which records are the kernel's
 
 
 @pytest.mark.parametrize("way", ["tls-plain-keep", "plain-tls-keep"])
@@ -321,28 +275,6 @@ def test_refusal_of_a_library_is_passed_on(rig, version):
 
 
 # ---- frames that penstock reads
-
-
-def lookup_connection(rig, way):
-    """Pulsar's lookups: penstock reads every frame, and changes the answers."""
-    is_tls = way.startswith("tls")
-    engine = Engine(rig.context("client", "1.3", "AES-128-GCM"), NAME) if is_tls else None
-    rig.server = rig.context("server", "1.3", "AES-128-GCM")
-    near = rig.world.dial(rig.ports[way, "1.3"], engine)
-    rig.world.run(near.is_ready, "the handshake")
-    near.send(wire.connect())
-    far = rig.world.accepted(rig.tls_target)
-    rig.world.run(lambda: far.got >= len(wire.connect()), "CONNECT")
-    far.taken()
-    far.send(wire.connected())
-    rig.world.run(lambda: near.got >= len(wire.connected()), "CONNECTED")
-    near.taken()
-    return near, far
-
-
-def frame_at(rig, end):
-    rig.world.run(lambda: end.got >= 4 and end.got >= 4 + int.from_bytes(end.data[:4], "big"), "a frame")
-    return wire.Frame(end.taken())
 
 
 @pytest.mark.parametrize("way", ["tls-tls", "plain-tls"])

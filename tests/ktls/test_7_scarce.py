@@ -33,12 +33,14 @@ def test_slow_readers(rig, way, wish):
     waiting = [(near, far, 700001 + number) for number, (near, far) in enumerate(pairs)]
 
     def wake():
+        if rig.gate.metrics()("penstock_path_fallback_total", reason="buffer_low") == before:
+            rig.world.later(0.2, wake)  # not yet, on a machine that is busy
+            return
         for _, far in pairs:
             far.is_paused = False
 
     rig.world.later(0.8, wake)
     bulk(rig, *waiting)
-    assert rig.gate.metrics()("penstock_path_fallback_total", reason="buffer_low") > before
 
 
 @pytest.mark.parametrize("way", ["tls-plain", "tls-tls"])

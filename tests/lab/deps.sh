@@ -3,7 +3,7 @@
 # Groups: build (compiler, libraries, linters)   lab (JDK, Pulsar jars, Python clients)   bench (HAProxy, nginx)
 #         peers (HAProxy, nginx, Traffic Server, hitch, socat, Envoy, Sozu)   peers-java (Pulsar with its Java proxy,
 #         Kafka, Kroxylicious): what `make bench` measures beside penstock; a peer that cannot be had is skipped, loudly
-#         ktls (user-mode Linux)
+#         ktls (user-mode Linux, of this Debian and of a newer one)
 # Downloads are kept outside the tree, in $PENSTOCK_CACHE (default: ~/.cache/penstock), see also paths.sh.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -143,6 +143,42 @@ install_uml() {
     rm -rf "$UML.deb"
 }
 
+# unpack_newer SUITE FOLDER PACKAGE...: packages of a newer Debian, from the mirror this machine uses and checked by the keys it trusts.
+# Nothing is installed, and apt's own lists stay as they are.
+unpack_newer() {
+    suite=$1 folder=$2
+    shift 2
+    mirror=$(apt-get --print-uris update |
+        sed -n "s|^'\(.*/\)dists/$(. /etc/os-release && echo "$VERSION_CODENAME")/InRelease' .*|\1|p" | head -n 1)
+    rm -rf "$folder" && mkdir -p "$folder/apt/lists/partial" "$folder/apt/cache/archives/partial" || return 1
+    cat >"$folder/apt/conf" <<END
+Dir { Etc { SourceList "$folder/apt/sources.list"; SourceParts "-"; }; State::Lists "$folder/apt/lists"; Cache "$folder/apt/cache"; };
+APT::Sandbox::User "$(id -un)";
+END
+    echo "deb [target=Packages lang=none signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \
+        >"$folder/apt/sources.list"
+    (
+        cd "$folder/apt" && export APT_CONFIG="$folder/apt/conf" &&
+            apt-get -q update && apt-get -q download "$@" && for file in *.deb; do dpkg -x "$file" "$folder" || exit; done
+    ) >"$PENSTOCK_CACHE/apt-$suite.log" 2>&1 || { tail -20 "$PENSTOCK_CACHE/apt-$suite.log" >&2; return 1; }
+    rm -rf "$folder/apt"
+}
+
+# A kernel that can change keys, as this Debian's cannot. It wants a newer C library than this Debian has, and finds it in the folder it is
+# started in, .lib64: the way there that is written into it has been made one of the same length.
+install_newer_uml() {
+    [ ! -x "$NEWER_UML/linux" ] || return 0
+    echo "deps.sh: unpacking user-mode-linux of Debian $NEWER_DEBIAN (38 MB, once) into $NEWER_UML"
+    unpack_newer "$NEWER_DEBIAN" "$NEWER_UML" user-mode-linux libc6 || {
+        echo "deps.sh: user-mode-linux of Debian $NEWER_DEBIAN cannot be downloaded" >&2
+        return 1
+    }
+    (
+        cd "$NEWER_UML" && ln -s usr/lib/*-linux-gnu .lib64 && LC_ALL=C sed 's|/lib64/ld-linux|.lib64/ld-linux|' usr/bin/linux.uml >linux.new &&
+            chmod +x linux.new && mv linux.new linux
+    )
+}
+
 # install_venv REQUIREMENTS FOLDER
 install_venv() {
     cmp -s "$1" "$2/.stamp" && return 0
@@ -163,7 +199,7 @@ mkdir -p "$PENSTOCK_CACHE"
 for group in "$@"; do
     case $group in
     lab) install_pulsar; install_pulsar_admin; install_venv "$here/requirements.txt" "$VENV"; install_venv "$here/tls-requirements.txt" "$TLS_VENV" ;;
-    ktls) install_venv "$here/requirements.txt" "$VENV"; install_uml ;;
+    ktls) install_venv "$here/requirements.txt" "$VENV"; install_uml; install_newer_uml ;;
     peers) install_peers ;;
     peers-java) install_peers_java ;;
     esac
