@@ -2,7 +2,7 @@
 
 ##@ Lint
 .PHONY: lint
-lint: $(B)/penstock ## layers, names, banned calls, long functions, tables, format
+lint: $(B)/penstock ## layers, names, banned calls, long functions, tables, dashboards, format
 	$(Q)tests/lint/lint.sh $(B)/penstock
 
 .PHONY: format
