@@ -9,7 +9,8 @@ BENCH_B := build/release
 BENCH_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
 	-Wundef -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wcast-align -Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wswitch-enum \
-	-Wimplicit-fallthrough -Wnull-dereference -Wdouble-promotion
+	-Wimplicit-fallthrough -Wnull-dereference -Wdouble-promotion \
+	-Iinclude -DPENSTOCK_VERSION='"$(shell cat packaging/common/VERSION)"'
 BENCH_LOAD_SRCS := $(sort $(wildcard bench/generator/*.c))
 BENCH_LOAD_OBJS := $(BENCH_LOAD_SRCS:%.c=$(BENCH_B)/%.o)
 BENCH_BARE_OBJS := $(BENCH_B)/bench/bare.o

@@ -163,6 +163,10 @@ int main(int argc, char **argv)
 		load_help();
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "man") == 0) { /* for `make man` */
+		load_help_man();
+		return 0;
+	}
 	if (argc < 3)
 		usage();
 	/* getopt takes its first argument for the program's name: the mode stands there. */

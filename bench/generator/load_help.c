@@ -7,6 +7,8 @@
 #include "load.h"
 #include "sink.h"
 
+#include <penstock/base/roff.h>
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,4 +116,67 @@ void load_help_sink(const struct sink_kind *kind)
 	print_filled(kind->about);
 	printf("\nOptions\n");
 	options_print(kind->takes);
+}
+
+/* ---- penstock-bench(1) ---------------------------------------------------------------------- */
+
+static void man_entry(const char *name, const char *summary, const char *about, uint32_t takes)
+{
+	roff_item(stdout);
+	roff_bold(stdout, name);
+	fputc('\n', stdout);
+	roff_text(stdout, summary);
+	fputs(".sp\n", stdout);
+	/* Inside of an item a paragraph is vertical space. */
+	for (const char *at = about; *at != '\0';) {
+		size_t size = strcspn(at, "\n");
+
+		fputs(size == 0 ? ".sp" : "\\&", stdout);
+		for (size_t i = 0; i < size; i++)
+			roff_byte(stdout, at[i]);
+		fputc('\n', stdout);
+		at += size + (at[size] == '\n');
+	}
+	fputs(".sp\nOptions:", stdout);
+
+	char names[1024] = "";
+	FILE *out = fmemopen(names, sizeof(names), "w");
+
+	if (out != NULL) {
+		options_names(takes, out);
+		fclose(out);
+	}
+	roff_inline(stdout, names);
+	fputc('\n', stdout);
+}
+
+void load_help_man(void)
+{
+	roff_title(stdout, "penstock-bench", 1,
+		   "load for a TCP proxy, and servers to put behind it", PENSTOCK_VERSION);
+	roff_section(stdout, "SYNOPSIS");
+	fputs("\\fBpenstock\\-bench load\\fR \\fIMODE\\fR \\fB\\-\\-to\\fR \\fIHOST:PORT\\fR "
+	      "[options]\n.br\n"
+	      "\\fBpenstock\\-bench sink\\fR \\fIKIND\\fR \\fB\\-\\-listen\\fR "
+	      "\\fIHOST:PORT\\fR... [options]\n",
+	      stdout);
+	roff_section(stdout, "DESCRIPTION");
+	roff_text(stdout,
+		  "A load is one thread in one process that talks to a sink through the proxy "
+		  "to be measured, and prints one line of JSON. A sink is a server on one "
+		  "thread. Neither needs anything installed but itself.");
+	roff_section(stdout, "MODES OF LOAD");
+	for (int i = 0; load_modes[i] != NULL; i++)
+		man_entry(load_modes[i]->name, load_modes[i]->summary, load_modes[i]->about,
+			  load_modes[i]->takes);
+	roff_section(stdout, "KINDS OF SINK");
+	for (int i = 0; sink_kinds[i] != NULL; i++)
+		man_entry(sink_kinds[i]->name, sink_kinds[i]->summary, sink_kinds[i]->about,
+			  sink_kinds[i]->takes);
+	roff_section(stdout, "OPTIONS");
+	options_man(stdout);
+	roff_section(stdout, "RESULT");
+	roff_prose(stdout, result_text);
+	roff_section(stdout, "SEE ALSO");
+	roff_text(stdout, "penstock(1)");
 }

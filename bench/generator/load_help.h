@@ -12,4 +12,7 @@ void load_help(void);
 void load_help_mode(const struct load_mode *mode);
 void load_help_sink(const struct sink_kind *kind);
 
+/* penstock-bench(1). */
+void load_help_man(void);
+
 #endif

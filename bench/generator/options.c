@@ -6,6 +6,8 @@
 
 #include "load.h"
 
+#include <penstock/base/roff.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -293,4 +295,33 @@ void options_print(uint32_t takes)
 		else
 			printf("      %-28s %s\n", words, row->help);
 	}
+}
+
+void options_man(FILE *out)
+{
+	for (int i = 0; i < ROW_COUNT; i++) {
+		const struct row *row = &rows[i];
+
+		roff_item(out);
+		if (row->letter != 0) {
+			const char letter[] = { '-', row->letter, '\0' };
+
+			roff_bold(out, letter);
+			fputs(", ", out);
+		}
+		fputs("\\fB\\-\\-", out);
+		roff_inline(out, row->name);
+		fputs("\\fR ", out);
+		if (row->argument != NULL)
+			roff_italic(out, row->argument);
+		fputc('\n', out);
+		roff_text(out, row->help);
+	}
+}
+
+void options_names(uint32_t takes, FILE *out)
+{
+	for (int i = 0; i < ROW_COUNT; i++)
+		if ((takes & rows[i].bit) != 0)
+			fprintf(out, " --%s", rows[i].name);
 }

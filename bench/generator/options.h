@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* What a mode takes is a sum of these. */
@@ -112,5 +113,10 @@ void options_parse(int argc, char **argv, const char *who, uint32_t takes, struc
 
 /* The lines of help of the options in `takes`. */
 void options_print(uint32_t takes);
+
+/* The same of all options, for the manual page; and the long names of those in `takes`, each after
+ * a blank. */
+void options_man(FILE *out);
+void options_names(uint32_t takes, FILE *out);
 
 #endif

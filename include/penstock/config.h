@@ -359,6 +359,11 @@ static inline bool config_route_has_brain(const struct config_route *route)
 /* The nearer of two candidates to a word somebody may have meant; NULL: none is near enough. */
 const char *config_nearer(const char *word, const char *best, const char *candidate);
 
-/* docs/OPTIONS.md and conf/penstock.yaml, from config.def and proxy_conf.def. */
+/* docs/OPTIONS.md, conf/penstock.yaml and the manual page penstock.yaml(5), from config.def and
+ * proxy_conf.def. */
 void config_docs_options(FILE *out);
 void config_docs_yaml(FILE *out);
+void config_man(FILE *out);
+/* Of the keys that need no name of a cluster or listener (limits.connections) the one at `index`;
+ * NULL: there are no more. For completion. */
+const char *config_path(uint32_t index);

@@ -66,15 +66,29 @@ const struct cli_flag cli_flags[] = {
 };
 const uint32_t cli_flag_count = COUNT_OF(cli_flags);
 
+static const char proxy_more[] =
+	"The command line wins over the file. docs/OPTIONS.md says what becomes of each\n"
+	"key of proxy.conf; --dump prints the same configuration as penstock.yaml.\n";
+
+static const char import_more[] =
+	"FILE is sni.yaml, ssl_server_name.config (Lua or YAML), ssl_multicert.config,\n"
+	"records.config or records.yaml; give all that belong together. penstock.yaml goes to standard "
+	"output. What it cannot\n"
+	"have is listed on standard error and in its comments; then the exit code is 1.\n\n"
+	"  penstock import sni.yaml records.config >penstock.yaml\n";
+
 const struct cli_word cli_words[] = {
-	{ "run", CLI_RUN, "serve what penstock.yaml says (the default)" },
-	{ "proxy", CLI_PROXY, "serve in place of the Java proxy, with its flags and proxy.conf" },
-	{ "check", CLI_CHECK, "check penstock.yaml and say everything that is wrong with it" },
-	{ "import", CLI_IMPORT, "make penstock.yaml of files of Apache Traffic Server" },
-	{ "version", CLI_VERSION,
-	  "versions of penstock, its libraries, and what the kernel offers" },
-	{ "help", CLI_HELP, "this text, or that of a command" },
-	{ "docs", CLI_DOCS, NULL },
+	{ "run", CLI_RUN, "serve what penstock.yaml says (the default)", NULL, NULL },
+	{ "proxy", CLI_PROXY, "serve in place of the Java proxy, with its flags and proxy.conf",
+	  NULL, proxy_more },
+	{ "check", CLI_CHECK, "check penstock.yaml and say everything that is wrong with it", NULL,
+	  NULL },
+	{ "import", CLI_IMPORT, "make penstock.yaml of files of Apache Traffic Server", "FILE...",
+	  import_more },
+	{ "version", CLI_VERSION, "versions of penstock, its libraries, and what the kernel offers",
+	  NULL, NULL },
+	{ "help", CLI_HELP, "this text, or that of a command", "[COMMAND]", NULL },
+	{ "docs", CLI_DOCS, NULL, NULL, NULL },
 };
 const uint32_t cli_word_count = COUNT_OF(cli_words);
 

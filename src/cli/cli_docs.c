@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * cli_docs: `penstock docs options|metrics|yaml`, which `make docs` writes into the tree: what
- * there is to configure and to measure, from the tables the program itself uses.
+ * cli_docs: `penstock docs PAGE`, which `make docs` writes into the tree and `make man` beside it:
+ * what there is to type, to configure and to measure, from the tables the program itself uses.
  */
 #include <stdio.h>
 
 #include <penstock/base/close.h>
 #include <penstock/base/stat.h>
-#include <penstock/cli.h>
+
+#include "cli_priv.h"
 
 struct metric {
 	const char *name, *type, *labels, *help;
@@ -128,23 +129,48 @@ static void reasons_print(void)
 		       close_rows[i].is_error ? "yes" : "no", close_rows[i].text);
 }
 
+static void metrics_print(void)
+{
+	printf("# Metrics and reasons\n\n"
+	       "Printed from `include/penstock/base/{stat,close}.def` by `make docs`; do not edit. "
+	       "`GET /metrics` on the admin address, and on the web port of `penstock proxy`.\n\n");
+	stats_print();
+	others_print();
+	reasons_print();
+}
+
+static void options_print(void)
+{
+	config_docs_options(stdout);
+}
+
+static void yaml_print(void)
+{
+	config_docs_yaml(stdout);
+}
+
+static void man_yaml_print(void)
+{
+	config_man(stdout);
+}
+
+static const struct {
+	const char *name;
+	void (*print)(void);
+} pages[] = {
+	{ "options", options_print },  { "metrics", metrics_print },
+	{ "yaml", yaml_print },	       { "man1", cli_man },
+	{ "man5", man_yaml_print },    { "bash", cli_completion_bash },
+	{ "zsh", cli_completion_zsh },
+};
+
 int cli_docs(const char *what)
 {
-	if (strcmp(what, "options") == 0) {
-		config_docs_options(stdout);
-	} else if (strcmp(what, "yaml") == 0) {
-		config_docs_yaml(stdout);
-	} else if (strcmp(what, "metrics") == 0) {
-		printf("# Metrics and reasons\n\n"
-		       "Printed from `include/penstock/base/{stat,close}.def` by `make docs`; do not "
-		       "edit. `GET /metrics` on the admin address, and on the web port of `penstock "
-		       "proxy`.\n\n");
-		stats_print();
-		others_print();
-		reasons_print();
-	} else {
-		fprintf(stderr, "penstock docs: options, metrics or yaml\n");
-		return CLI_USAGE;
-	}
-	return CLI_FINE;
+	for (size_t i = 0; i < COUNT_OF(pages); i++)
+		if (strcmp(what, pages[i].name) == 0) {
+			pages[i].print();
+			return CLI_FINE;
+		}
+	fprintf(stderr, "penstock docs: options, metrics, yaml, man1, man5, bash or zsh\n");
+	return CLI_USAGE;
 }

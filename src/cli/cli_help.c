@@ -26,10 +26,12 @@ int cli_help(enum cli_command topic)
 		overview();
 		return CLI_FINE;
 	}
-	for (uint32_t i = 0; i < cli_word_count; i++)
-		if (cli_words[i].command == topic)
-			printf("usage: penstock %s %s\n%s\n\n", cli_words[i].name,
-			       topic == CLI_IMPORT ? "FILE..." : "[FLAGS]", cli_words[i].text);
+	const struct cli_word *word = cli_words;
+
+	while (word->command != topic)
+		word++;
+	printf("usage: penstock %s %s\n%s\n\n", word->name,
+	       word->operands != NULL ? word->operands : "[FLAGS]", word->text);
 	for (uint32_t i = 0; i < cli_flag_count; i++) {
 		const struct cli_flag *flag = &cli_flags[i];
 		char left[80];
@@ -41,13 +43,7 @@ int cli_help(enum cli_command topic)
 			 flag->value != NULL ? " " : "", flag->value != NULL ? flag->value : "");
 		printf("  %-42s %s\n", left, flag->text);
 	}
-	if (topic == CLI_IMPORT)
-		printf("\nFILE is sni.yaml, ssl_server_name.config (Lua or YAML), ssl_multicert.config,\n"
-		       "records.config or records.yaml; give all that belong together. penstock.yaml goes to standard output. What it cannot\n"
-		       "have is listed on standard error and in its comments; then the exit code is 1.\n\n"
-		       "  penstock import sni.yaml records.config >penstock.yaml\n");
-	if (topic == CLI_PROXY)
-		printf("\nThe command line wins over the file. docs/OPTIONS.md says what becomes of each\n"
-		       "key of proxy.conf; --dump prints the same configuration as penstock.yaml.\n");
+	if (word->more != NULL)
+		printf("\n%s", word->more);
 	return CLI_FINE;
 }

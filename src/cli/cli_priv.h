@@ -31,9 +31,18 @@ struct cli_word {
 	const char *name;
 	enum cli_command command;
 	const char *text; /* NULL: not in the help */
+	/* What stands behind the name, for the usage line; NULL: flags. */
+	const char *operands;
+	/* What else there is to say, for the help and the manual (roff_prose); NULL: nothing. */
+	const char *more;
 };
 
 extern const struct cli_flag cli_flags[];
 extern const uint32_t cli_flag_count;
 extern const struct cli_word cli_words[];
 extern const uint32_t cli_word_count;
+
+/* What `penstock docs` prints besides docs/: the manual page penstock(1), and completion. */
+void cli_man(void);
+void cli_completion_bash(void);
+void cli_completion_zsh(void);

@@ -8,7 +8,7 @@
 /* ---- docs/OPTIONS.md: penstock.yaml
  * -------------------------------------------------------------- */
 
-static void range_print(FILE *out, const struct config_row *row)
+void config_docs_range(FILE *out, const struct config_row *row)
 {
 	const char *none = (row->flags & (CONFIG_FLAG_OFF | CONFIG_FLAG_ZERO)) ? ", or off" : "";
 
@@ -49,7 +49,7 @@ static void table_print(FILE *out, enum config_scope scope)
 		if (row->scope != scope)
 			continue;
 		fprintf(out, "| `%s` | ", row->path);
-		range_print(out, row);
+		config_docs_range(out, row);
 		if (row->initial != NULL)
 			fprintf(out, " | `%s`", row->initial);
 		else

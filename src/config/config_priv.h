@@ -253,6 +253,12 @@ void config_print_cpus(const struct config *config, const struct config_row *row
 /* Nothing to print: no value and no default. */
 bool config_is_empty(const struct config_row *row, const void *unit);
 
+/* ---- config_docs.c ----------------------------------------------------------------------------
+ */
+
+/* What a key may be, in words: "1 to 256, or auto". */
+void config_docs_range(FILE *out, const struct config_row *row);
+
 /* ---- config_guess.c: "did you mean" ---------------------------------------------------------- */
 
 /* Steps (insert, delete, replace, swap neighbours) between two words; `most` + 1 when further. */

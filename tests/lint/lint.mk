@@ -2,7 +2,7 @@
 
 ##@ Lint
 .PHONY: lint
-lint: $(B)/penstock ## layers, names, banned calls, long functions, tables, dashboards, format
+lint: $(B)/penstock man ## layers, names, banned calls, long functions, tables, completion, dashboards, format
 	$(Q)tests/lint/lint.sh $(B)/penstock
 
 .PHONY: format
@@ -10,10 +10,19 @@ format: ## clang-format 14 over everything
 	$(Q)FIX=1 tests/lint/format.sh
 
 .PHONY: docs
-docs: $(B)/penstock ## write docs/OPTIONS.md, docs/METRICS.md and conf/penstock.yaml from the tables
+docs: $(B)/penstock ## write docs/OPTIONS.md, METRICS.md, conf/penstock.yaml and shell completion from the tables
 	$(Q)$(B)/penstock docs options >$(B)/OPTIONS.md && mv $(B)/OPTIONS.md docs/OPTIONS.md
 	$(Q)$(B)/penstock docs metrics >$(B)/METRICS.md && mv $(B)/METRICS.md docs/METRICS.md
 	$(Q)$(B)/penstock docs yaml >$(B)/penstock.yaml && mv $(B)/penstock.yaml conf/penstock.yaml
+	$(Q)$(B)/penstock docs bash >$(B)/penstock.bash && mv $(B)/penstock.bash packaging/common/completions/penstock.bash
+	$(Q)$(B)/penstock docs zsh >$(B)/_penstock && mv $(B)/_penstock packaging/common/completions/_penstock
+
+.PHONY: man
+man: $(B)/penstock build/release/penstock-bench ## write the manual pages, from the same tables, to build/man
+	$(Q)mkdir -p build/man
+	$(Q)$(B)/penstock docs man1 >build/man/penstock.1
+	$(Q)$(B)/penstock docs man5 >build/man/penstock.yaml.5
+	$(Q)build/release/penstock-bench man >build/man/penstock-bench.1
 
 .PHONY: tidy
 tidy: ## clang-tidy 14 (advice)

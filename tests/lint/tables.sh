@@ -17,6 +17,17 @@ same() {
 same options docs/OPTIONS.md
 same metrics docs/METRICS.md
 same yaml conf/penstock.yaml
+same bash packaging/common/completions/penstock.bash
+same zsh packaging/common/completions/_penstock
+
+# Manual pages: groff has nothing to complain of.
+for page in penstock.1 penstock.yaml.5 penstock-bench.1; do
+    warnings=$(groff -ww -man -Tutf8 -z build/man/$page 2>&1)
+    if [ -n "$warnings" ]; then
+        printf 'build/man/%s: %s\n' "$page" "$warnings"
+        failed=1
+    fi
+done
 
 # Names in the sources: rows of stat.def, and texts of src/control/admin. A histogram's
 # _bucket, _sum and _count belong to its name.

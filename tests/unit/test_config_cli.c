@@ -370,7 +370,43 @@ static void test_texts(void **state)
 	assert_int_equal(run("penstock docs metrics", 1, &said), CLI_FINE);
 	assert_non_null(strstr(said, "| `client_fin` | `-` | no |"));
 	assert_int_equal(run("penstock docs yaml", 1, &said), CLI_FINE);
+	assert_int_equal(run("penstock docs bash", 1, &said), CLI_FINE);
+	assert_non_null(strstr(said, "\ncomplete -F _penstock penstock\n"));
+	assert_int_equal(run("penstock docs zsh", 1, &said), CLI_FINE);
+	assert_int_equal(strncmp(said, "#compdef penstock\n", 18), 0);
 	assert_int_equal(run("penstock docs x", 2, &said), CLI_USAGE);
+}
+
+/* Every command, every flag and every key stand in a manual page, and nothing is taken for a
+ * request of roff. */
+static void test_manual(void **state)
+{
+	const char *said;
+
+	(void)state;
+	assert_int_equal(run("penstock docs man1", 1, &said), CLI_FINE);
+	assert_non_null(strstr(said, "\n.SS \"check\"\n"));
+	assert_non_null(strstr(said, "\n.TP\n\\fB\\-zk\\fR, \\fB\\-\\-zookeeper\\-servers\\fR "
+				     "\\fILIST\\fR\n"));
+	assert_null(strstr(said, "metadata\\-store\\-url"));
+	assert_null(strstr(said, "generate\\-docs"));
+	assert_int_equal(run("penstock docs man5", 1, &said), CLI_FINE);
+	for (uint32_t i = 0; config_path(i) != NULL; i++) {
+		char line[100];
+
+		snprintf(line, sizeof(line), "\n.TP\n\\fB%s\\fR\n", config_path(i));
+		assert_non_null(strstr(said, line));
+	}
+	/* One of each scope, with what it may be; a mapping stands in front of its keys. */
+	assert_non_null(strstr(said,
+			       "Values: 1 to 256, or auto. Default: \\fBauto\\fR. Changing it "
+			       "needs a restart.\n"));
+	assert_non_null(strstr(said, "\n\\fBdiscovery.urls\\fR\n"));
+	assert_non_null(strstr(said, "\n\\fBbroker_tls.name\\fR\n"));
+	assert_true(strstr(said, "\n\\fBlimits\\fR\n") < strstr(said, "\n\\fBlimits.connections"));
+	/* No line begins with an apostrophe or with a dot that is no request of ours. */
+	for (const char *at = said; (at = strchr(at, '\n')) != NULL; at++)
+		assert_true(at[1] != '\'' && (at[1] != '.' || strchr("STPRnabf", at[2]) != NULL));
 }
 
 int main(void)
@@ -379,7 +415,7 @@ int main(void)
 		cmocka_unit_test(test_commands), cmocka_unit_test(test_proxy_flags),
 		cmocka_unit_test(test_repeated), cmocka_unit_test(test_wrong),
 		cmocka_unit_test(test_check),	 cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_import),
+		cmocka_unit_test(test_import),	 cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests(tests, help_setup, NULL);
