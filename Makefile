@@ -69,12 +69,6 @@ demo: ## install what is needed, build, and proxy a real Pulsar cluster for a mi
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/demo/demo.sh
 
-PREFIX ?= /usr/local
-.PHONY: install
-install: all ## install the program and its configuration under PREFIX (and DESTDIR)
-	install -D -m 755 $(B)/penstock $(DESTDIR)$(PREFIX)/bin/penstock
-	install -D -m 640 conf/penstock.yaml $(DESTDIR)/etc/penstock/penstock.yaml
-
 NAME ?= $(COMMIT)
 .PHONY: bench
 bench: ## under 2 hours: penstock beside every peer, and the report; goes on where it stopped (NAME=)
@@ -99,4 +93,5 @@ help: ## this list
 		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 include tests/tests.mk
+include packaging/packaging.mk
 -include bench/bench.mk

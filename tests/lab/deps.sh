@@ -4,6 +4,7 @@
 #         peers (HAProxy, nginx, Traffic Server, hitch, socat, Envoy, Sozu)   peers-java (Pulsar with its Java proxy,
 #         Kafka, Kroxylicious): what `make bench` measures beside penstock; a peer that cannot be had is skipped, loudly
 #         ktls (user-mode Linux, of this Debian and of a newer one)
+#         packages (what makes and checks .deb and .rpm)
 # Downloads are kept outside the tree, in $PENSTOCK_CACHE (default: ~/.cache/penstock), see also paths.sh.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,7 +22,10 @@ packages_of() {
     bench) echo haproxy nginx-light libnginx-mod-stream python3 procps util-linux ;;
     peers) echo python3 python3-venv openssl ca-certificates ;;
     ktls) echo python3 python3-venv gcc libc6-dev openssl ;;
-    *) echo "deps.sh: no group '$1'; there are: build lab bench peers peers-java ktls" >&2; exit 2 ;;
+    packages) echo dpkg-dev debhelper lintian rpm rpmlint debootstrap systemd systemd-container python3 procps \
+        liburing-dev libzookeeper-mt-dev libyaml-dev libjansson-dev libmicrohttpd-dev libc-ares-dev libssl-dev libwolfssl-dev \
+        zlib1g-dev $([ "$(uname -m)" != x86_64 ] || echo libipsec-mb-dev) ;;
+    *) echo "deps.sh: no group '$1'; there are: build lab bench peers peers-java ktls packages" >&2; exit 2 ;;
     esac
 }
 
@@ -189,7 +193,7 @@ install_venv() {
     cp "$1" "$2/.stamp"
 }
 
-[ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench|peers|peers-java|ktls ..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench|peers|peers-java|ktls|packages ..." >&2; exit 2; }
 wanted=
 for group in "$@"; do wanted="$wanted $(packages_of "$group")"; done
 # shellcheck disable=SC2086 # words on purpose, here and below
