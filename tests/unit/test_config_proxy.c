@@ -82,7 +82,7 @@ static const struct row rows[] = {
 	ROW(maxConcurrentInboundConnections, "77", "  connections: 77\n"),
 	ROW(maxConcurrentInboundConnectionsPerIp, "6", "  per_ip: 6\n"),
 	ROW(maxConcurrentLookupRequests, "66", "  lookups: 66\n"),
-	ROW(numIOThreads, "200", "  workers: 200\n"),
+	ROW(numIOThreads, "200", "  tls_memory: 6016MiB\n  workers: 200\n"),
 	ROW(statusFilePath, "/x/y", "  status_file: /x/y\n"),
 	ROW(enableProxyStatsEndpoints, "false", "  metrics: false\n"),
 	ROW(clusterName, "east", "  cluster_name: east\n"),
