@@ -31,10 +31,11 @@ ALL_CFLAGS := -std=gnu11 $(FLAGS_$(BUILD)) $(HARDEN) $(WARNINGS) $(WERROR) -Iinc
 	-DPENSTOCK_VERSION='"$(VERSION)"' -DPENSTOCK_COMMIT='"$(COMMIT)"' $(CFLAGS)
 LDFLAGS ?=
 ALL_LDFLAGS := $(FLAGS_$(BUILD)) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS := -luring -lzookeeper_mt -lyaml -ljansson -lmicrohttpd -lcares -lz -lwolfssl -lcrypto
+TLS_LIBS := -lwolfssl -lcrypto
 ifeq ($(shell uname -m),x86_64)
-LIBS += -lIPSec_MB
+TLS_LIBS += -lIPSec_MB
 endif
+LIBS := -luring -lzookeeper_mt -lyaml -ljansson -lmicrohttpd -lcares -lz $(TLS_LIBS)
 
 SRCS := $(sort $(shell find src -name '*.c'))
 OBJS := $(SRCS:%.c=$(B)/%.o)

@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 60
 # Those of src/tls need it and what is below it; the one that reads records brings its own sockets.
 FUZZ_TLS := $(filter tls_%,$(FUZZ_NAMES))
 FUZZ_LIBS := -lz -lyaml -ljansson
-$(foreach how,replay run,$(FUZZ_TLS:%=$(B)/tests/fuzz/$(how)_%)): FUZZ_LIBS += -lwolfssl -lcrypto
+$(foreach how,replay run,$(FUZZ_TLS:%=$(B)/tests/fuzz/$(how)_%)): FUZZ_LIBS += $(TLS_LIBS)
 $(foreach how,replay run,$(FUZZ_TLS:%=$(B)/tests/fuzz/$(how)_%)): $(filter $(B)/src/tls/%,$(OBJS))
 $(foreach how,replay run,$(patsubst %,$(B)/tests/fuzz/$(how)_%,$(filter-out tls_recv,$(FUZZ_TLS)))): \
 	$(filter $(B)/src/net/%,$(OBJS))
