@@ -199,6 +199,26 @@ static void proxy_header_check(struct check *check, uint32_t index)
 		      config->clusters[cluster].name);
 }
 
+/* TLS ends here, and nobody looks at what was in it. Where TLS passes through, a table of brokers
+ * is as good as discovery; and whose brokers a ZooKeeper has, nobody knows yet. */
+static void brokers_check(struct check *check, uint32_t index)
+{
+	const struct config_route *route = &check->config->routes[index];
+	char label[200];
+
+	for (uint32_t i = 0; route->mode != CONFIG_MODE_PASS && i < route->target_count; i++) {
+		const struct config_cluster *at = cluster_at(check->config, &route->targets[i]);
+
+		if (at != NULL)
+			DOUBT(check, where_route(check, index, "forward"),
+			      "%s: %s:%u is a Pulsar broker of clusters.%s, whose answers to "
+			      "lookups lead clients past this proxy, unless they all have "
+			      "ProxyProtocol.SNI; write cluster: %s",
+			      label_of(check, index, "forward", label), route->targets[i].host,
+			      route->targets[i].port, at->name, at->name);
+	}
+}
+
 static void target_check(struct check *check, uint32_t index)
 {
 	const struct config_route *route = &check->config->routes[index];
@@ -221,6 +241,7 @@ static void target_check(struct check *check, uint32_t index)
 	urls_check(check, index, route->cluster, "cluster");
 	urls_check(check, index, route->discovered, "discovered");
 	proxy_header_check(check, index);
+	brokers_check(check, index);
 	if (has_key(check, index, "allow") && route->allow.count == 0)
 		FAULT(check, where_route(check, index, "allow"),
 		      "%s: is empty, so nobody is let in; name networks, or remove the key",
