@@ -106,6 +106,28 @@ def test_units_and_names_with_blanks(penstock, fake, authority, certificate):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_large_hellos(penstock, fake, authority, inner, certificate, version):
+    """Routing carries what limits.first_frame allows; where TLS ends wolfSSL takes 18 KiB."""
+    target, server = fake(plain_echo), inner.server("pass.edge.test")
+    routes = [
+        {"host": "a.edge.test", "mode": "terminate", "forward": where(target)},
+        {"host": "pass.edge.test", "forward": where(fake(server.serve, port=PORT))},
+    ]
+    gate = edge(penstock, certificate, routes)
+
+    def trusting(by, size):
+        context = by.trusting(**only(version))
+        context.set_alpn_protocols([f"{n:0249}" for n in range(size // 250)])
+        return context
+
+    for size, by, name in ((18_000, authority, "a.edge.test"), (60_000, inner, "pass.edge.test")):
+        peer = secure(gate, trusting(by, size), name)
+        says_back(peer)
+        peer.close()
+    assert refused(gate, trusting(authority, 18_500), "client_tls_decode", "a.edge.test") == "TLSV1_ALERT_DECODE_ERROR"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_alpn_goes_on(penstock, fake, authority, inner, certificate, version):
     """The target, which likes http/1.1 better, is asked for what the client has agreed on. Where clients are not asked it has its own choice."""
     target = fake(port=PORT)

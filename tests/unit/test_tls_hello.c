@@ -39,7 +39,7 @@ static const struct vector {
 	{ "openssl30_nosni", NULL, ANSWERED },
 	{ "openssl30_tls12", "pulsar-broker1", ANSWERED },
 	{ "openssl35", "pulsar-broker1.example.com", ANSWERED },
-	/* 22 KB: routing takes it, wolfSSL's handshake messages end at 16 KB. */
+	/* 22 KB: routing takes it, wolfSSL's handshake messages end at 18 KB. */
 	{ "ossl35_bigalpn", "pulsar-broker1.example.com", REFUSED(DECODE, 50) },
 	{ "ossl35_frag512", "pulsar-broker1.example.com", ANSWERED },
 	{ "ossl_frag512", "pulsar-broker1.example.com", ANSWERED },
