@@ -65,10 +65,13 @@ NOT_CARRIED_OVER = [
 ]
 
 
-def imported(folder, table):
-    """What `penstock import` makes of the page's files."""
+def imported(folder, table, names=()):
+    """What `penstock import` makes of the page's files, with other names for some in them."""
+    text = TABLES[table]
+    for old, new in dict(names).items():
+        text = text.replace(old, new)
     (folder / "records.config").write_text(RECORDS)
-    (folder / table).write_text(TABLES[table])
+    (folder / table).write_text(text)
     done = subprocess.run([settings.PENSTOCK, "import", "records.config", table], cwd=folder, capture_output=True, text=True, timeout=20)
     said = [f"records.config:{line}:1: warning: {what}" for line, what in NOT_CARRIED_OVER]
     assert (done.returncode, done.stderr.splitlines()) == (1, [*said, "penstock: 3 settings were not carried over"])
@@ -183,6 +186,23 @@ def test_java_finds_the_gateway_by_dns(cluster, example, person, kind):
         assert example.wait_access(sni=broker)["route"] == "discovered:east"
     if kind == "any broker":
         assert example.wait_access(sni=name)["route"] == name
+
+
+# ---- full names
+
+
+def test_java_through_the_proxy(penstock, cluster, person, lab, tmp_path):
+    """The page's files and its Java client, with names that have a dot."""
+    vip = f"{VIP}.example.com"
+    lab.names.table[vip] = list(cluster.site.brokers.values())
+    text = imported(tmp_path, "sni.yaml", {VIP: vip} | {name: settings.BROKER_NAMES[number] for number, name in NAMES.items()})
+    edge = start(penstock.new(port=PORT), text)
+    for topic in topics(cluster):
+        words = {"url": f"pulsar+ssl://{vip}:6651/", "sniProxy": PROXY, "verify": False}
+        answer = java({GATEWAY: settings.GATE_ADDRESS}, cluster, person, topic=topic, **words)
+        assert answer["ok"], answer
+    for name in (vip, *settings.BROKER_NAMES.values()):
+        assert edge.wait_access(sni=name)["route"] == name
 
 
 # ---- TLS that ends here
