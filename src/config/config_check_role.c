@@ -33,7 +33,7 @@ static const char *token_read(const char *path, uint8_t *ret_bytes, size_t *ret_
 		return err_text(-errno);
 	if (!S_ISREG(status.st_mode))
 		return "is no file";
-	*ret_open = (status.st_mode & S_IROTH) != 0;
+	*ret_open = (status.st_mode & (S_IROTH | S_IWOTH)) != 0;
 
 	FILE *file = fopen(path, "re");
 
@@ -85,9 +85,10 @@ static void token_take(struct check *check, uint32_t index)
 		role->data = span_of(copy, len);
 	}
 	if (is_open)
-		DOUBT(check, where(check, SCOPE, index, TOKEN_FILE),
-		      "clusters.%s.%s: %s: everybody may read this token: chmod 640", cluster,
-		      TOKEN_FILE, role->token_file);
+		FAULT(check, where(check, SCOPE, index, TOKEN_FILE),
+		      "clusters.%s.%s: %s: everybody may read this token: chmod 640 (a Secret of "
+		      "Kubernetes: defaultMode: 0440)",
+		      cluster, TOKEN_FILE, role->token_file);
 	explicit_bzero(bytes, sizeof(bytes));
 }
 

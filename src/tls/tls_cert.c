@@ -206,7 +206,7 @@ static bool read_key(struct tls_pair *pair, const char *name, const struct tls_r
 	struct tls_file file;
 	bool was_asked = false;
 
-	if (!tls_file_read(&file, name, report))
+	if (!tls_file_read_key(&file, name, report))
 		return false;
 
 	BIO *in = bio_of(&file);
@@ -224,7 +224,6 @@ static bool read_key(struct tls_pair *pair, const char *name, const struct tls_r
 			    name);
 		return false;
 	}
-	tls_file_check_mode(name, report);
 	return check_key(pair->key, name, report) && write_key(pair, name);
 }
 

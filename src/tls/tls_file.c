@@ -54,43 +54,60 @@ static int read_stream(struct tls_file *file, FILE *stream)
 	}
 }
 
-/* Never waits: a FIFO is no file. */
-static int open_file(const char *name, FILE **ret_stream)
+/* Never waits: a FIFO is no file. NULL, and *ret_why says why not. */
+static FILE *open_file(const char *name, bool is_key, const char **ret_why)
 {
 	int fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat status;
-	int err = 0;
+	FILE *stream = NULL;
 
 	if (fd < 0 || fstat(fd, &status) < 0)
-		err = -errno;
-	else if (S_ISDIR(status.st_mode))
-		err = -EISDIR;
+		*ret_why = err_text(-errno);
 	else if (!S_ISREG(status.st_mode))
-		err = -EINVAL;
-	else if ((*ret_stream = fdopen(fd, "r")) == NULL)
-		err = -errno;
-	if (err < 0 && fd >= 0)
+		*ret_why = "is no file";
+	else if (is_key && (status.st_mode & (S_IROTH | S_IWOTH)) != 0)
+		*ret_why = "everybody may read this key: chmod 640 (a Secret of Kubernetes: "
+			   "defaultMode: 0440)";
+	else if ((stream = fdopen(fd, "r")) == NULL)
+		*ret_why = err_text(-errno);
+	if (stream == NULL && fd >= 0)
 		(void)close(fd);
-	return err;
+	return stream;
+}
+
+static bool read_file(struct tls_file *file, const char *name, bool is_key,
+		      const struct tls_report *report)
+{
+	const char *why = NULL;
+
+	*file = (struct tls_file){ .name = name };
+
+	FILE *stream = open_file(name, is_key, &why);
+
+	if (stream != NULL) {
+		setbuf(stream, NULL); /* no second copy of a key */
+
+		int err = read_stream(file, stream);
+
+		if (err < 0)
+			why = err_text(err);
+		(void)fclose(stream);
+	}
+	if (why == NULL)
+		return true;
+	tls_mistake(report, "%s: %s", name, why);
+	tls_file_forget(file);
+	return false;
 }
 
 bool tls_file_read(struct tls_file *file, const char *name, const struct tls_report *report)
 {
-	*file = (struct tls_file){ .name = name };
+	return read_file(file, name, false, report);
+}
 
-	FILE *stream = NULL;
-	int err = open_file(name, &stream);
-
-	if (stream != NULL) {
-		setbuf(stream, NULL); /* no second copy of a key */
-		err = read_stream(file, stream);
-		(void)fclose(stream);
-	}
-	if (err == 0)
-		return true;
-	tls_mistake(report, "%s: %s", name, err_text(err));
-	tls_file_forget(file);
-	return false;
+bool tls_file_read_key(struct tls_file *file, const char *name, const struct tls_report *report)
+{
+	return read_file(file, name, true, report);
 }
 
 void tls_file_forget(struct tls_file *file)
@@ -100,12 +117,4 @@ void tls_file_forget(struct tls_file *file)
 	free(file->bytes);
 	file->bytes = NULL;
 	file->size = 0;
-}
-
-void tls_file_check_mode(const char *name, const struct tls_report *report)
-{
-	struct stat status;
-
-	if (stat(name, &status) == 0 && (status.st_mode & S_IROTH) != 0)
-		tls_doubt(report, "%s: everybody may read this key: chmod 640", name);
 }

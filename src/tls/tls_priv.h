@@ -163,10 +163,11 @@ void tls_report_say(const struct tls_report *report, bool is_error, const char *
 /* The whole file; false: the report has been told. */
 MUST_USE bool tls_file_read(struct tls_file *file, const char *name,
 			    const struct tls_report *report);
+/* The same, for what nobody else may have read: one that everybody may is refused. */
+MUST_USE bool tls_file_read_key(struct tls_file *file, const char *name,
+				const struct tls_report *report);
 /* Wipes: it may have been a key. */
 void tls_file_forget(struct tls_file *file);
-/* Doubts about a file with a key in it that everybody may read. */
-void tls_file_check_mode(const char *name, const struct tls_report *report);
 
 /* ---- tls_cert.c: a certificate of our own with its key -------------------------------------- */
 

@@ -1,4 +1,5 @@
 """`penstock proxy --config proxy.conf`: each key it honours does what it did in the Java proxy; what it cannot honour it names, or refuses."""
+import shutil
 import ssl
 import subprocess
 import threading
@@ -384,7 +385,7 @@ def test_tlsCertRefreshCheckDurationSec(java_conf, fake, authority, tmp_path):
 
     def put(number, source):
         fresh_file = tmp_path / "fresh"
-        fresh_file.write_bytes(source[number].read_bytes())
+        shutil.copy(source[number], fresh_file)
         fresh_file.rename(mine[number])
 
     def shown():

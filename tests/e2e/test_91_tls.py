@@ -3,6 +3,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import shutil
 import socket
 import ssl
 import subprocess
@@ -747,7 +748,7 @@ def test_reload_changes_the_certificate(penstock, fake, authority, tmp_path):
 
     def put(certificate):
         for target, source in zip(pair, certificate):
-            target.write_bytes(source.read_bytes())
+            shutil.copy(source, target)
 
     put(old)
     gate = penstock.forward(fake(plain_echo), listener=ending(pair))
@@ -773,9 +774,9 @@ def test_reload_of_a_broken_key(penstock, fake, authority, tmp_path):
     good, other = authority.issue("gw.example.com"), authority.issue("x.example.com")
     pair = (tmp_path / "gw.pem", tmp_path / "gw.key")
     for target, source in zip(pair, good):
-        target.write_bytes(source.read_bytes())
+        shutil.copy(source, target)
     gate = penstock.forward(fake(plain_echo), listener=ending(pair))
-    pair[1].write_bytes(other[1].read_bytes())
+    shutil.copy(other[1], pair[1])
     gate.reload()
     wait_until("the refusal", 5, lambda: gate.metrics()("penstock_config_last_reload_successful") == 0)
     secure(gate, authority.trusting()).close()

@@ -3,6 +3,7 @@ import calendar
 import itertools
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import threading
@@ -34,7 +35,7 @@ def ends(file):
 
 def put(pair, certificate):
     for target, source in zip(pair, certificate):
-        target.write_bytes(source.read_bytes())
+        shutil.copy(source, target)
 
 
 def everywhere(authority, target):

@@ -1,6 +1,8 @@
 """Files of TLS that are renewed in place come into force by themselves (certificates.refresh), in penstock.yaml as in proxy.conf.
 (no cluster needed)"""
+import shutil
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -47,7 +49,7 @@ class Secret:
         real = self.folder / f"..{self.count}"
         real.mkdir()
         for file, from_ in zip(self.pair, source):
-            (real / file.name).write_bytes(from_.read_bytes())
+            shutil.copy(from_, real / file.name)
         (self.folder / "..tmp").symlink_to(real.name)
         (self.folder / "..tmp").rename(self.folder / "..data")
 
@@ -126,6 +128,34 @@ def test_a_file_that_goes_away(penstock, fake, authority, tmp_path):
     (tmp_path / "elsewhere").rename(secret.pair[1])
     time.sleep(1.5)
     assert shown(gate, authority) == old[0].read_text().split()
+
+
+def test_a_key_everybody_may_read(penstock, fake, authority, tmp_path):
+    """It is refused, by `check`, by a start, and by a refresh, which goes on with the one before."""
+    old, new = pairs(authority)
+    pair = tmp_path / "gw.pem", tmp_path / "gw.key"
+
+    def put(source):
+        for file, from_ in zip(pair, source):
+            shutil.copy(from_, file)
+
+    def check():
+        done = subprocess.run([settings.PENSTOCK, "check", "-c", gate.config_file], capture_output=True, text=True, timeout=10, check=False)
+        return done.returncode, done.stderr
+
+    put(old)
+    gate = penstock.forward(fake(echo), listener=ending(pair), certificates={"refresh": "1s"})
+    assert check()[0] == 0
+    put(new)
+    pair[1].chmod(0o644)
+    wait_until("the complaint", 5, lambda: f"{pair[1]}: everybody may read this key: chmod 640" in gate.log())
+    assert shown(gate, authority) == old[0].read_text().split()
+    status, text = check()
+    assert status == 78 and "everybody may read this key" in text
+    second = penstock.new().start(gate.config_file.read_text(), ready=False)
+    assert second.process.wait(10) == 78
+    pair[1].chmod(0o440)
+    wait_until("the new one", 5, lambda: shown(gate, authority) == new[0].read_text().split())
 
 
 NAMES = {"1.2": "ECDHE-ECDSA-CHACHA20-POLY1305", "1.3": "TLS_CHACHA20_POLY1305_SHA256"}

@@ -3,6 +3,8 @@
  * `penstock proxy`: every key of proxy_conf.def does what its row says and nothing else, keys that
  * guard something stop the start, and the command line wins. A row without a case here fails.
  */
+#include <sys/stat.h>
+
 #include "../../src/config/config_proxy.h"
 #include "config_help.h"
 
@@ -617,6 +619,7 @@ static void test_role(void **state)
 	help_free(&outcome);
 
 	help_write("token", "abc.def\n", 8);
+	assert_int_equal(chmod("token", 0640), 0);
 	assert_non_null(getcwd(cwd, sizeof(cwd)));
 	for (size_t i = 0; i < 2; i++) {
 		snprintf(text, sizeof(text), "%sfile:%s%s/token\n", token, i == 0 ? "//" : "", cwd);

@@ -200,8 +200,8 @@ static void test_file(void **state)
 	struct outcome outcome = load(good[0]);
 
 	assert_non_null(strstr(outcome.said, "everybody may read this token: chmod 640"));
-	assert_int_equal(outcome.warnings, 1);
-	assert_non_null(outcome.config);
+	assert_int_equal(outcome.errors, 1);
+	assert_null(outcome.config);
 	help_free(&outcome);
 
 	assert_int_equal(unlink("token"), 0);

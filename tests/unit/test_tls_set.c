@@ -186,6 +186,60 @@ static void test_mistakes(void **state)
 	forget(set);
 }
 
+/* What the file is told of, which is none, or not what it should be. */
+static void is_refused(const char *cert_file, const char *key_file, const char *why)
+{
+	struct tls_set *set = load("listeners:\n"
+				   "  - name: edge\n"
+				   "    bind: \"127.0.0.1:1\"\n"
+				   "    forward: \"t:1\"\n"
+				   "    tls: { cert_file: %s, key_file: %s }\n",
+				   cert_file, key_file);
+
+	assert_null(set);
+	assert_int_equal(errors.error_count, 1);
+	if (strstr(said, why) == NULL)
+		fail_msg("%s", said);
+	forget(set);
+}
+
+/* A pipe nobody writes to is not waited for. */
+static void test_no_files(void **state)
+{
+	char fifo[128];
+
+	(void)state;
+	pki_path(fifo, "pipe", "pem");
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	(void)alarm(20);
+	is_refused(fifo, own.key_file, "/pipe.pem: is no file");
+	is_refused(own.cert_file, fifo, "/pipe.pem: is no file");
+	is_refused(pki_folder, own.key_file, ": is no file");
+	is_refused("/dev/null", own.key_file, "/dev/null: is no file");
+	(void)alarm(0);
+}
+
+static void test_modes(void **state)
+{
+	static const mode_t open_modes[] = { 0644, 0604, 0642 }, fine[] = { 0600, 0640, 0440 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(open_modes); i++) {
+		assert_int_equal(chmod(own.key_file, open_modes[i]), 0);
+		is_refused(own.cert_file, own.key_file,
+			   "own.key: everybody may read this key: chmod 640");
+	}
+	for (size_t i = 0; i < COUNT_OF(fine); i++) {
+		assert_int_equal(chmod(own.key_file, fine[i]), 0);
+
+		struct tls_set *set = load_all("");
+
+		assert_non_null(set);
+		assert_null(strstr(said, "everybody"));
+		forget(set);
+	}
+}
+
 /* Without its issuer a certificate cannot be stapled; then that is said, and nothing is. */
 static void test_issuers(void **state)
 {
@@ -301,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_contexts), cmocka_unit_test(test_expiries),
 		cmocka_unit_test(test_warnings), cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_no_files), cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_issuers),	 cmocka_unit_test(test_client_refuses_us),
 	};
 
