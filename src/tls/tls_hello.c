@@ -101,6 +101,14 @@ static void join(struct tls_end *end, const struct hello *hello)
 	end->joined = sink_written(&out);
 }
 
+/* A version of ours among those the client names: it may have an older one, or a newer one, and not
+ * the one between (RFC 8446 4.2.1). */
+static bool has_common_version(const struct tls_context *context, const struct hello *hello)
+{
+	return (hello->has_tls13 && context->version_max == TLS_1_3) ||
+	       (hello->has_tls12 && context->version_min == TLS_1_2);
+}
+
 static enum tls_progress accept_hello(struct tls_end *end, const struct hello *hello)
 {
 	enum tls_fail why = TLS_FAIL_NONE;
@@ -111,7 +119,7 @@ static enum tls_progress accept_hello(struct tls_end *end, const struct hello *h
 		return refuse(end, hello, why,
 			      name.len == 0 ? (uint8_t)hello_no_name_alert(hello)
 					    : tls_fail_rows[why].alert);
-	if (hello->version < (uint16_t)end->context->version_min)
+	if (!has_common_version(end->context, hello))
 		return refuse(end, hello, TLS_FAIL_VERSION, tls_fail_rows[TLS_FAIL_VERSION].alert);
 	if (!tls_context_choose_alpn(end->context, hello->alpn, &alpn))
 		return refuse(end, hello, TLS_FAIL_ALPN, tls_fail_rows[TLS_FAIL_ALPN].alert);
@@ -120,7 +128,7 @@ static enum tls_progress accept_hello(struct tls_end *end, const struct hello *h
 
 	struct tls_handshake *slot = end->slot;
 
-	slot->is_old = hello->version < TLS_1_3;
+	slot->is_old = !hello->has_tls13;
 	slot->result.alpn = end->alpn = alpn;
 	slot->result.server_name = keep_name(&slot->texts, name);
 	join(end, hello);

@@ -100,7 +100,10 @@ static enum hello_fault read_versions(struct span data, struct hello *hello)
 	if (!take_u8_vector(&data, &list) || data.len > 0 || list.len == 0 || list.len % 2 != 0)
 		return HELLO_VERSIONS;
 	hello->version = 0;
+	hello->has_tls12 = false;
 	while (span_u16(&list, &version)) {
+		hello->has_tls12 |= version == 0x0303;
+		hello->has_tls13 |= version == 0x0304;
 		/* Not GREASE, not a draft. */
 		if (version >> 8 == 3 && version > hello->version)
 			hello->version = version;
@@ -184,6 +187,7 @@ enum hello_fault wire_hello_body(struct span body, struct hello *hello)
 		return HELLO_VERSION;
 	/* What is above TLS 1.2 is only offered in supported_versions (RFC 8446 4.2.1). */
 	hello->version = version < 0x0303 ? version : 0x0303;
+	hello->has_tls12 = hello->version == 0x0303;
 	if (!span_skip(&body, RANDOM_BYTES) || !take_u8_vector(&body, &session_id) ||
 	    !take_u16_vector(&body, &suites) || !take_u8_vector(&body, &compression))
 		return HELLO_FIELDS;

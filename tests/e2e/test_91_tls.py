@@ -247,6 +247,11 @@ def test_alpn(penstock, fake, authority, certificate):
 def test_versions(penstock, fake, authority, certificate):
     gate = penstock.forward(fake(plain_echo), listener=ending(certificate, min_version="1.3"))
     assert "PROTOCOL_VERSION" in refused(gate, authority.trusting(**only("1.2")), "client_tls_version")
+    gate = penstock.forward(fake(plain_echo), listener=ending(certificate, max_version="1.2"))
+    assert "PROTOCOL_VERSION" in refused(gate, authority.trusting(**only("1.3")), "client_tls_version")
+    peer = secure(gate, authority.trusting())
+    assert peer.sock.version() == "TLSv1.2"
+    peer.close()
 
 
 @pytest.mark.parametrize("version", VERSIONS)

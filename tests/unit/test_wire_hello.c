@@ -38,6 +38,7 @@ struct said {
 	char name[HOST_MAX];
 	bool has_name, is_literal, has_ech;
 	uint16_t version;
+	bool has_tls12, has_tls13;
 	uint32_t alpn_count;
 	uint64_t alpn_hash;
 };
@@ -51,6 +52,8 @@ static void note(struct said *said, const struct hello *hello)
 	said->is_literal = hello->is_literal;
 	said->has_ech = hello->has_ech;
 	said->version = hello->version;
+	said->has_tls12 = hello->has_tls12;
+	said->has_tls13 = hello->has_tls13;
 	said->alpn_hash = span_hash(hello->alpn, 0);
 	while (hello_alpn_next(&rest, &protocol)) {
 		assert_true(protocol.len > 0);
@@ -93,6 +96,8 @@ static void assert_said(const struct said *said, const struct said *want)
 	assert_int_equal(said->is_literal, want->is_literal);
 	assert_int_equal(said->has_ech, want->has_ech);
 	assert_int_equal(said->version, want->version);
+	assert_int_equal(said->has_tls12, want->has_tls12);
+	assert_int_equal(said->has_tls13, want->has_tls13);
 	assert_int_equal(said->alpn_count, want->alpn_count);
 	assert_true(said->alpn_hash == want->alpn_hash);
 }
@@ -259,6 +264,7 @@ static void assert_vector(const struct vector *vector, const struct said *said)
 	assert_int_equal(said->has_name, vector->name != NULL);
 	assert_string_equal(said->name, vector->name != NULL ? vector->name : "");
 	assert_int_equal(said->version, vector->version);
+	assert_int_equal(said->has_tls13, vector->version == 0x0304);
 	assert_int_equal(said->alpn_count, vector->alpn_count);
 	assert_int_equal(said->has_ech, vector->has_ech);
 	assert_false(said->is_literal);
@@ -635,35 +641,38 @@ static void test_long_names(void **state)
 
 /* ---- the rest of what a hello says ---------------------------------------------------------- */
 
-static uint16_t version_of(struct bytes extension)
-{
-	struct said said = read_new(stream_with(span_bytes(extension)));
-	assert_int_equal(said.res, WIRE_OK);
-	return said.version;
-}
-
 static void test_versions(void **state)
 {
 	(void)state;
 	static const struct {
 		struct bytes extension;
 		uint16_t version;
+		bool has_tls12, has_tls13;
 	} rows[] = {
-		{ BYTES(""), 0x0303 },
-		{ BYTES("\0\x2b\0\x03\x02\x03\x04"), 0x0304 },
-		{ BYTES("\0\x2b\0\x07\x06\x7a\x7a\x03\x03\x03\x04"), 0x0304 }, /* GREASE */
-		{ BYTES("\0\x2b\0\x05\x04\x03\x01\x03\x02"), 0x0302 },
-		{ BYTES("\0\x2b\0\x05\x04\x7f\x1c\x03\x03"), 0x0303 }, /* a draft */
-		{ BYTES("\0\x2b\0\x03\x02\x0a\x0a"), 0 },
+		{ BYTES(""), 0x0303, true, false },
+		{ BYTES("\0\x2b\0\x03\x02\x03\x04"), 0x0304, false, true },
+		{ BYTES("\0\x2b\0\x07\x06\x7a\x7a\x03\x03\x03\x04"), 0x0304, true,
+		  true }, /* GREASE */
+		{ BYTES("\0\x2b\0\x05\x04\x03\x01\x03\x02"), 0x0302, false, false },
+		{ BYTES("\0\x2b\0\x05\x04\x7f\x1c\x03\x03"), 0x0303, true, false }, /* a draft */
+		{ BYTES("\0\x2b\0\x05\x04\x03\x05\x03\x03"), 0x0305, true, false },
+		{ BYTES("\0\x2b\0\x03\x02\x0a\x0a"), 0, false, false },
 	};
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		assert_int_equal(version_of(rows[i].extension), rows[i].version);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct said said = read_new(stream_with(span_bytes(rows[i].extension)));
+
+		assert_int_equal(said.res, WIRE_OK);
+		assert_int_equal(said.version, rows[i].version);
+		assert_int_equal(said.has_tls12, rows[i].has_tls12);
+		assert_int_equal(said.has_tls13, rows[i].has_tls13);
+	}
 	/* Without the extension 1.2 is the most, whatever legacy_version says. */
 	struct span stream = stream_with(span_of(NULL, 0));
 	stream_bytes[10] = 0x04;
 	assert_int_equal(read_new(stream).version, 0x0303);
 	stream_bytes[10] = 0x00;
 	assert_int_equal(read_new(stream).version, 0x0300);
+	assert_false(read_new(stream).has_tls12);
 }
 
 static void test_alpn(void **state)

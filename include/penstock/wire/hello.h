@@ -85,6 +85,7 @@ struct hello {
 	bool has_ech;	  /* or GREASE that looks like it */
 	struct span alpn; /* for hello_alpn_next; empty: none */
 	uint16_t version; /* the highest offered of SSL 3.0 to TLS 1.x: 0x0300 and up; 0: none */
+	bool has_tls12, has_tls13; /* is among those offered */
 };
 
 /* `most`: what the caller's buffer holds, 16 and up. */
