@@ -13,7 +13,7 @@ from fakes import plain_echo
 from processes import wait_until
 from test_25_proxy_header import V2, v1, v2
 from test_90_sni import reaches, where
-from test_91_tls import VERSIONS, ending, only, refused, secure
+from test_91_tls import VERSIONS, below, ending, only, refused, secure
 from tls import alert, hello
 from wire import dial
 
@@ -409,7 +409,7 @@ def test_slow_handshake(penstock, fake, authority, certificate):
 
 
 def test_targets_that_are_dead(penstock, fake, authority, inner, certificate):
-    """In turn, a dead one passed over; when none is left the client sees an end, since TLS with it stands already."""
+    """In turn, a dead one passed over; when none is left the client is reset: TLS with it stands already, and an end would be an answer."""
     server = inner.server(settings.NOBODY_ADDRESS, "t.test")
     alive, dead = fake(server.serve, port=PORT), fake(port=PORT)
     dead.close()
@@ -423,10 +423,26 @@ def test_targets_that_are_dead(penstock, fake, authority, inner, certificate):
         peer.close()
     assert alive.accepted == 8
     alive.close()
-    peer = secure(gate, authority.trusting(), "t.test")
-    assert peer.sock.recv(1) == b""
+    for version in VERSIONS:
+        is_reset(gate, secure(gate, authority.trusting(**only(version)), "t.test"), "connect_refused")
+
+
+def is_reset(gate, peer, reason):
+    """TLS stands, and it ends without a close_notify, by a RST."""
+    raw = below(peer)
+    records, was_reset = raw.read_to_end()
+    assert was_reset and b"\x15\x03\x03" not in records
+    raw.close()
     peer.close()
-    assert gate.wait_access(client=peer.client)["reason"] == "connect_refused"
+    assert gate.wait_access(client=peer.client)["reason"] == reason
+
+
+def test_a_listener_whose_target_is_dead(penstock, fake, authority, certificate):
+    """A listener that ends TLS and forwards is no different."""
+    dead = fake()
+    gate = penstock.forward(dead, listener=ending(certificate))
+    dead.close()
+    is_reset(gate, secure(gate, authority.trusting(), "a.edge.test"), "connect_refused")
 
 
 def test_target_is_verified(penstock, fake, authority, inner, certificate):

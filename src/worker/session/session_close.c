@@ -147,6 +147,13 @@ static void linger_go_on(struct session *session)
 		session_close(session, (enum close_reason)session->reason, false);
 }
 
+/* Inside TLS, and nothing is known of what is spoken there: with a close_notify the end would look
+ * like an answer that is empty. */
+static bool has_no_words(const struct session *session)
+{
+	return session->client_tls != NULL && session->proto.ops == NULL;
+}
+
 void session_close_refuse(struct session *session, enum close_reason reason, struct span bytes)
 {
 	struct session_env *env = session->env;
@@ -163,7 +170,7 @@ void session_close_refuse(struct session *session, enum close_reason reason, str
 	/* An alert that TLS has sent is to be read too. */
 	if (!session->is_silent && (bytes.len == 0 || !relay_can_emit(lane) ||
 				    !relay_emit(&env->relay, lane, bytes, false))) {
-		session_close(session, reason, false);
+		session_close(session, reason, has_no_words(session));
 		return;
 	}
 	session->reason = (uint8_t)reason;
