@@ -104,6 +104,7 @@ struct route {
 	/* Certificates and rules of the configuration (tls/set.h), which lives as long as it does;
 	 * NULL: TLS is spoken nowhere. */
 	const struct tls_set *tls;
+	const struct config_tokens *tokens; /* for config_token() */
 	void *block;
 };
 
@@ -217,6 +218,7 @@ struct route_builder;
 /* NULL when out of memory; every function below takes that and does nothing. */
 struct route_builder *route_build_begin(const struct config *config, uint64_t version);
 void route_build_tls(struct route_builder *builder, const struct tls_set *tls);
+void route_build_tokens(struct route_builder *builder, const struct config_tokens *tokens);
 void route_build_cluster(struct route_builder *builder, uint32_t cluster, bool is_loaded,
 			 bool is_zookeeper, bool is_direct, uint64_t read_ns);
 /* Returns the endpoint's index; the same host and port is added once. -1: not a host and port, more

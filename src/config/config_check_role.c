@@ -4,15 +4,7 @@
  * be one, and the listeners, where every client must have been verified. The token is read here, so
  * that a reload reads it again and `penstock check` says what is wrong with it.
  */
-#include <errno.h>
-#include <sys/stat.h>
-
-#include <penstock/base/err.h>
-
 #include "config_check.h"
-
-/* A frame of 64 KiB is to hold it beside a client's own credentials. */
-#define TOKEN_MAX 16384
 
 static const enum config_scope SCOPE = CONFIG_SCOPE_CLUSTER;
 static const char TOKEN_FILE[] = "credentials.role.token_file";
@@ -24,55 +16,15 @@ static struct config_role *role_of(struct check *check, uint32_t index)
 
 /* ---- the token ------------------------------------------------------------------------------ */
 
-/* What is wrong with the file, or NULL. Never waits: a pipe is no file to read a token from. */
-static const char *token_read(const char *path, uint8_t *ret_bytes, size_t *ret_len, bool *ret_open)
-{
-	struct stat status;
-
-	if (stat(path, &status) < 0)
-		return err_text(-errno);
-	if (!S_ISREG(status.st_mode))
-		return "is no file";
-	*ret_open = (status.st_mode & (S_IROTH | S_IWOTH)) != 0;
-
-	FILE *file = fopen(path, "re");
-
-	if (file == NULL)
-		return err_text(-errno);
-	setbuf(file, NULL); /* no second copy of a secret */
-	*ret_len = fread(ret_bytes, 1, TOKEN_MAX + 1, file);
-	bool is_bad = ferror(file) != 0;
-
-	(void)fclose(file);
-	return is_bad ? err_text(-EIO) : NULL;
-}
-
-/* The token in what a file held: a line end behind it is not part of it. */
-static const char *token_trim(const uint8_t *bytes, size_t *len)
-{
-	if (*len > TOKEN_MAX)
-		return "is longer than a token";
-	while (*len > 0 && (bytes[*len - 1] == '\n' || bytes[*len - 1] == '\r'))
-		--*len;
-	if (*len == 0)
-		return "is empty";
-	for (size_t i = 0; i < *len; i++)
-		if (bytes[i] <= ' ' || bytes[i] > '~')
-			return "holds more than a token: spaces, lines or other bytes";
-	return NULL;
-}
-
 static void token_take(struct check *check, uint32_t index)
 {
 	const char *cluster = check->config->clusters[index].name;
 	struct config_role *role = role_of(check, index);
-	uint8_t bytes[TOKEN_MAX + 1];
+	uint8_t bytes[CONFIG_TOKEN_MAX + 1];
 	size_t len = 0;
 	bool is_open = false;
-	const char *why = token_read(role->token_file, bytes, &len, &is_open);
+	const char *why = config_token_read(role->token_file, bytes, &len, &is_open);
 
-	if (why == NULL)
-		why = token_trim(bytes, &len);
 	if (why != NULL) {
 		FAULT(check, where(check, SCOPE, index, TOKEN_FILE),
 		      "clusters.%s.%s: %s: %s; write the token into it, in one line", cluster,

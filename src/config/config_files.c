@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * config_files: whether one of the files of TLS that a configuration names is another than before.
+ * config_files: whether one of the files of TLS, or with a token, that a configuration names is
+ * another than before.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -50,10 +51,11 @@ static void stamp_field(uint64_t *stamp, const struct config_row *row, const voi
 		stamp_file(stamp, list->at[i]);
 }
 
-/* A token, say, is part of the configuration, which only a reload reads again. */
-static bool is_of_tls(const struct config_row *row)
+/* What is a credential, or says whose are good. */
+static bool is_watched(const struct config_row *row)
 {
-	return strncmp(row->path, "tls.", 4) == 0 || strncmp(row->path, "broker_tls.", 11) == 0;
+	return strncmp(row->path, "tls.", 4) == 0 || strncmp(row->path, "broker_tls.", 11) == 0 ||
+	       strcmp(row->path, "credentials.role.token_file") == 0;
 }
 
 /* All units of a scope lie one behind the other. */
@@ -64,7 +66,7 @@ static void stamp_row(uint64_t *stamp, const struct config *config, const struct
 	size_t size = 0;
 
 	switch (row->scope) {
-	case CONFIG_SCOPE_TOP: /* its files are no part of TLS */
+	case CONFIG_SCOPE_TOP: /* its files are none of these */
 		break;
 	case CONFIG_SCOPE_CLUSTER:
 		unit = (const uint8_t *)config->clusters;
@@ -91,7 +93,7 @@ uint64_t config_files_stamp(const struct config *config)
 	uint64_t stamp = STAMP_BEGIN;
 
 	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++)
-		if (is_of_tls(&config_rows[i]))
+		if (is_watched(&config_rows[i]))
 			stamp_row(&stamp, config, &config_rows[i]);
 	return stamp;
 }

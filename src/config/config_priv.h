@@ -49,6 +49,15 @@ enum config_type {
 
 enum { CONFIG_FLAG_OFF = 1, CONFIG_FLAG_ZERO = 2, CONFIG_FLAG_RESTART = 4 };
 
+/* A frame of 64 KiB is to hold a token beside a client's own credentials. */
+#define CONFIG_TOKEN_MAX 16384
+
+/* Up to CONFIG_TOKEN_MAX + 1 bytes; NULL, or what is wrong with it. `is_open`: everybody may read
+ * it.
+ */
+MUST_USE const char *config_token_read(const char *path, uint8_t *ret_bytes, size_t *ret_len,
+				       bool *ret_open);
+
 struct config_row {
 	enum config_scope scope;
 	const char *path;

@@ -59,6 +59,7 @@ enum control_phase {
 struct control_config {
 	struct config *config;
 	struct tls_set *tls;
+	struct config_tokens *tokens; /* NULL: those of `config` */
 	uint32_t refs;
 	uint32_t *sharers; /* of `config`: the same one with certificates of another day */
 };
@@ -264,9 +265,10 @@ void control_publish_fini(struct control *control);
 bool control_publish_is_taken(const struct control *control, uint64_t version);
 /* Takes both over. NULL: out of memory, and they are still the caller's. */
 MUST_USE struct control_config *control_publish_config(struct config *config, struct tls_set *tls);
-/* The configuration of `old` with other certificates. */
+/* The configuration of `old` with other certificates and tokens. */
 MUST_USE struct control_config *control_publish_config_again(struct control_config *old,
-							     struct tls_set *tls);
+							     struct tls_set *tls,
+							     struct config_tokens *tokens);
 /* Gives both back to the caller. */
 void control_publish_config_undo(struct control_config *config);
 void control_publish_config_put(struct control_config *config);

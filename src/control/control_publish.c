@@ -32,7 +32,8 @@ struct control_config *control_publish_config(struct config *config, struct tls_
 	return holder;
 }
 
-struct control_config *control_publish_config_again(struct control_config *old, struct tls_set *tls)
+struct control_config *control_publish_config_again(struct control_config *old, struct tls_set *tls,
+						    struct config_tokens *tokens)
 {
 	struct control_config *holder = calloc(1, sizeof(*holder));
 
@@ -40,6 +41,7 @@ struct control_config *control_publish_config_again(struct control_config *old, 
 		return NULL;
 	*holder = *old;
 	holder->tls = tls;
+	holder->tokens = tokens;
 	holder->refs = 1;
 	++*holder->sharers;
 	return holder;
@@ -58,6 +60,7 @@ void control_publish_config_put(struct control_config *config)
 	if (config == NULL || --config->refs > 0)
 		return;
 	tls_set_free(config->tls);
+	config_tokens_free(config->tokens);
 	if (--*config->sharers == 0) {
 		config_free(config->config);
 		free(config->sharers);
@@ -141,6 +144,7 @@ static struct route *build(struct control *control, uint64_t version, uint64_t n
 	if (builder == NULL)
 		return NULL;
 	route_build_tls(builder, control->config->tls);
+	route_build_tokens(builder, control->config->tokens);
 	for (uint32_t i = 0; i < config->cluster_count; i++) {
 		discovery_build(control->discovery, i, builder, now_ns);
 		control_learned_build(control, i, builder);

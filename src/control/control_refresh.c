@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * control_refresh: certificates that are renewed in place, by certbot or a Kubernetes secret, come
- * into force without a signal: every certificates.refresh the files are looked at, and if one of
- * them is another than it was, all are read again. The configuration stays as it is. Files that are
- * no use (a certificate is there, its key is not yet) are said once and tried again when they
+ * control_refresh: certificates and tokens that are renewed in place, by certbot or Kubernetes,
+ * come into force without a signal: every certificates.refresh the files are looked at, and if one
+ * of them is another than it was, all are read again. The configuration stays as it is. Files that
+ * are no use (a certificate is there, its key is not yet) are said once and tried again when they
  * change.
  */
 #include <stdio.h>
@@ -11,29 +11,36 @@
 
 #include "control_priv.h"
 
-static struct tls_set *read_files(struct control *control)
+/* Both, or neither: NULL. */
+static struct control_config *read_files(struct control *control)
 {
 	char *text = NULL;
 	size_t size = 0;
 	struct config_errors errors = { .out = open_memstream(&text, &size) };
-	struct tls_set *set = tls_set_new(control_config(control), control->tickets, &errors);
+	const struct config *config = control_config(control);
+	struct tls_set *set = tls_set_new(config, control->tickets, &errors);
+	struct config_tokens *tokens = config_tokens_read(config, &errors);
+	struct control_config *fresh = NULL;
 
+	if (set != NULL && tokens != NULL)
+		fresh = control_publish_config_again(control->config, set, tokens);
+	if (fresh == NULL) {
+		tls_set_free(set);
+		config_tokens_free(tokens);
+	}
 	if (errors.out != NULL && fclose(errors.out) == 0)
-		control_reload_log(text, set == NULL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
+		control_reload_log(text, fresh == NULL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
 	free(text);
-	return set;
+	return fresh;
 }
 
 static bool replace(struct control *control)
 {
 	struct control_config *old = control->config;
-	struct tls_set *set = read_files(control);
-	struct control_config *fresh = set != NULL ? control_publish_config_again(old, set) : NULL;
+	struct control_config *fresh = read_files(control);
 
-	if (fresh == NULL) {
-		tls_set_free(set);
+	if (fresh == NULL)
 		return false;
-	}
 	control->config = fresh;
 	control_publish_now(control);
 	control_publish_config_put(old);
@@ -48,11 +55,13 @@ static void refresh(struct control *control)
 		return;
 	if (replace(control)) {
 		control->refresh_stamp = 0;
-		log_info("tls_refreshed", "files of TLS have changed; new connections get them");
+		log_info("tls_refreshed",
+			 "files of TLS or a token have changed; new connections get them");
 	} else {
 		control->refresh_stamp = stamp;
-		log_error("tls_refresh_failed",
-			  "files of TLS have changed and are no use; those in force stay");
+		log_error(
+			"tls_refresh_failed",
+			"files of TLS or a token have changed and are no use; those in force stay");
 	}
 }
 

@@ -88,6 +88,11 @@ void route_build_tls(struct route_builder *builder, const struct tls_set *tls)
 	builder->head.tls = tls;
 }
 
+void route_build_tokens(struct route_builder *builder, const struct config_tokens *tokens)
+{
+	builder->head.tokens = tokens;
+}
+
 void route_build_cluster(struct route_builder *builder, uint32_t cluster_index, bool is_loaded,
 			 bool is_zookeeper, bool is_direct, uint64_t read_ns)
 {

@@ -289,6 +289,32 @@ def test_reload(cluster, penstock, people, setup):
     assert "is empty" in gate.log() and goes()
 
 
+def test_renewed_in_place(cluster, penstock, people, setup):
+    """A token that changes is read without a signal; what is none is said once, and the one before stays."""
+    mine, listener = setup("token-plain", tokens.token("client"), file="renewed")
+    gate = penstock.zookeeper(cluster.zookeeper_servers, mine, listener, certificates={"refresh": "1s"})
+    file = settings.RUN / "data" / "renewed.jwt"
+
+    def goes():
+        peer = raw(cluster, gate, people["alice"])
+        peer.send(wire.connect(method="tls"))
+        kind = peer.read_frame().kind
+        peer.close()
+        return kind == wire.CONNECTED
+
+    assert not goes()
+    file.write_text(tokens.token("proxy"))
+    wait_until("the new token", 5, goes)
+    file.write_text("two words\n")
+    wait_until("the complaint", 5, lambda: "tls_refresh_failed" in gate.log())
+    assert "renewed.jwt: holds more than a token" in gate.log() and goes()
+    assert gate.metrics()("penstock_config_generation") == 1, "the rest of the configuration is not read"
+    gate.reload()
+    wait_until("a reload reads it too, and refuses", 5, lambda: "reload_failed" in gate.log())
+    file.write_text(tokens.token("client"))
+    wait_until("the other one again", 5, lambda: not goes())
+
+
 def test_expiry(cluster, penstock, people, setup):
     """When penstock's token runs out the broker closes what came with it, as it does with the Java proxy that does not forward."""
     mine, listener = setup("token-plain", tokens.token("proxy", 3), file="short")

@@ -23,6 +23,13 @@ static const struct config_cluster *cluster_of(const struct proto_context *conte
 	return &context->route->config->clusters[context->cluster];
 }
 
+static struct span token_of(const struct proto_context *context)
+{
+	const struct route *route = context->route;
+
+	return config_token(route->config, route->tokens, context->cluster);
+}
+
 bool proto_pulsar_role_is_forwarding(const struct proto_context *context)
 {
 	return cluster_of(context)->role.is_forwarding;
@@ -77,7 +84,7 @@ void proto_pulsar_role_connect(const struct proto_context *context, struct span 
 	const struct config_role *ours = &cluster_of(context)->role;
 	struct pulsar_connect connect;
 	struct pulsar_role role = {
-		.data = ours->data,
+		.data = token_of(context),
 		.principal = context->principal,
 		.version = span_str("penstock-" PENSTOCK_VERSION),
 	};
@@ -112,7 +119,7 @@ void proto_pulsar_role_challenged(struct proto *proto, struct span frame,
 		return;
 	}
 	pulsar_write_auth_response(&context->scratch, span_of(keep->frame, keep->len),
-				   span_str(ours->method), ours->data);
+				   span_str(ours->method), token_of(context));
 	if (context->scratch.full) {
 		proto_pulsar_refuse(ret, CLOSE_FRAME_TOO_BIG);
 		return;

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * config_tokens: files with a token, read with the configuration, and once more when one of them is
+ * another than it was: whoever issues tokens for an hour (a projected token of Kubernetes, say)
+ * renews the file in place.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <penstock/base/err.h>
+
+#include "config_priv.h"
+
+/* What is wrong with the file, or NULL. Never waits: a pipe is no file to read a token from. */
+static const char *read_file(const char *path, uint8_t *ret_bytes, size_t *ret_len, bool *ret_open)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return err_text(-errno);
+	if (!S_ISREG(status.st_mode))
+		return "is no file";
+	*ret_open = (status.st_mode & (S_IROTH | S_IWOTH)) != 0;
+
+	FILE *file = fopen(path, "re");
+
+	if (file == NULL)
+		return err_text(-errno);
+	setbuf(file, NULL); /* no second copy of a secret */
+	*ret_len = fread(ret_bytes, 1, CONFIG_TOKEN_MAX + 1, file);
+	bool is_bad = ferror(file) != 0;
+
+	(void)fclose(file);
+	return is_bad ? err_text(-EIO) : NULL;
+}
+
+/* The token in what a file held: a line end behind it is not part of it. */
+static const char *trim(const uint8_t *bytes, size_t *len)
+{
+	if (*len > CONFIG_TOKEN_MAX)
+		return "is longer than a token";
+	while (*len > 0 && (bytes[*len - 1] == '\n' || bytes[*len - 1] == '\r'))
+		--*len;
+	if (*len == 0)
+		return "is empty";
+	for (size_t i = 0; i < *len; i++)
+		if (bytes[i] <= ' ' || bytes[i] > '~')
+			return "holds more than a token: spaces, lines or other bytes";
+	return NULL;
+}
+
+const char *config_token_read(const char *path, uint8_t *ret_bytes, size_t *ret_len, bool *ret_open)
+{
+	const char *why = read_file(path, ret_bytes, ret_len, ret_open);
+
+	return why != NULL ? why : trim(ret_bytes, ret_len);
+}
+
+/* ---- all of a configuration ----------------------------------------------------------------- */
+
+struct config_tokens {
+	uint32_t count;
+	struct {
+		uint8_t *bytes; /* NULL: this cluster has none */
+		size_t len;
+	} at[];
+};
+
+static bool take(struct config_tokens *tokens, const struct config *config, uint32_t cluster,
+		 struct config_errors *errors)
+{
+	const char *path = config->clusters[cluster].role.token_file;
+	uint8_t bytes[CONFIG_TOKEN_MAX + 1];
+	size_t len = 0;
+	bool is_open = false;
+	const char *why = config_token_read(path, bytes, &len, &is_open);
+
+	if (why == NULL && is_open)
+		why = "everybody may read this token";
+	if (why == NULL && (tokens->at[cluster].bytes = malloc(len)) == NULL)
+		why = "out of memory";
+	if (why == NULL) {
+		memcpy(tokens->at[cluster].bytes, bytes, len);
+		tokens->at[cluster].len = len;
+	} else {
+		config_error(errors, NULL, 0, 0, "cluster %s: %s: %s",
+			     config->clusters[cluster].name, path, why);
+	}
+	explicit_bzero(bytes, sizeof(bytes));
+	return why == NULL;
+}
+
+struct config_tokens *config_tokens_read(const struct config *config, struct config_errors *errors)
+{
+	struct config_tokens *tokens =
+		calloc(1, sizeof(*tokens) + config->cluster_count * sizeof(tokens->at[0]));
+	bool ok = true;
+
+	if (tokens == NULL) {
+		config_error(errors, NULL, 0, 0, "out of memory");
+		return NULL;
+	}
+	tokens->count = config->cluster_count;
+	for (uint32_t i = 0; i < tokens->count; i++)
+		if (config->clusters[i].role.token_file != NULL)
+			ok &= take(tokens, config, i, errors);
+	if (ok)
+		return tokens;
+	config_tokens_free(tokens);
+	return NULL;
+}
+
+void config_tokens_free(struct config_tokens *tokens)
+{
+	for (uint32_t i = 0; tokens != NULL && i < tokens->count; i++) {
+		if (tokens->at[i].bytes != NULL)
+			explicit_bzero(tokens->at[i].bytes, tokens->at[i].len);
+		free(tokens->at[i].bytes);
+	}
+	free(tokens);
+}
+
+struct span config_token(const struct config *config, const struct config_tokens *tokens,
+			 uint32_t cluster)
+{
+	if (tokens == NULL || tokens->at[cluster].bytes == NULL)
+		return config->clusters[cluster].role.data;
+	return span_of(tokens->at[cluster].bytes, tokens->at[cluster].len);
+}
