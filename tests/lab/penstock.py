@@ -26,21 +26,24 @@ _TROUBLE = re.compile(r"AddressSanitizer|UndefinedBehavior|runtime error:|Thread
 class Metrics:
     """A scrape. metrics("name", label="x") is the sum of all samples with these labels; 0 if there is none."""
 
-    _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)")
+    _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(\{.*\})? (\S+)", re.M)
     _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
     def __init__(self, text):
-        self.samples = []
-        for line in text.splitlines():
-            found = self._LINE.match(line)
-            if found and not line.startswith("#"):
-                self.samples.append((found[1], dict(self._LABEL.findall(found[2] or "")), float(found[3])))
+        self._samples = {}  # of thousands few are asked for: their labels are taken apart then
+        for name, labels, value in self._LINE.findall(text):
+            self._samples.setdefault(name, []).append((labels, float(value)))
 
     def __call__(self, name, **labels):
-        return sum(v for n, have, v in self.samples if n == name and labels.items() <= have.items())
+        return sum(v for have, v in self._samples.get(name, []) if not labels or labels.items() <= dict(self._LABEL.findall(have)).items())
 
     def has(self, name):
-        return any(n == name for n, _, _ in self.samples)
+        return name in self._samples
+
+    @property
+    def samples(self):
+        """All of them: (name, labels, value)."""
+        return [(name, dict(self._LABEL.findall(have)), v) for name, found in self._samples.items() for have, v in found]
 
 
 class Penstock:
@@ -181,7 +184,7 @@ class Penstock:
                 break
             if time.monotonic() > deadline:
                 raise AssertionError(f"{self.name} holds on to {left}; connections: {self._connections()}")
-            time.sleep(0.1)
+            time.sleep(0.01)  # most often it is the connection by which it was just asked
         self.assert_quiet_log()
 
     def _connections(self):
