@@ -19,6 +19,7 @@ from ends import World  # noqa: E402
 from rig import ROOT, Rig  # noqa: E402
 
 collect_ignore = ["test_8_no_rekey.py" if kernel.CAN_REKEY else "test_9_rekey.py"]
+notes = []  # for the suite's line
 _outcomes = {"passed": 0, "failed": 0}
 
 
@@ -35,7 +36,8 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_unconfigure(config):
-    os.write(1, f"ktls: {_outcomes['passed']} passed, {_outcomes['failed']} failed (kernel {kernel.RELEASE}, {time.monotonic():.0f} s)\n".encode())
+    line = ", ".join([f"kernel {kernel.RELEASE}", *notes, f"{time.monotonic():.0f} s"])
+    os.write(1, f"ktls: {_outcomes['passed']} passed, {_outcomes['failed']} failed ({line})\n".encode())
 
 
 def pytest_report_teststatus(report, config):

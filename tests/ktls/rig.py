@@ -92,22 +92,28 @@ def features():
     return dict(re.findall(r"^ +kernel TLS ?([\d.]*) {2,}(.*)$", said, re.M))
 
 
+def route_name(mode, version):
+    return f"{mode}-{version.replace('.', '-')}.test"
+
+
 class Rig:
     """ports: by way, which is "tls-plain" (TLS from clients, plain to the target), "plain-tls" or "tls-tls", with "-auto", "-keep" or "-off"
-    behind it for other settings than `ktls: require, ktls_rekey: close`; and by version, so that sessions with targets stay apart."""
+    behind it for other settings than `ktls: require, ktls_rekey: close`, or "-copied" for `splice: off`; and by version, so that sessions with
+    targets stay apart. edges: by `splice`, a port each with routes of every mode."""
 
     SETTINGS = {
         "": {"ktls": "require", "ktls_rekey": "close"},
         "-auto": {"ktls": "auto", "ktls_rekey": "close"},
         "-keep": {"ktls": "auto", "ktls_rekey": "keep"},
         "-off": {"ktls": "off"},
+        "-copied": {"ktls": "require", "ktls_rekey": "close"},
     }
 
-    def __init__(self, authority, world, wishes=("",), env=None, **sections):
+    def __init__(self, authority, world, wishes=("",), env=None, edges=(), **sections):
         self.authority, self.world = authority, world
-        self.certificate = authority.issue(NAME)
+        self.certificate = authority.issue(NAME, "*.test")
         self.broker_certificate = authority.issue("127.0.0.1", prefix="broker-")
-        self.ports, self.contexts, self.server = {}, {}, None
+        self.ports, self.edges, self.contexts, self.server = {}, {}, {}, None
         self.target = world.listen()
         self.tls_target = world.listen(lambda: Engine(self.server))
         clusters, listeners = {}, []
@@ -126,7 +132,10 @@ class Rig:
             }
             for way, more in ways.items():
                 port = self.ports[way + wish, version] = next(_ports)
-                listeners.append({"name": f"{way}{wish}-{version}", "bind": f"127.0.0.1:{port}", **more})
+                listeners.append({"name": f"{way}{wish}-{version}", "bind": f"127.0.0.1:{port}", "splice": "off" if wish == "-copied" else "auto", **more})
+        for splice in edges:
+            self.edges[splice] = next(_ports)
+            listeners.append(self._edge(splice))
         self.gate = Penstock(f"gate-{next(_numbers)}")
         self.gate.start({
             "clusters": clusters,
@@ -135,6 +144,19 @@ class Rig:
             "state_dir": ROOT,
             **sections,
         }, env=env)  # fmt: skip
+
+    def _edge(self, splice):
+        """A listener with routes, each version's with names of its own: pass-1-2.test."""
+        keys, routes = self.SETTINGS[""], []
+        tls = {"cert_file": str(self.certificate[0]), "key_file": str(self.certificate[1]), **keys}
+        secret, plain = (f"127.0.0.1:{target.port}" for target in (self.tls_target, self.target))
+        for version in VERSIONS:
+            routes += [
+                {"host": route_name("pass", version), "forward": secret},
+                {"host": route_name("terminate", version), "mode": "terminate", "forward": plain},
+                {"host": route_name("reencrypt", version), "mode": "reencrypt", "forward": secret, "broker_tls": {"ca_file": str(self.authority.file), **keys}},
+            ]
+        return {"name": f"edge-{splice}", "bind": f"127.0.0.1:{self.edges[splice]}", "splice": splice, "tls": tls, "routes": routes}
 
     def context(self, role, version, cipher, **more):
         """Kept, as a program would: tickets of one are for the next connection."""
@@ -165,6 +187,19 @@ class Rig:
         for end in (near, far):
             if end.engine:
                 assert end.engine.what() == (version, SUITES[version, cipher].decode())
+        return near, far
+
+    def connect_route(self, mode, splice, version, cipher, first=b""):
+        """The same through a port with routes, by the route of this mode."""
+        target = self.target if mode == "terminate" else self.tls_target
+        self.server = self.context("server", version, cipher)
+        near = self.world.dial(self.edges[splice], Engine(self.context("client", version, cipher), route_name(mode, version)))
+        near.first, target.first = first, b""
+        self.world.run(lambda: near.is_ready() or near.end, "the client's handshake")
+        assert not near.end, near
+        far = self.world.accepted(target)
+        self.world.run(lambda: far.is_ready() or far.end, "the target's handshake")
+        assert not far.end, far
         return near, far
 
     def _greet(self, near):
