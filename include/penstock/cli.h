@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * cli: the command line, and the subcommands that are tools: check, import, version, help, docs.
+ * cli: the command line, and the subcommands that are tools: check, doctor, import, version, help,
+ * docs.
  *
  *     cli_parse --> cli_is_tool? --> cli_tool: exit code
  *                        no      --> cli_load --> serve
@@ -20,17 +21,27 @@
 
 enum cli_exit { CLI_FINE = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_CONFIG = 78 };
 
-enum cli_command { CLI_RUN, CLI_PROXY, CLI_CHECK, CLI_IMPORT, CLI_VERSION, CLI_HELP, CLI_DOCS };
+enum cli_command {
+	CLI_RUN,
+	CLI_PROXY,
+	CLI_CHECK,
+	CLI_DOCTOR,
+	CLI_IMPORT,
+	CLI_VERSION,
+	CLI_HELP,
+	CLI_DOCS,
+};
 
 struct cli {
 	enum cli_command command;
 	enum cli_command topic;	 /* of CLI_HELP; CLI_HELP itself: the overview */
-	const char *config_path; /* run, check */
+	const char *config_path; /* run, check, doctor */
 	struct config_proxy_args proxy;
 	bool is_proxy; /* the configuration is that of `penstock proxy` (proxy, check of proxy
 			  --dump) */
 	bool is_dump, is_quiet;
-	const char *docs;		   /* options, metrics or yaml */
+	bool is_json, is_sysctl;	   /* doctor */
+	const char *docs;		   /* a page of cli_docs.c */
 	const char *files[CLI_REPEAT_MAX]; /* import */
 	uint32_t file_count;
 
@@ -52,6 +63,7 @@ MUST_USE int cli_tool(struct cli *cli);
 struct config *cli_load(void *cli, struct config_errors *errors);
 
 int cli_check(struct cli *cli);
+int cli_doctor(const struct cli *cli);
 int cli_import(const struct cli *cli);
 int cli_version(void);
 int cli_docs(const char *what);

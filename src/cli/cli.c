@@ -16,6 +16,8 @@ int cli_tool(struct cli *cli)
 	switch (cli->command) {
 	case CLI_CHECK:
 		return cli_check(cli);
+	case CLI_DOCTOR:
+		return cli_doctor(cli);
 	case CLI_IMPORT:
 		return cli_import(cli);
 	case CLI_VERSION:

@@ -10,6 +10,7 @@
 #define RUN    (1u << CLI_RUN)
 #define PROXY  (1u << CLI_PROXY)
 #define CHECK_ (1u << CLI_CHECK)
+#define DOCTOR (1u << CLI_DOCTOR)
 #define ALL    (~0u)
 #define AT(f)  ((uint32_t)offsetof(struct cli, f))
 
@@ -30,7 +31,7 @@
 	}
 
 const struct cli_flag cli_flags[] = {
-	TEXT_FLAG("--config", "-c", RUN | CHECK_, config_path, "FILE",
+	TEXT_FLAG("--config", "-c", RUN | CHECK_ | DOCTOR, config_path, "FILE",
 		  "penstock.yaml (" CLI_CONFIG_FILE ")"),
 	TEXT_FLAG("--config", "-c", PROXY, proxy.file, "FILE", "the Java proxy's proxy.conf"),
 	TEXT_FLAG("--zookeeper-servers", "-zk", PROXY, proxy.zookeeper, "LIST",
@@ -61,6 +62,9 @@ const struct cli_flag cli_flags[] = {
 	BOOL_FLAG("--dump", NULL, PROXY | CHECK_, is_dump,
 		  "print the effective configuration as YAML, do not serve"),
 	BOOL_FLAG("--quiet", "-q", CHECK_, is_quiet, "print problems only"),
+	BOOL_FLAG("--json", NULL, DOCTOR, is_json, "print JSON"),
+	BOOL_FLAG("--sysctl", NULL, DOCTOR, is_sysctl,
+		  "print the sysctls it would change, as a file for /etc/sysctl.d"),
 	OTHER_FLAG(DOCS, "--generate-docs", "-g", PROXY, NULL, NULL, NULL),
 	OTHER_FLAG(HELP, "--help", "-h", ALL, NULL, NULL, "this text"),
 };
@@ -69,6 +73,14 @@ const uint32_t cli_flag_count = COUNT_OF(cli_flags);
 static const char proxy_more[] =
 	"The command line wins over the file. docs/OPTIONS.md says what becomes of each\n"
 	"key of proxy.conf; --dump prints the same configuration as penstock.yaml.\n";
+
+static const char doctor_more[] =
+	"One line for each thing looked at: ok, warn or fail, and what to do about it. Nothing is\n"
+	"changed. It looks at the kernel, io_uring, limits (of the penstock that runs, else of this\n"
+	"shell), pipes, memory, the kernel's TLS and clock, sysctls of the network; where\n"
+	"process.cpus pins workers, at these CPUs and the network's interrupts; at the configuration,\n"
+	"how long certificates last, ZooKeeper, and every broker and target: name, connection, TLS.\n"
+	"Exit code: 78 if penstock would not start, 1 if something will fail, else 0.\n";
 
 static const char import_more[] =
 	"FILE is sni.yaml, ssl_server_name.config (Lua or YAML), ssl_multicert.config,\n"
@@ -83,6 +95,9 @@ const struct cli_word cli_words[] = {
 	  NULL, proxy_more },
 	{ "check", CLI_CHECK, "check penstock.yaml and say everything that is wrong with it", NULL,
 	  NULL },
+	{ "doctor", CLI_DOCTOR,
+	  "look at this host, the configuration and what it names, and say what to mend", NULL,
+	  doctor_more },
 	{ "import", CLI_IMPORT, "make penstock.yaml of files of Apache Traffic Server", "FILE...",
 	  import_more },
 	{ "version", CLI_VERSION, "versions of penstock, its libraries, and what the kernel offers",
@@ -94,7 +109,7 @@ const uint32_t cli_word_count = COUNT_OF(cli_words);
 
 /* Commands of DECISIONS.md section 1 that come later. */
 static const char *const later_words[] = {
-	"doctor", "show", "top", "drain", "reload", "upgrade",
+	"show", "top", "drain", "reload", "upgrade",
 };
 
 static const char *word_name(enum cli_command command)

@@ -87,6 +87,7 @@ static void test_commands(void **state)
 		{ "penstock proxy -zk z", CLI_PROXY, false },
 		{ "penstock proxy -zk z --dump", CLI_CHECK, true },
 		{ "penstock check -c x", CLI_CHECK, true },
+		{ "penstock doctor --json -c x", CLI_DOCTOR, true },
 		{ "penstock import sni.yaml", CLI_IMPORT, true },
 		{ "penstock import a b -h", CLI_HELP, true },
 		{ "penstock version", CLI_VERSION, true },
@@ -111,6 +112,12 @@ static void test_commands(void **state)
 	assert_int_equal(parse("penstock check -c a -q --dump", &cli, &said), 0);
 	assert_string_equal(cli.config_path, "a");
 	assert_true(cli.is_quiet && cli.is_dump && !cli.is_proxy);
+	assert_int_equal(parse("penstock doctor -c a --json", &cli, &said), 0);
+	assert_true(cli.is_json && !cli.is_sysctl);
+	assert_string_equal(cli.config_path, "a");
+	assert_int_equal(parse("penstock doctor --sysctl", &cli, &said), 0);
+	assert_true(cli.is_sysctl && !cli.is_json);
+	assert_string_equal(cli.config_path, "/etc/penstock/penstock.yaml");
 }
 
 static void test_proxy_flags(void **state)
@@ -210,7 +217,6 @@ static void test_wrong(void **state)
 				   "penstock help\n" },
 		{ "penstock qqqqqqqq", "penstock: there is no command 'qqqqqqqq'; see penstock "
 				       "help\n" },
-		{ "penstock doctor", "penstock: doctor is not in this version\n" },
 		{ "penstock show", "penstock: show is not in this version\n" },
 		{ "penstock top", "penstock: top is not in this version\n" },
 		{ "penstock drain", "penstock: drain is not in this version\n" },
