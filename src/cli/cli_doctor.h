@@ -11,6 +11,7 @@
  *     cli_doctor_cpu.c        CPUs; governor, siblings, interrupts of nodes with pinned workers
  *     cli_doctor_config.c     the configuration, certificates, the kernel's TLS
  *     cli_doctor_reach.c      ZooKeeper, brokers, targets
+ *     cli_doctor_dial.c       many of them asked at once
  *
  * Files are read below `root`, so that tests can play any host.
  * Thread:   main
@@ -54,7 +55,8 @@ struct doctor_host {
 	bool is_clock_synced;
 };
 
-/* A penstock that serves, or where there is none the shell doctor was called from. */
+/* A penstock that serves this configuration, or where there is none the shell doctor was called
+ * from. */
 struct doctor_process {
 	uint32_t pid;	       /* 0: the shell's */
 	uint64_t files_max;    /* hard limit of open files; UINT64_MAX: none */
@@ -73,7 +75,8 @@ struct doctor {
 	struct doctor_host host;
 	struct doctor_process processes[DOCTOR_PROCESSES_MAX];
 	uint32_t process_count;
-	uint32_t broker_count; /* that discovery found, over all clusters */
+	bool has_zookeeper;    /* a server answers, of any cluster */
+	uint32_t broker_count; /* that discovery found, over all clusters, and targets */
 
 	const char *config_path;
 	char *said;	   /* what is wrong with the configuration, or doubtful, line by line */
@@ -115,10 +118,52 @@ bool cli_doctor_field(const struct doctor *doctor, const char *path, const char 
 		      char *ret_text, size_t size);
 /* Is a process of that name (comm) there? */
 bool cli_doctor_is_running(struct doctor *doctor, const char *name);
-/* Fills processes[]. */
+/* Fills processes[], after config_path. */
 void cli_doctor_find(struct doctor *doctor);
 /* "penstock 4711", "this shell"; 32 bytes will do. */
 const char *cli_doctor_whose(const struct doctor_process *process, char *ret_text, size_t size);
+
+/* ---- cli_doctor_dial.c ---------------------------------------------------------------------- */
+
+/* How far it came. */
+enum doctor_stage {
+	DOCTOR_NAME, /* it has no address */
+	DOCTOR_CONNECTION,
+	DOCTOR_TLS,
+	DOCTOR_SETTLING, /* TLS is there; does the server stay? */
+	DOCTOR_ANSWER,
+	DOCTOR_REACHED,
+};
+
+#define DOCTOR_ADDRS_MAX 4
+
+struct doctor_place {
+	char host[HOST_MAX];
+	uint16_t port;
+	struct tls_context *context; /* begin TLS with it; NULL: none */
+	const char *name;	     /* for TLS, if not host */
+	const char *question;	     /* send this and read until it closes; NULL: do not */
+
+	enum doctor_stage stage;
+	char why[200]; /* not reached */
+	char answer[1024];
+
+	/* In between. */
+	struct addr addrs[DOCTOR_ADDRS_MAX];
+	uint32_t addr_count, addr_next;
+	int fd, events;
+	struct tls_end *end;
+	uint64_t deadline_ns;
+	size_t answer_len;
+	bool is_over;
+};
+
+/* Tries to reach all of them, each address of each for `timeout_ns`. Blocks; name servers take the
+ * time the resolver's configuration gives them. */
+void cli_doctor_dial(struct doctor_place *places, uint32_t count, uint64_t timeout_ns);
+/* Addresses of a name, in the resolver's order; *ret_err: 0 or an EAI_ number. */
+uint32_t cli_doctor_resolve(const char *host, uint16_t port, struct addr *ret_addrs, uint32_t max,
+			    int *ret_err);
 
 /* ---- the checks ----------------------------------------------------------------------------- */
 

@@ -26,6 +26,8 @@ struct config *cli_doctor_load(struct doctor *doctor)
 		config->certificates.warn_before_ns = CONFIG_OFF;
 		doctor->tls = tls_set_new(config, NULL, &errors);
 		config->certificates.warn_before_ns = before_ns;
+		/* What a running penstock saved is its own, and says nothing of today. */
+		config->state_dir = NULL;
 		config_budget(config, &doctor->budget);
 	}
 	(void)fclose(errors.out);

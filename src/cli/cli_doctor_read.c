@@ -187,21 +187,49 @@ static void read_cgroup(const struct doctor *doctor, const char *pid,
 		(void)fclose(file);
 }
 
-/* Does the command line say `run` or `proxy`, or flags only? */
-static bool is_serving(const struct doctor *doctor, const char *pid)
+/* The value of -c FILE, -c=FILE, --config FILE or --config=FILE; `next` is what follows. */
+static const char *config_of(const char *word, const char *next)
+{
+	static const char *const names[] = { "--config", "-c" };
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		size_t len = strlen(names[i]);
+
+		if (strncmp(word, names[i], len) != 0)
+			continue;
+		if (word[len] == '=')
+			return word + len + 1;
+		if (word[len] == '\0')
+			return next;
+	}
+	return NULL;
+}
+
+/* Does it serve, with this configuration? Other instances have other limits to be held against. */
+static bool is_ours(const struct doctor *doctor, const char *pid)
 {
 	FILE *file = open_path(doctor, "/proc/%s/cmdline", pid);
-	char text[256];
+	char text[4096];
 	size_t len = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
+	const char *config = CLI_CONFIG_FILE;
 
 	if (file != NULL)
 		(void)fclose(file);
 	text[len] = '\0';
+	if (len == 0)
+		return false;
 	const char *word = text + strlen(text) + 1;
 
-	if (len == 0 || word >= text + len)
-		return len > 0;
-	return word[0] == '-' || strcmp(word, "run") == 0 || strcmp(word, "proxy") == 0;
+	if (word < text + len && word[0] != '-' && strcmp(word, "run") != 0)
+		return false;
+	while (word < text + len) {
+		const char *next = word + strlen(word) + 1;
+		const char *value = config_of(word, next < text + len ? next : "");
+
+		config = value != NULL ? value : config;
+		word = next;
+	}
+	return strcmp(config, doctor->config_path) == 0;
 }
 
 static void on_process(struct doctor *doctor, const char *pid, void *with)
@@ -212,7 +240,7 @@ static void on_process(struct doctor *doctor, const char *pid, void *with)
 	(void)with;
 	if (!is_number(pid) || doctor->process_count == DOCTOR_PROCESSES_MAX ||
 	    !cli_doctor_line(doctor, text, sizeof(text), "/proc/%s/comm", pid) ||
-	    strcmp(text, "penstock") != 0 || !is_serving(doctor, pid))
+	    strcmp(text, "penstock") != 0 || !is_ours(doctor, pid))
 		return;
 	process.pid = (uint32_t)strtoul(pid, NULL, 10);
 	read_limits(doctor, pid, &process);

@@ -551,26 +551,40 @@ static void test_processes(void **state)
 	assert_string_equal(cli_doctor_whose(&doctor.processes[0], whose, sizeof(whose)),
 			    "this shell");
 
-	static const char *const words[] = { "run", "proxy", "-c", "" };
+	static const struct {
+		const char *words[3];
+		bool is_ours;
+	} rows[] = {
+		{ { "run", "-c", "t.yaml" }, true },	{ { "run", "--config=t.yaml", "" }, true },
+		{ { "-c", "t.yaml", "" }, true },	{ { "-c=t.yaml", "", "" }, true },
+		{ { "run", "-c", "u.yaml" }, false },	{ { "run", "", "" }, false },
+		{ { "check", "-c", "t.yaml" }, false }, { { "proxy", "-c", "t.yaml" }, false },
+	};
 
-	for (size_t i = 0; i < COUNT_OF(words); i++) {
-		if (words[i][0] == '\0')
-			file("/proc/21/cmdline", "penstock%c", 0);
-		else
-			file("/proc/21/cmdline", "/usr/bin/penstock%c%s%cx%c", 0, words[i], 0, 0);
-		file("/proc/21/limits",
-		     "Max open files            5                    7      files\n");
-		file("/proc/21/status", "Name:\tpenstock\nCapEff:\t0000000001000400\n");
-		file("/proc/21/cgroup", "0::/system.slice/penstock.service\n");
+	file("/proc/21/limits", "Max open files            5                    7      files\n");
+	file("/proc/21/status", "Name:\tpenstock\nCapEff:\t0000000001000400\n");
+	file("/proc/21/cgroup", "0::/system.slice/penstock.service\n");
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const char *const *words = rows[i].words;
+
+		file("/proc/21/cmdline", "/usr/bin/penstock%c%s%c%s%c%s%c", 0, words[0], 0,
+		     words[1], 0, words[2], 0);
 		memset(doctor.processes, 0, sizeof(doctor.processes));
 		doctor.process_count = 0;
 		cli_doctor_find(&doctor);
 		assert_int_equal(doctor.process_count, 1);
-		assert_int_equal(doctor.processes[0].pid, 21);
+		assert_int_equal(doctor.processes[0].pid, rows[i].is_ours ? 21 : 0);
+		if (!rows[i].is_ours)
+			continue;
 		assert_int_equal(doctor.processes[0].files_max, 7);
 		assert_int_equal(doctor.processes[0].capabilities, 0x1000400);
 		assert_string_equal(doctor.processes[0].cgroup, "/system.slice/penstock.service");
 	}
+	/* One without words serves the installed file. */
+	file("/proc/21/cmdline", "penstock%c", 0);
+	doctor.config_path = "/etc/penstock/penstock.yaml";
+	doctor.process_count = 0;
+	cli_doctor_find(&doctor);
 	assert_string_equal(cli_doctor_whose(&doctor.processes[0], whose, sizeof(whose)),
 			    "penstock 21");
 	end();
