@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <penstock/base/err.h>
 #include <penstock/base/log.h>
@@ -21,6 +23,8 @@
 
 struct server {
 	struct cli *cli;
+	char *const *argv;
+	char program[PATH_MAX]; /* our own file; empty: not known */
 	uint64_t descriptor_limit;
 	struct mail_office office;
 	struct worker **workers;
@@ -197,6 +201,8 @@ static int serve(struct server *server, struct config *config, struct tls_set *t
 		.office = &server->office,
 		.reload = load,
 		.reload_context = server,
+		.program = server->program[0] == '\0' ? NULL : server->program,
+		.argv = server->argv,
 	};
 	struct control *control = NULL;
 	int code = CLI_FAILURE;
@@ -218,15 +224,24 @@ static int serve(struct server *server, struct config *config, struct tls_set *t
 	return code;
 }
 
-static int run(struct cli *cli)
+/* Now: once the file is replaced, the kernel only says that it is deleted. */
+static void find_program(struct server *server)
 {
-	struct server server = { .cli = cli };
+	ssize_t len = readlink("/proc/self/exe", server->program, sizeof(server->program) - 1);
+
+	server->program[len < 0 ? 0 : len] = '\0';
+}
+
+static int run(struct cli *cli, char *const *argv)
+{
+	struct server server = { .cli = cli, .argv = argv };
 
 	/* splice(2) has no MSG_NOSIGNAL. Buffers may hold credentials: no core dump, no ptrace by
 	 * others. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	log_thread_name("control");
+	find_program(&server);
 	server.descriptor_limit = raise_descriptor_limit();
 
 	struct tls_set *tls = NULL;
@@ -253,5 +268,5 @@ int main(int argc, char **argv)
 
 	if (cli_parse(argc, argv, &cli) != 0)
 		return CLI_USAGE;
-	return cli_is_tool(&cli) ? cli_tool(&cli) : run(&cli);
+	return cli_is_tool(&cli) ? cli_tool(&cli) : run(&cli, argv);
 }

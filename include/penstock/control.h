@@ -21,6 +21,10 @@ struct control_args {
 	/* Loads the configuration again for SIGHUP; NULL and errors: keep the old one. */
 	struct config *(*reload)(void *context, struct config_errors *errors);
 	void *reload_context;
+	/* The program's file and its arguments, for a process that takes over (SIGUSR2, or a reload
+	 * after the file was replaced); NULL: none can. */
+	const char *program;
+	char *const *argv;
 };
 
 /* Opens the ring, blocks the signals it handles, opens all listeners and the admin sockets, starts

@@ -35,6 +35,7 @@ struct mail_listen {
 };
 struct mail_unlisten {
 	uint16_t listener_id;
+	bool is_inherited; /* another process has the socket too: what is queued is for that one */
 };
 struct mail_unlistened {
 	uint16_t listener_id;

@@ -55,6 +55,9 @@ MUST_USE int net_local_addr(int fd, struct addr *ret_addr);
  * second instance is refused with -EADDRINUSE instead of sharing the port. NODELAY and keep-alive
  * are set here and inherited by accepted sockets. */
 MUST_USE int net_listen(const struct addr *addr, uint32_t backlog, uint32_t count, int *ret_fds);
+/* The same on an address where sockets of ours listen already: no plain bind. */
+MUST_USE int net_listen_beside(const struct addr *addr, uint32_t backlog, uint32_t count,
+			       int *ret_fds);
 /* -EAGAIN: none waiting. -EMFILE and -ENFILE leave the connection in the queue. */
 MUST_USE int net_accept(int fd, struct addr *ret_peer);
 
@@ -97,3 +100,18 @@ MUST_USE int net_ktls_pair(int ret_fds[2]);
  * pipe limit may have shrunk it: operations.md M1). */
 MUST_USE int net_pipe(int fds[2], size_t size, size_t *ret_size);
 void net_pipe_close(int fds[2]);
+
+/* ---- net_pass.c: sockets for another process ------------------------------------------------- */
+
+#define NET_PASS_MAX  64  /* descriptors in a message */
+#define NET_PASS_TEXT 256 /* its text, the final zero included */
+
+/* Two ends of a connection between processes, both ours and close-on-exec. */
+MUST_USE int net_pass_pair(int ret_fds[static 2]);
+/* The other process gets descriptors of its own: these stay open and ours. */
+MUST_USE int net_pass_send(int fd, const char *text, const int *fds, uint32_t count);
+/* The length of the text, which ends with a zero; 0: the other process is gone. The descriptors
+ * become the caller's. Waits up to wait_ms for a message. Errors: -EAGAIN, or -ETIMEDOUT after a
+ * wait; -EMSGSIZE: not a message of net_pass_send, and dropped. */
+MUST_USE ssize_t net_pass_take(int fd, int wait_ms, char *ret_text, size_t size,
+			       int ret_fds[static NET_PASS_MAX], uint32_t *ret_count);

@@ -19,6 +19,7 @@
 #include <penstock/base/err.h>
 
 #include "control_priv.h"
+#include "control_unix.h"
 
 #define TIMERS_MOST 1024 /* a turn */
 
@@ -45,8 +46,11 @@ static void on_signal(struct uring_op *op, int events)
 		case SIGHUP:
 			control_reload_soon(control);
 			break;
+		case SIGUSR2:
+			control_handover_begin(control);
+			break;
 		default:
-			/* USR1 reopens logs and USR2 upgrades in other servers: not deadly here. */
+			/* USR1 reopens logs in other servers: not deadly here. */
 			log_info("signal_ignored", "signal %u does nothing in this version",
 				 info.ssi_signo);
 			break;
@@ -132,6 +136,8 @@ static int open_all(struct control *control)
 	atomic_store_explicit(&control->office->control.ring, control->ring, memory_order_release);
 	ret = open_signals(control);
 	if (ret == 0)
+		ret = control_inherit_open(control);
+	if (ret == 0)
 		ret = open_listeners(control);
 	if (ret == 0)
 		ret = control_admin_open(control);
@@ -177,6 +183,11 @@ int control_open(struct control **ret_control, const struct control_args *args)
 	control->reload_context = args->reload_context;
 	control->tickets = args->tickets;
 	control->signal_fd = -1;
+	control->admin_fd = control->web_fd = -1;
+	control->handover_fd = control->predecessor_fd = -1;
+	control->program = args->program;
+	control->argv = args->argv;
+	control->program_identity = control_unix_identity("/proc/self/exe");
 	control->is_last_reload_good = true;
 	control->config_generation = 1;
 	control->started_ns = clock_now_ns();
@@ -259,7 +270,10 @@ void control_check_ready(struct control *control)
 	log_info("ready", "%u clusters, %u listeners, %u workers",
 		 control_config(control)->cluster_count, control_config(control)->listener_count,
 		 control->office->worker_count);
-	control_notify_send("READY=1\nSTATUS=serving");
+	if (control->predecessor_fd >= 0)
+		control_inherit_done(control);
+	if (!control->is_notified)
+		control_notify_send("READY=1\nSTATUS=serving");
 	control->is_notified = true;
 }
 
@@ -271,7 +285,7 @@ static void notify_anyway(struct control *control, uint64_t now_ns)
 	char text[sizeof(reasons) + 64];
 
 	if (control->is_notified || control->phase != CONTROL_STARTING ||
-	    now_ns - control->started_ns < CONTROL_START_MOST_NS)
+	    control->predecessor_fd >= 0 || now_ns - control->started_ns < CONTROL_START_MOST_NS)
 		return;
 	(void)control_is_ready(control, reasons, sizeof(reasons));
 	reasons[strcspn(reasons, "\n")] = '\0';
@@ -283,6 +297,8 @@ static void notify_anyway(struct control *control, uint64_t now_ns)
 
 static void check_heartbeats(struct control *control, uint64_t now_ns)
 {
+	bool is_any_late = false;
+
 	for (uint32_t i = 0; i < control->office->worker_count; i++) {
 		struct control_worker *worker = &control->workers[i];
 		uint64_t beat_ns = atomic_load_explicit(&control->office->stats[i]->heartbeat_ns,
@@ -294,7 +310,11 @@ static void check_heartbeats(struct control *control, uint64_t now_ns)
 			log_error("worker_late", "worker %u has not turned its loop for %llu ms", i,
 				  (unsigned long long)((now_ns - beat_ns) / NS_PER_MS));
 		worker->is_late = is_late;
+		is_any_late |= is_late;
 	}
+	/* A worker that never comes back is a reason to be killed and started again. */
+	if (!is_any_late)
+		control_notify_alive(now_ns);
 }
 
 static void on_tick(struct timer *timer)
@@ -305,6 +325,7 @@ static void on_tick(struct timer *timer)
 	control_publish_sweep(control);
 	control_learned_sweep(control, now_ns);
 	check_heartbeats(control, now_ns);
+	control_inherit_look(control);
 	control_check_ready(control);
 	notify_anyway(control, now_ns);
 	/* Until it is ready somebody may be waiting for just that. */
@@ -372,7 +393,8 @@ void control_close(struct control *control)
 
 	if (control->admin != NULL) {
 		/* Before its socket closes: a successor may make its own right after. */
-		if (config->admin.is_on && config->admin.unix_path != NULL)
+		if (config->admin.is_on && config->admin.unix_path != NULL &&
+		    !control->is_handed_over)
 			(void)unlink(config->admin.unix_path);
 		admin_close(control->admin);
 	}
@@ -381,6 +403,7 @@ void control_close(struct control *control)
 	control_dns_close(control);
 	control_mail_fini(control);
 	control_listen_fini(control);
+	control_inherit_fini(control);
 	control_learned_fini(control);
 	control_publish_fini(control);
 	atomic_store_explicit(&control->office->control.ring, NULL, memory_order_release);

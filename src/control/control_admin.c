@@ -2,6 +2,7 @@
  *
  * control_admin: opens the admin server's sockets and answers its questions about this thread.
  */
+#include <stdio.h>
 #include <unistd.h>
 
 #include <penstock/base/err.h>
@@ -12,6 +13,42 @@
 
 #define BACKLOG 64
 
+const char *control_admin_where(const struct config *config,
+				char ret_where[static CONTROL_WHERE_MAX])
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (config->admin.unix_path != NULL)
+		(void)snprintf(ret_where, CONTROL_WHERE_MAX, "unix:%s", config->admin.unix_path);
+	else
+		(void)snprintf(ret_where, CONTROL_WHERE_MAX, "%s",
+			       addr_format(&config->admin.listen, text));
+	return ret_where;
+}
+
+static int listen_admin(struct control *control, int *ret_fd)
+{
+	const struct config *config = control_config(control);
+	char where[CONTROL_WHERE_MAX];
+	int had = control_inherit_take(control, "admin", control_admin_where(config, where), 1,
+				       ret_fd);
+
+	if (had != 0)
+		return had < 0 ? had : 0;
+	return config->admin.unix_path != NULL
+		       ? control_unix_listen(config->admin.unix_path, BACKLOG, ret_fd)
+		       : net_listen(&config->admin.listen, BACKLOG, 1, ret_fd);
+}
+
+static int listen_web(struct control *control, int *ret_fd)
+{
+	const struct addr *addr = &control_config(control)->web.listen;
+	char text[ADDR_TEXT_MAX];
+	int had = control_inherit_take(control, "web", addr_format(addr, text), 1, ret_fd);
+
+	return had == 0 ? net_listen(addr, BACKLOG, 1, ret_fd) : had < 0 ? had : 0;
+}
+
 static int open_admin_socket(struct control *control, int *ret_fd)
 {
 	const struct config *config = control_config(control);
@@ -20,8 +57,7 @@ static int open_admin_socket(struct control *control, int *ret_fd)
 	if (!config->admin.is_on)
 		return 0;
 	bool is_unix = config->admin.unix_path != NULL;
-	int ret = is_unix ? control_unix_listen(config->admin.unix_path, BACKLOG, ret_fd)
-			  : net_listen(&config->admin.listen, BACKLOG, 1, ret_fd);
+	int ret = listen_admin(control, ret_fd);
 	const char *where =
 		is_unix ? config->admin.unix_path : addr_format(&config->admin.listen, text);
 
@@ -42,7 +78,7 @@ static int open_web_socket(struct control *control, int *ret_fd)
 
 	if (!config->web.is_on)
 		return 0;
-	int ret = net_listen(&config->web.listen, BACKLOG, 1, ret_fd);
+	int ret = listen_web(control, ret_fd);
 
 	if (ret < 0) {
 		log_error("listen_failed", "web port on %s: %s",
@@ -166,5 +202,7 @@ int control_admin_open(struct control *control)
 	}
 	if (admin_fd < 0 && web_fd < 0)
 		return 0;
+	control->admin_fd = admin_fd;
+	control->web_fd = web_fd;
 	return admin_open(&control->admin, &host, admin_fd, web_fd, control_config(control));
 }

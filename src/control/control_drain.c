@@ -4,7 +4,8 @@
  * drain.lame_duck listeners take what is queued and close; lookup connections go first, spread over
  * drain.spread, since their clients reconnect elsewhere without noticing; the rest may finish until
  * timeouts.drain and is reset then, broker side first (Pulsar #20011: a broker that still sees the
- * old consumer refuses the new one). A second signal skips to the end.
+ * old consumer refuses the new one). A second signal skips to the end. After a handover there is no
+ * lame duck: the heir accepts at the same addresses.
  */
 #include "control_priv.h"
 
@@ -56,16 +57,20 @@ void control_drain_begin(struct control *control, const char *why)
 
 	if (control->phase >= CONTROL_LAME_DUCK)
 		return;
+	control_handover_abort(control);
 	for (uint32_t i = 0; i < CLOSE_COUNT; i++)
 		control->drain_closed[i] = count_closed(control, (enum close_reason)i);
 	control->drain_sessions = count_sessions(control);
-	log_info("drain", "%s: %llu connections open; unready for %llu ms, then listeners close",
-		 why, (unsigned long long)control->drain_sessions,
-		 (unsigned long long)(config->drain.lame_duck_ns / NS_PER_MS));
+	log_info("drain", "%s: %llu connections open", why,
+		 (unsigned long long)control->drain_sessions);
 	control_notify_send("STOPPING=1\nSTATUS=draining");
 	timer_clear(&control->wheel, &control->reload_timer);
 	control->drain_begun_ns = clock_now_ns();
-	move(control, CONTROL_LAME_DUCK, control->drain_begun_ns + config->drain.lame_duck_ns);
+	if (!control->is_handed_over)
+		log_info("lame_duck", "unready for %llu ms, then listeners close",
+			 (unsigned long long)(config->drain.lame_duck_ns / NS_PER_MS));
+	move(control, CONTROL_LAME_DUCK,
+	     control->drain_begun_ns + (control->is_handed_over ? 0 : config->drain.lame_duck_ns));
 	timer_set(&control->wheel, &control->drain_timer, clock_now_ns() + CONTROL_DRAIN_TICK_NS,
 		  on_timer);
 }
@@ -95,6 +100,7 @@ void control_drain_stop(struct control *control, const char *why)
 
 	if (control->phase >= CONTROL_STOPPING)
 		return;
+	control_handover_abort(control);
 	log_info("stop", "%s: %llu connections open", why,
 		 (unsigned long long)count_sessions(control));
 	if (control->phase < CONTROL_LAME_DUCK)

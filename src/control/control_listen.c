@@ -41,6 +41,26 @@ static uint32_t match(const struct control *control, const struct control_listen
 	return NO_ID;
 }
 
+/* Sockets of the process before us first, and as many more as we have workers more. */
+static int listen_on(struct control *control, const struct config_listener *listener, int *ret_fds)
+{
+	uint32_t count = control->office->worker_count;
+	char text[ADDR_TEXT_MAX];
+	int had = control_inherit_take(control, "listener", addr_format(&listener->bind, text),
+				       count, ret_fds);
+
+	if (had < 0)
+		return had;
+	if (had == 0)
+		return net_listen(&listener->bind, listener->backlog, count, ret_fds);
+	int ret = net_listen_beside(&listener->bind, listener->backlog, count - (uint32_t)had,
+				    ret_fds + had);
+
+	for (int i = 0; ret < 0 && i < had; i++)
+		net_close(ret_fds[i], false);
+	return ret;
+}
+
 static int open_sockets(struct control *control, const struct config_listener *listener,
 			int **ret_fds)
 {
@@ -50,7 +70,7 @@ static int open_sockets(struct control *control, const struct config_listener *l
 
 	if (fds == NULL)
 		return -ENOMEM;
-	int ret = net_listen(&listener->bind, listener->backlog, count, fds);
+	int ret = listen_on(control, listener, fds);
 
 	if (ret < 0) {
 		log_error("listen_failed", "listener %s on %s: %s%s", listener->name,
@@ -119,13 +139,13 @@ void control_listen_abort(struct control *control, struct control_listen_plan *p
 
 static void leave(struct control *control, struct control_listener *listener)
 {
-	if (listener->fds != NULL) { /* never handed over */
+	if (listener->fds != NULL && !listener->is_handed)
 		close_sockets(control, listener->fds);
-		listener->fds = NULL;
-	} else if (listener->is_open) {
-		listener->is_leaving = true;
-	}
-	listener->is_open = false;
+	else
+		free(listener->fds);
+	listener->fds = NULL;
+	listener->is_leaving |= listener->is_handed;
+	listener->is_open = listener->is_handed = false;
 }
 
 static void take_over(struct control *control, struct control_listener *listener,
@@ -192,12 +212,17 @@ void control_listen_hand(struct control *control)
 		if (listener->is_leaving) {
 			struct mail mail = { .kind = MAIL_UNLISTEN };
 
-			mail.unlisten.listener_id = (uint16_t)id;
+			mail.unlisten = (struct mail_unlisten){
+				.listener_id = (uint16_t)id,
+				.is_inherited = control->is_handed_over,
+			};
 			listener->is_leaving = false;
 			listener->closing = worker_count;
 			control_mail_post_all(control, &mail);
 		}
-		if (listener->fds == NULL || listener->closing > 0)
+		/* As long as our predecessor accepts there, nobody waits for us. */
+		if (listener->fds == NULL || listener->is_handed || listener->closing > 0 ||
+		    control->predecessor_fd >= 0)
 			continue;
 		for (uint32_t worker = 0; worker < worker_count; worker++) {
 			struct mail mail = { .kind = MAIL_LISTEN };
@@ -206,8 +231,8 @@ void control_listen_hand(struct control *control)
 			mail.listen.fd = listener->fds[worker];
 			control_mail_post(control, worker, &mail);
 		}
-		free(listener->fds);
-		listener->fds = NULL;
+		/* The workers' from now on; the numbers are kept for a successor. */
+		listener->is_handed = true;
 	}
 }
 
@@ -242,8 +267,10 @@ void control_listen_fini(struct control *control)
 	for (uint32_t id = 0; id < control->listener_count; id++) {
 		struct control_listener *listener = &control->listeners[id];
 
-		if (listener->fds != NULL)
+		if (listener->fds != NULL && !listener->is_handed)
 			close_sockets(control, listener->fds);
+		else
+			free(listener->fds);
 		free(listener->name);
 		*listener = (struct control_listener){ .index = -1 };
 	}

@@ -16,11 +16,14 @@
 
 #include "control_priv.h"
 
+static bool is_ended;
+static uint64_t alive_ns; /* when we said so */
+
 void control_notify_send(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 
-	if (path == NULL || (path[0] != '/' && path[0] != '@'))
+	if (is_ended || path == NULL || (path[0] != '/' && path[0] != '@'))
 		return;
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	size_t len = strlen(path);
@@ -52,4 +55,24 @@ void control_notify_reloading(void)
 	(void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
 		       (unsigned long long)(clock_now_ns() / NS_PER_US));
 	control_notify_send(text);
+}
+
+void control_notify_end(void)
+{
+	is_ended = true;
+}
+
+void control_notify_alive(uint64_t now_ns)
+{
+	const char *text = getenv("WATCHDOG_USEC");
+	const char *pid = getenv("WATCHDOG_PID");
+	uint64_t limit_ns = text == NULL ? 0 : strtoull(text, NULL, 10) * NS_PER_US;
+
+	/* WATCHDOG_PID: a child of who is watched is not. */
+	if (limit_ns == 0 || (pid != NULL && strtol(pid, NULL, 10) != getpid()))
+		return;
+	if (alive_ns != 0 && now_ns - alive_ns < limit_ns / 4)
+		return;
+	alive_ns = now_ns;
+	control_notify_send("WATCHDOG=1");
 }

@@ -13,6 +13,7 @@
 #include <penstock/control.h>
 #include <penstock/control/admin.h>
 #include <penstock/control/discovery.h>
+#include <penstock/net.h>
 #include <penstock/tls/set.h>
 
 #define CONTROL_RING_ENTRIES 256
@@ -32,6 +33,13 @@
 #define CONTROL_STOP_NS		(10 * NS_PER_S) /* from MAIL_STOP to giving a worker up */
 #define CONTROL_START_DNS_NS	(3 * NS_PER_S)	/* `ready` waits this long for first answers */
 #define CONTROL_START_MOST_NS	(10 * NS_PER_S) /* then the service manager hears READY=1 anyway */
+
+#define CONTROL_HANDOVER_NS	(60 * NS_PER_S) /* for the new process to become ready */
+#define CONTROL_HANDOVER_ENV	"PENSTOCK_HANDOVER"
+#define CONTROL_HANDOVER_HELLO	"penstock 1" /* the number is that of what follows */
+#define CONTROL_HANDOVER_READY	"ready"
+#define CONTROL_WHERE_MAX	128
+#define CONTROL_INHERITED_MAX	(STAT_LISTENERS_MAX + 2)
 
 #define CONTROL_DNS_PENDING_MAX 1024
 #define CONTROL_DNS_NAMES_MAX	8192
@@ -77,9 +85,17 @@ struct control_listener {
 	struct addr own;  /* as bound */
 	int32_t index;	  /* in config->listeners; -1: gone */
 	bool is_open;	  /* the workers have its sockets, or will get them */
+	bool is_handed;	  /* they have them */
 	bool is_leaving;  /* UNLISTEN is still to be sent */
 	uint32_t closing; /* workers that have not said UNLISTENED */
-	int *fds;	  /* sockets to be handed over, one per worker; NULL: none */
+	int *fds;	  /* one per worker; NULL: none */
+};
+
+/* Listening sockets of the process before this one. */
+struct control_inherited {
+	char what[NET_PASS_TEXT]; /* kind and address */
+	int *fds;
+	uint32_t count; /* 0: taken */
 };
 
 /* What a new configuration needs, made before anything is changed. */
@@ -198,6 +214,7 @@ struct control {
 	uint32_t listener_count;
 	struct control_rules rules;
 	struct addr admin_addr, web_addr; /* ours as well: never dialled */
+	int admin_fd, web_fd;		  /* admin's; -1: off */
 
 	struct discovery *discovery;
 	uint64_t discovery_due_ns;
@@ -218,6 +235,18 @@ struct control {
 	uint64_t reloaded_ns;
 	uint64_t config_generation;
 	bool is_last_reload_good;
+
+	const char *program; /* our own file; NULL: not known */
+	char *const *argv;
+	uint64_t program_identity; /* of the file we are made of */
+	struct uring_op handover_op;
+	struct timer handover_timer;
+	int handover_fd; /* to the process that takes over; -1: none does */
+	pid_t handover_pid;
+	bool is_handed_over;
+	int predecessor_fd; /* from the process we take over from, until we serve; -1: none */
+	struct control_inherited inherited[CONTROL_INHERITED_MAX];
+	uint32_t inherited_count;
 
 	struct timer drain_timer;
 	uint64_t drain_begun_ns;
@@ -307,6 +336,22 @@ void control_refresh_begin(struct control *control);
 /* control_certificates.c: (again) from now on, as the configuration in force says */
 void control_certificates_begin(struct control *control);
 
+/* control_handover.c */
+void control_handover_begin(struct control *control);
+/* Has the program been replaced on disk since we were started? */
+bool control_handover_is_due(const struct control *control);
+void control_handover_abort(struct control *control);
+
+/* control_inherit.c */
+/* 0: taken, or there is no predecessor. */
+MUST_USE int control_inherit_open(struct control *control);
+/* Sockets of that kind and address, `most` or fewer: how many; 0: there are none. */
+MUST_USE int control_inherit_take(struct control *control, const char *kind, const char *where,
+				  uint32_t most, int *ret_fds);
+void control_inherit_done(struct control *control);
+void control_inherit_look(struct control *control);
+void control_inherit_fini(struct control *control);
+
 /* control_drain.c */
 void control_drain_begin(struct control *control, const char *why);
 void control_drain_stop(struct control *control, const char *why);
@@ -315,7 +360,14 @@ void control_drain_on_stopped(struct control *control, const struct mail_stopped
 
 /* control_admin.c; leaves control->admin NULL when both servers are off */
 MUST_USE int control_admin_open(struct control *control);
+/* The admin address in words, as control_handover and control_inherit know it. */
+const char *control_admin_where(const struct config *config,
+				char ret_where[static CONTROL_WHERE_MAX]);
 
 /* control_notify.c */
 void control_notify_send(const char *text);
 void control_notify_reloading(void);
+/* That we are alive, if the service manager wants to know; call it every second. */
+void control_notify_alive(uint64_t now_ns);
+/* Nothing from now on: another process is the service. */
+void control_notify_end(void);

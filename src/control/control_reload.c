@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <penstock/base/err.h>
 
@@ -134,9 +135,18 @@ void control_reload_now(struct control *control)
 			 control->reload == NULL ? "there is no file to read" : "draining");
 		return;
 	}
+	if (control->handover_fd >= 0) {
+		log_info("reload_ignored", "a new process is being started, and reads it");
+		return;
+	}
 	bool is_up = control->phase == CONTROL_SERVING;
 
 	control->reloaded_ns = clock_now_ns();
+	/* An old program must not read the file of a new one. */
+	if (control_handover_is_due(control) && getpid() != 1) {
+		control_handover_begin(control);
+		return;
+	}
 	if (is_up)
 		control_notify_reloading();
 	int ret = replace(control);

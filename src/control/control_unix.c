@@ -81,3 +81,19 @@ int64_t control_unix_mtime_ns(const char *path)
 		return 0;
 	return (int64_t)status.st_mtim.tv_sec * (int64_t)NS_PER_S + status.st_mtim.tv_nsec;
 }
+
+uint64_t control_unix_identity(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return 0;
+	/* An inode number may come again when the old file is gone, its time does not. */
+	const uint64_t parts[] = { status.st_dev, status.st_ino, (uint64_t)status.st_mtim.tv_sec,
+				   (uint64_t)status.st_mtim.tv_nsec };
+	uint64_t identity = 1;
+
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		identity = (identity ^ parts[i]) * 0x9e3779b97f4a7c15u;
+	return identity;
+}

@@ -11,3 +11,5 @@
 MUST_USE int control_unix_listen(const char *path, int backlog, int *ret_fd);
 /* When a file changed last, in nanoseconds; 0: it is not there. */
 int64_t control_unix_mtime_ns(const char *path);
+/* Which file this is, or was before it was replaced; 0: there is none. */
+uint64_t control_unix_identity(const char *path);

@@ -39,7 +39,11 @@ int net_listen(const struct addr *addr, uint32_t backlog, uint32_t count, int *r
 	if (fd < 0)
 		return fd;
 	(void)close(fd);
+	return net_listen_beside(addr, backlog, count, ret_fds);
+}
 
+int net_listen_beside(const struct addr *addr, uint32_t backlog, uint32_t count, int *ret_fds)
+{
 	for (uint32_t i = 0; i < count; i++) {
 		int ret = bound_socket(addr, true);
 

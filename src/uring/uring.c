@@ -170,7 +170,13 @@ static void explain(int err, char *why, size_t size)
 		break;
 	case EPERM:
 	case EACCES:
-		if (disabled > 0)
+		if (disabled < 0) /* systemd's ProcSubset=pid hides it */
+			(void)snprintf(why, size,
+				       "sysctl kernel.io_uring_disabled is not 0, or a seccomp "
+				       "profile or security module forbids io_uring; set the "
+				       "sysctl to 0, or allow io_uring_setup, io_uring_enter and "
+				       "io_uring_register in the profile");
+		else if (disabled > 0)
 			(void)snprintf(why, size,
 				       "kernel.io_uring_disabled is %d; set it to 0, or to 1 with "
 				       "kernel.io_uring_group = the group penstock runs as",

@@ -232,17 +232,18 @@ static void close_listener(struct worker *worker, struct worker_listener *listen
 	listener->fd = -1;
 }
 
-void worker_accept_remove(struct worker *worker, uint16_t id)
+void worker_accept_remove(struct worker *worker, const struct mail_unlisten *mail)
 {
-	struct worker_listener *listener = &worker->listeners[id];
+	struct worker_listener *listener = &worker->listeners[mail->listener_id];
 	const struct mail done = {
 		.kind = MAIL_UNLISTENED,
-		.unlistened = { .listener_id = id, .worker = (uint16_t)worker->env.worker },
+		.unlistened = { .listener_id = mail->listener_id,
+				.worker = (uint16_t)worker->env.worker },
 	};
 
 	if (listener->fd >= 0) {
 		/* Closing resets what is queued (operations.md M10): take it first. */
-		while (!accept_some(worker, listener, ACCEPTS_A_TURN))
+		while (!mail->is_inherited && !accept_some(worker, listener, ACCEPTS_A_TURN))
 			continue;
 		close_listener(worker, listener);
 	}

@@ -74,7 +74,7 @@ static void take(struct worker *worker, const struct mail *mail)
 		worker_accept_add(worker, mail->listen.listener_id, mail->listen.fd);
 		break;
 	case MAIL_UNLISTEN:
-		worker_accept_remove(worker, mail->unlisten.listener_id);
+		worker_accept_remove(worker, &mail->unlisten);
 		break;
 	case MAIL_DRAIN:
 		drain(worker, mail->drain.spread_ns);

@@ -37,7 +37,7 @@ struct worker {
 /* ---- worker_accept.c ---- */
 void worker_accept_add(struct worker *worker, uint16_t id, int fd);
 /* Takes what is queued, then closes the listener and tells control. */
-void worker_accept_remove(struct worker *worker, uint16_t id);
+void worker_accept_remove(struct worker *worker, const struct mail_unlisten *mail);
 void worker_accept_close_all(struct worker *worker);
 /* Goes on accepting when the reason to pause is gone. */
 void worker_accept_resume(struct worker *worker);

@@ -49,7 +49,7 @@ class Metrics:
 class Penstock:
     def __init__(self, name, side=settings.BROKER_SIDE):
         self.process = Process(name)
-        self.name, self.side = name, side
+        self.name, self.side, self.program = name, side, settings.PENSTOCK
         self.admin = f"127.0.0.1:{next(_ports)}"
         self.config_file = settings.RUN / "conf" / f"{name}.yaml"
         self._log_start = 0
@@ -76,8 +76,8 @@ class Penstock:
         return self._launch(["proxy", "--admin", self.admin, *arguments], ready, **how)
 
     def _launch(self, arguments, ready, descriptors=None, user=None, env=None):
-        if not settings.PENSTOCK.exists():
-            raise LabError(f"no {settings.PENSTOCK}; first: make")
+        if not self.program.exists():
+            raise LabError(f"no {self.program}; first: make")
 
         def limits():
             if descriptors:
@@ -85,7 +85,7 @@ class Penstock:
 
         self._log_start = self.process.log.stat().st_size if self.process.log.exists() else 0
         as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
-        self.process.start([*as_user, settings.PENSTOCK, *arguments], self.side, preexec=limits, env=env and {**os.environ, **env})
+        self.process.start([*as_user, self.program, *arguments], self.side, preexec=limits, env=env and {**os.environ, **env})
         if ready:
             self.process.wait_ready(20, self.is_ready)
             self.mark_rest()

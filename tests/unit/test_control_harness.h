@@ -34,6 +34,7 @@ struct harness {
 	int exit_code;
 	bool is_running;
 	bool is_acking;	    /* snapshots are taken and acknowledged */
+	bool is_slow;	    /* but not from the start on */
 	_Atomic int opened; /* 1: control_open succeeded; -errno */
 	struct route *route[HARNESS_WORKERS];
 	struct mail mails[HARNESS_WORKERS][HARNESS_MAILS];
@@ -226,7 +227,7 @@ static inline void harness_start(void)
 		sigaddset(&set, signals[i]);
 	assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
 	assert_int_equal(mail_office_init(&harness.office, HARNESS_WORKERS), 0);
-	harness.is_acking = true;
+	harness.is_acking = !harness.is_slow;
 	harness.is_running = true;
 	assert_int_equal(pthread_create(&harness.thread, NULL, harness_main, NULL), 0);
 	HARNESS_UNTIL(atomic_load(&harness.opened) != 0);

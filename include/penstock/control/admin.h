@@ -70,6 +70,8 @@ struct admin_host {
 MUST_USE int admin_open(struct admin **ret_admin, const struct admin_host *host, int admin_fd,
 			int web_fd, const struct config *config);
 void admin_close(struct admin *admin);
+/* Takes no new connections: another process does, at the same sockets. */
+void admin_quiesce(struct admin *admin);
 /* A page of rows came back. */
 void admin_on_rows(struct admin *admin, const struct mail_rows *rows);
 /* A worker has left its loop: nothing more will come from it. */

@@ -382,6 +382,17 @@ int admin_open(struct admin **ret_admin, const struct admin_host *host, int admi
 	return 0;
 }
 
+void admin_quiesce(struct admin *admin)
+{
+	for (size_t i = 0; i < COUNT_OF(admin->servers); i++) {
+		struct admin_server *server = &admin->servers[i];
+		int fd = server->daemon == NULL ? -1 : MHD_quiesce_daemon(server->daemon);
+
+		if (fd >= 0)
+			(void)close(fd);
+	}
+}
+
 void admin_close(struct admin *admin)
 {
 	admin_rows_fini(admin);
