@@ -241,6 +241,13 @@ static bool are_clusters_ready(const struct control *control, char *reasons, siz
 	return false;
 }
 
+/* Names that are asked for, or whose answers no worker routes by yet. */
+static bool is_resolving(const struct control *control)
+{
+	return control->dns.pending_count > 0 || control->is_changed ||
+	       !control_publish_is_taken(control, control->version);
+}
+
 bool control_is_ready(struct control *control, char *ret_reasons, size_t size)
 {
 	ret_reasons[0] = '\0';
@@ -251,7 +258,7 @@ bool control_is_ready(struct control *control, char *ret_reasons, size_t size)
 	bool is_ready = are_clusters_ready(control, ret_reasons, size);
 
 	/* The first answers only: later a name that does not resolve is that broker's affair. */
-	if (control->phase == CONTROL_STARTING && control->dns.pending_count > 0 &&
+	if (control->phase == CONTROL_STARTING && is_resolving(control) &&
 	    clock_now_ns() < control->started_ns + CONTROL_START_DNS_NS) {
 		give_reason(ret_reasons, size, "starting: names are being resolved\n");
 		is_ready = false;

@@ -1,7 +1,9 @@
 """Does it start, say so, and refuse well? (no cluster needed)"""
 import subprocess
+import time
 
 import netns
+import pytest
 import settings
 import wire
 from fakes import echo
@@ -70,6 +72,39 @@ def test_ready_when_it_says_so(penstock, fake):
     assert cluster["name"] == "c" and cluster["source"] == "urls" and [b["url"] for b in cluster["brokers"]] == [broker.url]
     assert gate.metrics()("penstock_build_info") == 1
     assert gate.stop() == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 0.15])
+def test_ready_means_that_names_are_known(penstock, fake, lab, seconds):
+    """Workers have the addresses of named brokers when it says so, however long the name server takes: who comes then finds a broker."""
+    broker = fake(echo)
+    lab.names.table["named.broker.test"] = broker.address
+    lab.names.seconds = seconds
+    try:
+        for _ in range(5):
+            one = penstock.new()
+            one.start(penstock.config(one, ["pulsar://named.broker.test:6650"]), ready=False)
+            wait_until("ready", 10, one.is_ready, step=0.002)
+            peer = wire.dial(settings.GATE_ADDRESS, one.port)
+            peer.send(wire.connect(target=""))
+            assert peer.read_frame().kind == wire.CONNECTED, one.log()
+            peer.close()
+            one.mark_rest()
+    finally:
+        lab.names.seconds = 0
+
+
+def test_ready_with_a_name_that_nobody_has(penstock, fake):
+    """It is not waited for: the other broker serves."""
+    broker = fake(echo)
+    before = time.monotonic()
+    one = penstock.new()
+    one.start(penstock.config(one, ["pulsar://nobody.broker.test:6650", broker.url]))
+    assert time.monotonic() - before < 2.5
+    peer = wire.dial(settings.GATE_ADDRESS, one.port)
+    peer.send(wire.connect(target=""))
+    peer.expect(wire.CONNECTED)
+    peer.close()
 
 
 def test_a_taken_address_is_refused(penstock, fake):

@@ -5,6 +5,7 @@
 import socket
 import struct
 import threading
+import time
 
 import netns
 import settings
@@ -14,6 +15,7 @@ class NameServer:
     def __init__(self):
         self.table = {}  # name -> address, or a list of addresses
         self.asked = []
+        self.seconds = 0  # it takes to answer
         with netns.broker_side():
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._socket.bind((settings.DNS_ADDRESS, 53))
@@ -26,6 +28,7 @@ class NameServer:
             if question == b"stop":
                 return
             answer = self._answer(question)
+            time.sleep(self.seconds)
             if answer:
                 self._socket.sendto(answer, client)
 
