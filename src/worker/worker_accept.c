@@ -59,11 +59,11 @@ static void say_full(const struct config_listener *listener, struct sink *sink)
 {
 	const struct hello unknown = { .version = 0 };
 
-	if (listener->cluster >= 0)
+	if (listener->route_count > 0 || listener->tls.cert_files.count > 0)
+		hello_write_alert(sink, &unknown, HELLO_ALERT_INTERNAL_ERROR);
+	else if (listener->cluster >= 0)
 		pulsar_write_error(sink, UINT64_MAX, PULSAR_NOT_ALLOWED,
 				   "penstock: reached the maximum number of connections");
-	else if (listener->route_count > 0)
-		hello_write_alert(sink, &unknown, HELLO_ALERT_INTERNAL_ERROR);
 }
 
 /* Refused before it became a session: told why as far as one send goes, counted, closed. */

@@ -6,6 +6,7 @@ import sys
 import threading
 
 import settings
+import tls
 import wire
 from fakes import echo
 from processes import wait_until
@@ -43,6 +44,46 @@ def test_limit_per_address(penstock, fake):
     _, got = enter(gate, broker)
     assert got.kind == wire.ERROR and got[2] == wire.NOT_ALLOWED
     assert gate.wait_access(reason="conn_limit_ip")
+
+
+def test_limit_per_address_counts_the_silent(penstock, fake):
+    """Connections that have said nothing yet, or half a first frame, count like all others."""
+    gate = penstock.fixed(fake(echo), limits={"per_ip": 2})
+    silent = [dial(settings.GATE_ADDRESS, gate.port) for _ in range(2)]
+    silent[1].send(b"\x00\x00")
+    wait_until("both", 3, lambda: gate.metrics()("penstock_unrouted") == 2)
+    over = dial(settings.GATE_ADDRESS, gate.port)
+    assert over.expect(wire.ERROR)[2] == wire.NOT_ALLOWED
+    for peer in [*silent, over]:
+        peer.close()
+
+
+def test_limits_where_tls_is_spoken(penstock, fake, tmp_path):
+    """Who is over a limit is told by an alert, since anything else in clear would be nonsense to it."""
+    certificate, key = tls.Authority(tmp_path).issue("gw.example.com")
+    listener = {"tls": {"cert_file": str(certificate), "key_file": str(key)}}
+    for limits, reason in (({"per_ip": 1}, "conn_limit_ip"), ({"connections": 1}, "conn_limit")):
+        for gate in (penstock.fixed(fake(), listener=listener, limits=limits), penstock.forward(fake(), listener=listener, limits=limits)):
+            silent = dial(settings.GATE_ADDRESS, gate.port)
+            wait_until("the first", 3, lambda gate=gate: gate.metrics()("penstock_unrouted") == 1)
+            over = dial(settings.GATE_ADDRESS, gate.port)
+            answer, was_reset = over.read_to_end()
+            assert tls.alert(answer) == 80 and not was_reset
+            over.close()
+            assert gate.wait_access(reason=reason)
+            silent.close()
+
+
+def test_no_clear_words_before_tls(penstock, fake, tmp_path):
+    """Nor is a client told in Pulsar's words that its load balancer has not introduced it."""
+    certificate, key = tls.Authority(tmp_path).issue("gw.example.com")
+    listener = {"tls": {"cert_file": str(certificate), "key_file": str(key)}, "proxy_protocol": {"mode": "required", "trusted": ["10.77.0.0/24"]}}
+    gate = penstock.fixed(fake(), listener=listener)
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(tls.hello("gw.example.com"))
+    assert peer.read_to_end()[0] == b""
+    peer.close()
+    assert gate.wait_access(reason="proxy_missing")
 
 
 def test_unrouted_connections_wait(penstock, fake):

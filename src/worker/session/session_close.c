@@ -8,6 +8,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 
+#include <penstock/tls/set.h>
+#include <penstock/wire/hello.h>
+
 #include "session_priv.h"
 
 static void on_timer(struct timer *timer);
@@ -147,6 +150,29 @@ static void linger_go_on(struct session *session)
 		session_close(session, (enum close_reason)session->reason, false);
 }
 
+/* The client will say a ClientHello, and has not been answered: what its brain knows to say is for
+ * later. */
+static bool is_before_tls(const struct session *session)
+{
+	int32_t index = session->env->route->listener_of_id[session->listener_id];
+
+	return session->client_tls == NULL && !session->is_routed && index >= 0 &&
+	       tls_set_listener(session->env->route->tls, (uint32_t)index) != NULL;
+}
+
+/* The last words in the client's protocol; none for some reasons. */
+static void say(struct session *session, enum close_reason reason, struct sink *sink)
+{
+	const struct hello unknown = { .version = 0 };
+
+	if (!is_before_tls(session)) {
+		if (session->proto.ops != NULL)
+			session->proto.ops->refuse(&session->proto, reason, sink);
+	} else if (reason == CLOSE_CONN_LIMIT_IP) {
+		hello_write_alert(sink, &unknown, HELLO_ALERT_INTERNAL_ERROR);
+	}
+}
+
 /* Inside TLS, and nothing is known of what is spoken there: with a close_notify the end would look
  * like an answer that is empty. */
 static bool has_no_words(const struct session *session)
@@ -163,8 +189,8 @@ void session_close_refuse(struct session *session, enum close_reason reason, str
 	quiet(session);
 	relay_lane_fini(&env->relay, &session->lane[LANE_TO_BROKER]);
 	session_tls_close(env, &session->broker_tls, &session->broker_fd, false);
-	if (!session->is_silent && bytes.len == 0 && session->proto.ops != NULL) {
-		session->proto.ops->refuse(&session->proto, reason, &sink);
+	if (!session->is_silent && bytes.len == 0) {
+		say(session, reason, &sink);
 		bytes = sink_written(&sink);
 	}
 	/* An alert that TLS has sent is to be read too. */
