@@ -5,16 +5,11 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include <penstock/config.h>
+
+#include "unit.h"
 
 struct outcome {
 	struct config *config;
@@ -24,10 +19,8 @@ struct outcome {
 
 static inline int help_setup(void **state)
 {
-	static char path[] = "/tmp/penstock-config-XXXXXX";
-
 	(void)state;
-	return mkdtemp(path) == NULL || chdir(path) != 0;
+	return chdir(unit_folder());
 }
 
 static inline void help_write(const char *name, const char *text, size_t len)

@@ -575,7 +575,7 @@ static void test_clients_that_do_not_read(void **state)
 /* ---- the Java web port ------------------------------------------------------------------------
  */
 
-static char status_path[] = "/tmp/penstock-test-status-XXXXXX";
+static char status_path[96];
 
 static void with_web(struct config *config)
 {
@@ -596,11 +596,11 @@ static void without_status(struct config *config)
 static void test_web_port(void **state)
 {
 	char *text;
-	int fd = mkstemp(status_path);
+	FILE *file = fopen(unit_path(status_path, "status"), "w");
 
 	(void)state;
-	assert_true(fd >= 0);
-	(void)close(fd);
+	assert_non_null(file);
+	(void)fclose(file);
 	web_port = harness_port();
 	harness.change = with_web;
 	start();
@@ -635,7 +635,7 @@ static void test_web_port_without(void **state)
 /* ---- the unix socket --------------------------------------------------------------------------
  */
 
-static char unix_path[] = "/tmp/penstock-test-admin.sock";
+static char unix_path[96];
 
 static void with_unix(struct config *config)
 {
@@ -648,7 +648,7 @@ static int unix_connect(void)
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	memcpy(name.sun_path, unix_path, sizeof(unix_path));
+	memcpy(name.sun_path, unix_path, strlen(unix_path) + 1);
 	if (connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0)
 		return fd;
 	(void)close(fd);
@@ -663,8 +663,8 @@ static void test_unix_socket(void **state)
 
 	(void)state;
 	/* Left over from a crash: nobody listens. */
-	(void)unlink(unix_path);
-	memcpy(name.sun_path, unix_path, sizeof(unix_path));
+	unit_path(unix_path, "admin.sock");
+	memcpy(name.sun_path, unix_path, strlen(unix_path) + 1);
 	assert_int_equal(bind(left, (struct sockaddr *)&name, sizeof(name)), 0);
 	(void)close(left);
 	harness.change = with_unix;
@@ -690,7 +690,6 @@ static void test_unix_socket(void **state)
 	assert_int_equal(atomic_load(&harness.opened), -EADDRINUSE);
 	(void)harness_join();
 	(void)close(left);
-	(void)unlink(unix_path);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)

@@ -39,7 +39,8 @@ static bool is_notified(int fd, const char *text)
 static void test_start(void **state)
 {
 	uint16_t port = harness_port();
-	int fd = notify_socket("/tmp/penstock-test-notify");
+	char path[96];
+	int fd = notify_socket(unit_path(path, "notify"));
 
 	(void)state;
 	harness_write("listeners:\n - " FORWARD "\n - " FORWARD, "one", port, "two",
@@ -73,7 +74,7 @@ static void test_start(void **state)
 	(void)close(client);
 	(void)close(fd);
 	(void)unsetenv("NOTIFY_SOCKET");
-	(void)unlink("/tmp/penstock-test-notify");
+	(void)unlink(path);
 }
 
 static void test_port_taken(void **state)

@@ -29,7 +29,7 @@ struct harness {
 	struct mail_office office;
 	pthread_t thread;
 	struct tls_tickets *tickets;
-	char path[64];			       /* of the configuration */
+	char path[96];			       /* of the configuration */
 	void (*change)(struct config *config); /* what no file says; NULL: nothing */
 	int exit_code;
 	bool is_running;
@@ -259,7 +259,7 @@ static inline int harness_setup(void **state)
 {
 	(void)state;
 	memset(&harness, 0, sizeof(harness));
-	(void)snprintf(harness.path, sizeof(harness.path), "/tmp/penstock-test-%d.yaml", getpid());
+	unit_path(harness.path, "harness.yaml");
 	assert_int_equal(tls_init(64 << 20), 0);
 	harness.tickets = tls_tickets_new();
 	return harness.tickets == NULL;

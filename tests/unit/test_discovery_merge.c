@@ -13,7 +13,7 @@
 #define NOW (1000 * NS_PER_S)
 
 static uint32_t changes;
-static char directory[] = "/tmp/penstock-test-XXXXXX";
+static const char *directory;
 
 /* Literals have themselves as an address, names "10.0.0.<length>", but "none" has none. */
 static uint32_t resolve(void *context, const char *host, struct addr *ret_addrs, uint32_t max,
@@ -396,17 +396,8 @@ static void test_reload(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	return mkdtemp(directory) == NULL ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-	char path[128];
-
-	(void)state;
-	(void)snprintf(path, sizeof(path), "%s/c0.brokers.json", directory);
-	(void)unlink(path);
-	return rmdir(directory);
+	directory = unit_folder();
+	return 0;
 }
 
 int main(void)
@@ -422,5 +413,5 @@ int main(void)
 		cmocka_unit_test(test_reload),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -19,10 +19,9 @@ struct broker {
 
 static inline struct config *config_of(const char *text)
 {
-	char path[] = "/tmp/penstock-routes-XXXXXX";
+	char path[96];
 	struct config_errors errors = { .out = stderr };
-	int fd = mkstemp(path);
-	FILE *file = fdopen(fd, "w");
+	FILE *file = fopen(unit_path(path, "routes.yaml"), "w");
 
 	assert_non_null(file);
 	assert_true(fputs(text, file) >= 0);

@@ -33,21 +33,17 @@ struct pki_cert {
 	char cert_file[128], key_file[128];
 };
 
-static char pki_folder[64];
+static const char *pki_folder;
 static long pki_serial;
 
 static inline void pki_open(void)
 {
-	(void)snprintf(pki_folder, sizeof(pki_folder), "/tmp/penstock-pki-XXXXXX");
-	assert_non_null(mkdtemp(pki_folder));
+	pki_folder = unit_folder();
 }
 
 static inline void pki_close(void)
 {
-	char command[128];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", pki_folder);
-	assert_int_equal(system(command), 0);
+	pki_folder = NULL;
 }
 
 static inline void pki_path(char path[static 128], const char *name, const char *ending)

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,39 @@ static inline uint8_t *exact_copy(const void *bytes, size_t len)
 	if (len > 0)
 		memcpy(copy, bytes, len);
 	return copy;
+}
+
+static char unit_at[64];
+
+static inline void unit_forget(void)
+{
+	char command[96];
+
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", unit_at);
+	if (system(command) != 0)
+		fprintf(stderr, "%s stays\n", unit_at);
+}
+
+/* A folder for this run's files, which is gone when the program ends; what ends by a signal leaves
+ * its own to run.sh. */
+static inline const char *unit_folder(void)
+{
+	const char *base = getenv("TMPDIR");
+
+	if (unit_at[0] != '\0')
+		return unit_at;
+	(void)snprintf(unit_at, sizeof(unit_at), "%s/penstock-unit-XXXXXX",
+		       base != NULL && strlen(base) < 36 ? base : "/tmp");
+	assert_non_null(mkdtemp(unit_at));
+	assert_int_equal(atexit(unit_forget), 0);
+	return unit_at;
+}
+
+/* A file's place in it; 96 bytes. */
+static inline const char *unit_path(char path[static 96], const char *name)
+{
+	(void)snprintf(path, 96, "%s/%s", unit_folder(), name);
+	return path;
 }
 
 static inline void assert_span(struct span span, const char *text)
