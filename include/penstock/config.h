@@ -304,15 +304,25 @@ void config_dump(const struct config *config, FILE *out);
  * NULL when a reload from `old` to `new` is possible. */
 const char *config_needs_restart(const struct config *old, const struct config *new);
 
-/* Tokens as their files have them now. NULL: the errors say why. */
-struct config_tokens;
+/* Tokens as their files have them now, by cluster; at == NULL: it has none. */
+struct config_tokens {
+	uint32_t count;
+	struct span at[];
+};
+
+/* NULL: the errors say why. */
 MUST_USE struct config_tokens *config_tokens_read(const struct config *config,
 						  struct config_errors *errors);
 void config_tokens_free(struct config_tokens *tokens); /* may be NULL */
 /* What a cluster's CONNECT carries in role mode: of `tokens`, or where that is NULL as it was when
  * the configuration was read. */
-struct span config_token(const struct config *config, const struct config_tokens *tokens,
-			 uint32_t cluster);
+static inline struct span config_token(const struct config *config,
+				       const struct config_tokens *tokens, uint32_t cluster)
+{
+	if (tokens == NULL || tokens->at[cluster].at == NULL)
+		return config->clusters[cluster].role.data;
+	return tokens->at[cluster];
+}
 
 /* Another number when one of the files of TLS, or with a token, is another one, or other in size or
  * times, or came or went. Looks at them, so not for a worker. */

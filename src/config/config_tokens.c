@@ -59,14 +59,6 @@ const char *config_token_read(const char *path, uint8_t *ret_bytes, size_t *ret_
 
 /* ---- all of a configuration ----------------------------------------------------------------- */
 
-struct config_tokens {
-	uint32_t count;
-	struct {
-		uint8_t *bytes; /* NULL: this cluster has none */
-		size_t len;
-	} at[];
-};
-
 static bool take(struct config_tokens *tokens, const struct config *config, uint32_t cluster,
 		 struct config_errors *errors)
 {
@@ -75,14 +67,15 @@ static bool take(struct config_tokens *tokens, const struct config *config, uint
 	size_t len = 0;
 	bool is_open = false;
 	const char *why = config_token_read(path, bytes, &len, &is_open);
+	uint8_t *copy = NULL;
 
 	if (why == NULL && is_open)
 		why = "everybody may read this token";
-	if (why == NULL && (tokens->at[cluster].bytes = malloc(len)) == NULL)
+	if (why == NULL && (copy = malloc(len)) == NULL)
 		why = "out of memory";
 	if (why == NULL) {
-		memcpy(tokens->at[cluster].bytes, bytes, len);
-		tokens->at[cluster].len = len;
+		memcpy(copy, bytes, len);
+		tokens->at[cluster] = span_of(copy, len);
 	} else {
 		config_error(errors, NULL, 0, 0, "cluster %s: %s: %s",
 			     config->clusters[cluster].name, path, why);
@@ -114,17 +107,11 @@ struct config_tokens *config_tokens_read(const struct config *config, struct con
 void config_tokens_free(struct config_tokens *tokens)
 {
 	for (uint32_t i = 0; tokens != NULL && i < tokens->count; i++) {
-		if (tokens->at[i].bytes != NULL)
-			explicit_bzero(tokens->at[i].bytes, tokens->at[i].len);
-		free(tokens->at[i].bytes);
+		uint8_t *bytes = (uint8_t *)(uintptr_t)tokens->at[i].at;
+
+		if (bytes != NULL)
+			explicit_bzero(bytes, tokens->at[i].len);
+		free(bytes);
 	}
 	free(tokens);
-}
-
-struct span config_token(const struct config *config, const struct config_tokens *tokens,
-			 uint32_t cluster)
-{
-	if (tokens == NULL || tokens->at[cluster].bytes == NULL)
-		return config->clusters[cluster].role.data;
-	return span_of(tokens->at[cluster].bytes, tokens->at[cluster].len);
 }
