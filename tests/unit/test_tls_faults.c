@@ -289,6 +289,33 @@ static void peers_without_their_key(void **state)
 	EVP_PKEY_free(false_client.key);
 }
 
+/* Whatever wolfSSL lets pass, who must be known and is not does not get in. */
+static void nobody_is_taken_for_somebody(void **state)
+{
+	const struct tls_certificate only = { .cert_file = server.cert_file,
+					      .key_file = server.key_file };
+	struct tls_context *context =
+		tls_context_server(&(struct tls_server_params){ .certificates = &only,
+								.certificate_count = 1,
+								.client_auth =
+									TLS_CLIENT_AUTH_OPTIONAL,
+								.client_ca_file = ca.cert_file },
+				   &bench_report);
+
+	(void)state;
+	assert_non_null(context);
+	context->client_auth = TLS_CLIENT_AUTH_REQUIRE; /* wolfSSL does not know */
+	for (size_t i = 0; i < COUNT_OF(both_versions); i++) {
+		struct bench bench;
+
+		bench_begin(&bench, tls, context, ssl_client, NULL);
+		SSL_set_max_proto_version(bench.ssl, both_versions[i]);
+		is_refused(&bench, TLS_FAIL_CERT_MISSING,
+			   both_versions[i] == TLS1_3_VERSION ? 116 : 40);
+	}
+	tls_context_put(context);
+}
+
 /* ---- certificates that are broken ------------------------------------------------------------ */
 
 /* The same but for the last bit of its signature. */
@@ -617,6 +644,7 @@ int main(void)
 		cmocka_unit_test(memory_of_clients),
 		cmocka_unit_test(peers_go_away),
 		cmocka_unit_test(peers_without_their_key),
+		cmocka_unit_test(nobody_is_taken_for_somebody),
 		cmocka_unit_test(certificates_are_broken),
 		cmocka_unit_test(no_list_for_a_certificate),
 		cmocka_unit_test(chains_that_must_not_be_cut),
