@@ -202,6 +202,14 @@ class Rig:
         assert not far.end, far
         return near, far
 
+    def held(self, way):
+        """A client's end of TLS 1.3 that has the server's part of the handshake, and holds back its own last message and what is sent after it."""
+        near = self.world.dial(self.ports[way, "1.3"], Engine(self.context("client", "1.3", "AES-128-GCM"), NAME))
+        self.world.run(lambda: not near.pending, "the hello")
+        near.is_held = True
+        self.world.run(near.is_ready, "the server's part of the handshake")
+        return near
+
     def _greet(self, near):
         """A data connection of Pulsar's, which is opaque from here on."""
         near.send(wire.connect(target=f"127.0.0.1:{self.tls_target.port}"))

@@ -1,5 +1,6 @@
 """Records that are no data, or are not what they seem, where the kernel opens them: none may be lost, and none may be taken for data."""
 import contextlib
+import signal
 import struct
 
 import kernel
@@ -17,7 +18,7 @@ WAYS = ["tls-plain", "plain-tls"]
 @pytest.fixture(scope="module")
 def module_rig(rigs):
     kernel.load(*kernel.TLS, *kernel.AES_GCM, *kernel.CHACHA20)
-    return rigs(["", "-keep", "-off"])
+    return rigs(["", "-auto", "-keep", "-off"])
 
 
 @pytest.fixture
@@ -76,6 +77,41 @@ def test_data_in_one_flight_with_finished_resumed(rig, version, size):
     rig.world.run(lambda: far.got >= size, "the first flight")
     assert far.taken() == data
     bulk(rig, (near, far, 300001), (far, near, 300001))
+
+
+def all_at_once(rig, way, data):
+    """A client whose last message of the handshake, data, close_notify and FIN are there together when penstock looks."""
+    near = rig.held(way)
+    near.send(data)
+    near.finish()
+    rig.gate.process.send(signal.SIGSTOP)
+    near.is_held = False
+    rig.world.run(lambda: not near.wants_write(), "its departure")
+    rig.world.idle(0.1)  # its arrival
+    rig.gate.process.send(signal.SIGCONT)
+    return near
+
+
+@pytest.mark.parametrize("size", [1, 60000])
+def test_fin_in_one_flight_with_finished(rig, size):
+    """Too late for the kernel, which takes no connection whose peer has ended: penstock opens and seals by itself."""
+    data, count = some_bytes(size), rig.count()
+    near = all_at_once(rig, "tls-plain-auto", data)
+    far = rig.world.accepted(rig.target)
+    rig.world.run(lambda: far.end, "the end")
+    assert (far.taken(), far.end) == (data, "fin")
+    bulk(rig, (far, near, 300001))
+    far.finish()
+    rig.world.run(lambda: near.end, "the other end")
+    assert near.end == "close_notify"
+    count.ktls(finished=2)
+
+
+def test_fin_in_one_flight_with_finished_where_the_kernel_must(rig):
+    near = all_at_once(rig, "tls-plain", b"data")
+    rig.world.run(lambda: near.end, "the refusal")
+    assert near.end == ("alert", 80)
+    assert rig.ended(near)["reason"] == "client_tls_ktls"
 
 
 @pytest.mark.parametrize("tickets", [0, 2, 5])

@@ -5,7 +5,7 @@ import kernel
 import pytest
 from conftest import at_rest
 from openssl import VERSIONS
-from rig import ROOT, bulk
+from rig import CIPHERS, ROOT, bulk
 
 WAYS = ["tls-plain", "plain-tls", "tls-tls"]
 
@@ -29,11 +29,12 @@ def rig(module_rig):
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("cipher", CIPHERS)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_one_direction(rig, refused, version, way):
+def test_one_direction(rig, refused, version, cipher, way):
     count = rig.count()
-    near, far = rig.connect(way + "-auto", version, "AES-128-GCM")
-    size = 2345678
+    near, far = rig.connect(way + "-auto", version, cipher)
+    size = 1234567
     bulk(rig, (near, far, size))
     bulk(rig, (far, near, size))
     bulk(rig, (near, far, size), (far, near, size))

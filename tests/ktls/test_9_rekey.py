@@ -127,6 +127,19 @@ def test_behind_data(rig, rekeys, way, size, requested):
     rekeys(15, *[15 if requested else 0] * 2)
 
 
+@pytest.mark.parametrize("parts", [[False], [b"before", True, b"behind"], [True, b"behind", True]])
+def test_in_one_flight_with_finished(rig, rekeys, parts):
+    """The first records behind the handshake, there already when the kernel gets the keys."""
+    near = rig.held("tls-plain")
+    piece(near, *parts, b"the rest")
+    near.is_held = False
+    far, data = rig.world.accepted(rig.target), b"".join(part for part in parts if isinstance(part, bytes)) + b"the rest"
+    rig.world.run(lambda: far.got >= len(data) or far.end, "the first flight")
+    assert far.taken() == data
+    bulk(rig, (near, far, 300001), (far, near, 300001))
+    rekeys(parts.count(False) + parts.count(True), *[parts.count(True)] * 2)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_but_key_changes(rig, rekeys, way):
     """Of an end that says nothing else, in a row and one by one: more than penstock takes off a socket in one turn."""
