@@ -16,11 +16,11 @@ cp "$penstock" "$scratch/penstock" # so that a build meanwhile does not get into
 cc -shared -fPIC -O1 -Wall -Werror -o "$scratch/refuse.so" "$here/refuse.c"
 
 # Its kernel has a command line of its own ideas: what to run is in a file.
-write_command() { # write_command MODULES [pytest arguments]
+write_command() { # write_command KERNEL MODULES [pytest arguments]
     echo "cd '$here' || exit 1"
     echo "export PENSTOCK='$scratch/penstock' PENSTOCK_CACHE='$PENSTOCK_CACHE' PENSTOCK_LAB_NETNS=off PENSTOCK_LAB_DIR='$scratch/lab'"
-    echo "export KTLS_MODULES='$1' PYTHONDONTWRITEBYTECODE=1"
-    shift
+    echo "export KTLS_KERNEL='$1' KTLS_MODULES='$2' PYTHONDONTWRITEBYTECODE=1"
+    shift 2
     printf "exec '%s/bin/python' -m pytest -q -p no:cacheprovider --tb=short --color=no --no-header" "$VENV"
     for word in "$@"; do printf " '%s'" "$word"; done
     echo
@@ -43,13 +43,13 @@ run() { # run KERNEL [pytest arguments]
     own)
         root=/
         [ -x /usr/bin/linux.uml ] || root=$UML/
-        write_command "${root}usr/lib/uml/modules" "$@" >"$scratch/command"
+        write_command own "${root}usr/lib/uml/modules" "$@" >"$scratch/command"
         (boot / "${root}usr/bin/linux.uml")
         ;;
     newer)
         # Without those that no kernel makes a difference to.
         for name in 1_no_kernel 2_no_cipher 6_routes 7_memory 7_scarce; do set -- "--ignore=test_$name.py" "$@"; done
-        write_command "$NEWER_UML/usr/lib/uml/modules" "$@" >"$scratch/command"
+        write_command newer "$NEWER_UML/usr/lib/uml/modules" "$@" >"$scratch/command"
         (boot "$NEWER_UML" env LD_LIBRARY_PATH=.lib64 ./linux)
         ;;
     *) echo "no kernel '$kernel'; there are: own newer" >"$scratch/uml.log" ;;

@@ -172,15 +172,17 @@ END
 # started in, .lib64: the way there that is written into it has been made one of the same length.
 install_newer_uml() {
     [ ! -x "$NEWER_UML/linux" ] || return 0
-    echo "deps.sh: unpacking user-mode-linux of Debian $NEWER_DEBIAN (38 MB, once) into $NEWER_UML"
-    unpack_newer "$NEWER_DEBIAN" "$NEWER_UML" user-mode-linux libc6 || {
-        echo "deps.sh: user-mode-linux of Debian $NEWER_DEBIAN cannot be downloaded" >&2
-        return 1
-    }
-    (
-        cd "$NEWER_UML" && ln -s usr/lib/*-linux-gnu .lib64 && LC_ALL=C sed 's|/lib64/ld-linux|.lib64/ld-linux|' usr/bin/linux.uml >linux.new &&
-            chmod +x linux.new && mv linux.new linux
-    )
+    for suite in $NEWER_DEBIANS; do
+        echo "deps.sh: unpacking user-mode-linux of Debian $suite (38 MB, once) into $NEWER_UML"
+        unpack_newer "$suite" "$NEWER_UML" user-mode-linux libc6 || continue
+        (
+            cd "$NEWER_UML" && ln -s usr/lib/*-linux-gnu .lib64 &&
+                LC_ALL=C sed 's|/lib64/ld-linux|.lib64/ld-linux|' usr/bin/linux.uml >linux.new && chmod +x linux.new && mv linux.new linux
+        )
+        return
+    done
+    echo "deps.sh: no user-mode-linux that can change keys can be downloaded" >&2
+    return 1
 }
 
 # install_venv REQUIREMENTS FOLDER

@@ -11,6 +11,6 @@ ENVOY=$PENSTOCK_CACHE/venv-envoy # bench/harness/peers_*.py know these two as we
 SOZU_VERSION=2.3.3
 SOZU=$PENSTOCK_CACHE/sozu-$SOZU_VERSION
 UML=$PENSTOCK_CACHE/user-mode-linux # where Debian's package is unpacked if it cannot be installed
-NEWER_DEBIAN=forky # whose user-mode Linux is a kernel that can change keys (6.14 or later)
-NEWER_UML=$PENSTOCK_CACHE/user-mode-linux-$NEWER_DEBIAN
+NEWER_DEBIANS="forky sid" # whose user-mode Linux is a kernel that can change keys (6.14 or later); the first that has it
+NEWER_UML=$PENSTOCK_CACHE/user-mode-linux-newer
 export PENSTOCK_CACHE
