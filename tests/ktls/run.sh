@@ -14,6 +14,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 143' INT TERM
 cp "$penstock" "$scratch/penstock" # so that a build meanwhile does not get into a running suite
 cc -shared -fPIC -O1 -Wall -Werror -o "$scratch/refuse.so" "$here/refuse.c"
+javac -nowarn -proc:none -d "$scratch" "$here/KeyLimits.java"
 
 # Its kernel has a command line of its own ideas: what to run is in a file.
 write_command() { # write_command KERNEL MODULES [pytest arguments]

@@ -5,7 +5,9 @@ The kernel opens a KeyUpdate as soon as it comes upon one, be it behind data tha
 nobody that there is something to read, until it has the next key. So most cases have data and a KeyUpdate in one piece.
 """
 import contextlib
+import pathlib
 import socket
+import subprocess
 
 import kernel
 import pytest
@@ -310,6 +312,33 @@ def test_routes(rig, rekeys, mode, splice):
     moves = [(near, far, size), (far, near, size)]
     bulk(rig, *((*move, updating(move[0], size, 3)) if move[0].engine else move for move in moves))
     rekeys(*((11, 6) if mode == "terminate" else (22, 12)))
+
+
+def test_java(rig):
+    """JSSE changes its key after 2 MiB, and asks for another of penstock's, then and when it has received as much."""
+    limit, size = 21, 12000001
+    properties = pathlib.Path(ROOT) / "limits"
+    properties.write_text(f"jdk.tls.keyLimits=AES/GCM/NoPadding KeyUpdate 2^{limit}\n")
+    command = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx160m", f"-Djava.security.properties={properties}", "-cp", ROOT, "KeyLimits"]
+    count, before = rig.count(), kernel.statistics()
+    with subprocess.Popen(
+        [*command, str(rig.ports["tls-plain", "1.3"]), str(rig.authority.file), str(size)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as java:
+        far = rig.world.accepted(rig.target, 30)
+
+        def echo():
+            far.send(far.taken())
+            return far.end
+
+        rig.world.run(echo, "what Java says", 60)
+        far.finish()
+        rig.world.run(lambda: java.poll() is not None, "Java's end", 60)
+        said = java.stdout.read().decode()
+    assert java.returncode == 0 and said.startswith("TLSv1.3 TLS_AES_"), said
+    now = kernel.statistics()
+    assert all(now[name] - before[name] >= size >> limit for name in ("TlsRxRekeyOk", "TlsTxRekeyOk"))
+    assert all(now[name] == before[name] for name in ("TlsRxRekeyError", "TlsTxRekeyError"))
+    count.ktls(send=1, recv=1)
 
 
 # ---- when something is short

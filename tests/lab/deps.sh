@@ -21,7 +21,7 @@ packages_of() {
     peers-java) echo python3 openjdk-17-jdk-headless maven procps ca-certificates ;;
     bench) echo haproxy nginx-light libnginx-mod-stream python3 procps util-linux ;;
     peers) echo python3 python3-venv openssl ca-certificates ;;
-    ktls) echo python3 python3-venv gcc libc6-dev openssl ;;
+    ktls) echo python3 python3-venv gcc libc6-dev openssl openjdk-17-jdk-headless ;;
     packages) echo dpkg-dev debhelper lintian rpm rpmlint debootstrap systemd systemd-container python3 procps \
         liburing-dev libzookeeper-mt-dev libyaml-dev libjansson-dev libmicrohttpd-dev libc-ares-dev libssl-dev libwolfssl-dev \
         zlib1g-dev $([ "$(uname -m)" != x86_64 ] || echo libipsec-mb-dev) ;;
