@@ -136,6 +136,17 @@ static void next_address(struct dialler *dialler, struct doctor_place *place)
 	place->is_over = true;
 }
 
+/* Why TLS failed, and at what. */
+static void fail_tls(struct dialler *dialler, struct doctor_place *place)
+{
+	const char *detail = tls_why_detail(place->end);
+	char why[sizeof(place->why)];
+
+	(void)snprintf(why, sizeof(why), "TLS: %s%s%s%s", tls_fail_rows[tls_why(place->end)].text,
+		       detail[0] != '\0' ? " (" : "", detail, detail[0] != '\0' ? ")" : "");
+	fail(dialler, place, why);
+}
+
 /* A server that does not like our certificate says so after the handshake (TLS 1.3). */
 static void settle(struct dialler *dialler, struct doctor_place *place)
 {
@@ -146,15 +157,14 @@ static void settle(struct dialler *dialler, struct doctor_place *place)
 		return;
 	if (n > 0)
 		succeed(place);
+	else if (n == -EPROTO)
+		fail_tls(dialler, place);
 	else
-		fail(dialler, place,
-		     n == -EPROTO ? tls_fail_rows[tls_why(place->end)].text : CLOSED_AFTER);
+		fail(dialler, place, n == 0 ? CLOSED_AFTER : err_text((int)n));
 }
 
 static void shake_hands(struct dialler *dialler, struct doctor_place *place)
 {
-	const char *detail;
-
 	switch (tls_handshake(place->end)) {
 	case TLS_WANT_READ:
 		place->events = POLLIN;
@@ -164,15 +174,13 @@ static void shake_hands(struct dialler *dialler, struct doctor_place *place)
 		place->events = POLLOUT;
 		return;
 	case TLS_FAILED:
-		detail = tls_why_detail(place->end);
-		fail(dialler, place,
-		     detail[0] != '\0' ? detail : tls_fail_rows[tls_why(place->end)].text);
+		fail_tls(dialler, place);
 		return;
 	case TLS_DONE:
 		break;
 	}
 	if (tls_start(place->end) < 0) {
-		fail(dialler, place, tls_fail_rows[tls_why(place->end)].text);
+		fail_tls(dialler, place);
 		return;
 	}
 	place->stage = DOCTOR_SETTLING;
