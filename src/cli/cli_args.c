@@ -76,11 +76,13 @@ static const char proxy_more[] =
 
 static const char doctor_more[] =
 	"One line for each thing looked at: ok, warn or fail, and what to do about it. Nothing is\n"
-	"changed. It looks at the kernel, io_uring, limits (of the penstock that runs, else of this\n"
-	"shell), pipes, memory, the kernel's TLS and clock, sysctls of the network; where\n"
-	"process.cpus pins workers, at these CPUs and the network's interrupts; at the configuration,\n"
-	"how long certificates last, ZooKeeper, and every broker and target: name, connection, TLS.\n"
-	"Exit code: 78 if penstock would not start, 1 if something will fail, else 0.\n";
+	"changed. It looks at the kernel, io_uring, limits (of the penstock that runs with this file,\n"
+	"else of this shell), pipes, memory, the kernel's TLS and clock, the addresses to listen on and\n"
+	"sysctls of the network; where process.cpus pins workers, at these CPUs and the network's\n"
+	"interrupts; at the configuration, how long certificates last, ZooKeeper, and every broker and\n"
+	"target: name, connection, TLS. Exit code: 78 if penstock would not start, 1 if something will\n"
+	"fail, else 0. For `penstock proxy` give it what --dump prints:\n\n"
+	"  penstock proxy -zk zk-0 --dump >proxy.yaml && penstock doctor -c proxy.yaml\n";
 
 static const char import_more[] =
 	"FILE is sni.yaml, ssl_server_name.config (Lua or YAML), ssl_multicert.config,\n"

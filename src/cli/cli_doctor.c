@@ -30,9 +30,10 @@ static const struct check checks[] = {
 	{ "cpus", cli_doctor_cpus },	       { "governor", cli_doctor_governor },
 	{ "siblings", cli_doctor_siblings },   { "isolation", cli_doctor_isolation },
 	{ "irqs", cli_doctor_irqs },	       { "rss", cli_doctor_rss },
-	{ "numa", cli_doctor_numa },	       { "backlog", cli_doctor_backlog },
-	{ "conntrack", cli_doctor_conntrack }, { "zookeeper", cli_doctor_zookeeper },
-	{ "brokers", cli_doctor_brokers },     { "ports", cli_doctor_ports },
+	{ "numa", cli_doctor_numa },	       { "listeners", cli_doctor_listeners },
+	{ "backlog", cli_doctor_backlog },     { "conntrack", cli_doctor_conntrack },
+	{ "zookeeper", cli_doctor_zookeeper }, { "brokers", cli_doctor_brokers },
+	{ "ports", cli_doctor_ports },
 };
 
 /* ---- findings ------------------------------------------------------------------------------- */
@@ -157,18 +158,38 @@ void cli_doctor_print(const struct doctor *doctor, FILE *out)
 	fprintf(out, "doctor: %u ok, %u warn, %u fail\n", counts[0], counts[1], counts[2]);
 }
 
+/* Bytes of the UTF-8 character at `text`; 0: it is none. Overlong forms pass: nobody decides
+ * anything by this. */
+static size_t utf8_len(const char *text)
+{
+	unsigned char lead = (unsigned char)text[0];
+	size_t len = lead < 0x80   ? 1
+		     : lead < 0xc2 ? 0
+		     : lead < 0xe0 ? 2
+		     : lead < 0xf0 ? 3
+		     : lead < 0xf5 ? 4
+				   : 0;
+
+	for (size_t i = 1; i < len; i++)
+		if (((unsigned char)text[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
 static void print_quoted(FILE *out, const char *text)
 {
 	fputc('"', out);
-	for (; *text != '\0'; text++) {
+	while (*text != '\0') {
 		unsigned char byte = (unsigned char)*text;
+		size_t len = utf8_len(text);
 
 		if (byte == '"' || byte == '\\')
 			fprintf(out, "\\%c", byte);
-		else if (byte < ' ' || byte >= 0x7f)
-			fprintf(out, "\\u%04x", byte); /* as Latin-1: no UTF-8 is expected */
+		else if (byte < ' ' || byte == 0x7f || len == 0)
+			fprintf(out, "\\u%04x", byte);
 		else
-			fputc(byte, out);
+			fwrite(text, 1, len, out);
+		text += len > 0 ? len : 1;
 	}
 	fputc('"', out);
 }

@@ -7,7 +7,7 @@
  *     cli_doctor.c            the table, the report, the exit code
  *     cli_doctor_read.c       files of /proc and /sys; the processes of penstock that run
  *     cli_doctor_host.c       kernel, io_uring, limits, pipes, memory, clock
- *     cli_doctor_net.c        sysctls of the network
+ *     cli_doctor_net.c        addresses to listen on, sysctls of the network
  *     cli_doctor_cpu.c        CPUs; governor, siblings, interrupts of nodes with pinned workers
  *     cli_doctor_config.c     the configuration, certificates, the kernel's TLS
  *     cli_doctor_reach.c      ZooKeeper, brokers, targets
@@ -175,6 +175,7 @@ void cli_doctor_pipes(struct doctor *doctor);
 void cli_doctor_memory(struct doctor *doctor);
 void cli_doctor_clock(struct doctor *doctor);
 
+void cli_doctor_listeners(struct doctor *doctor);
 void cli_doctor_backlog(struct doctor *doctor);
 void cli_doctor_ports(struct doctor *doctor);
 void cli_doctor_conntrack(struct doctor *doctor);

@@ -329,8 +329,11 @@ void cli_doctor_dial(struct doctor_place *places, uint32_t count, uint64_t timeo
 	uint32_t open_count = 0, next = 0;
 
 	resolve_all(places, count);
-	if (needs_tls(places, count) && tls_new(&dialler.tls, AT_ONCE, AT_ONCE, &stats) < 0)
+	if (needs_tls(places, count) && tls_new(&dialler.tls, AT_ONCE, AT_ONCE, &stats) < 0) {
+		for (uint32_t i = 0; i < count; i++)
+			(void)snprintf(places[i].why, sizeof(places[i].why), "out of memory");
 		return;
+	}
 	while (next < count || open_count > 0) {
 		dialler.now_ns = clock_now_ns();
 		while (next < count && open_count < AT_ONCE) {

@@ -1,12 +1,83 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * cli_doctor_net: the network's own limits.
+ * cli_doctor_net: the addresses penstock listens on, and the network's own limits.
  */
+#include <errno.h>
 #include <inttypes.h>
+
+#include <penstock/base/err.h>
+#include <penstock/net.h>
 
 #include "cli_doctor.h"
 
 #define RESERVED_MAX 1024
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+struct binds {
+	uint32_t free, ours;
+};
+
+static void bind_say(struct doctor *doctor, const char *what, const struct addr *addr, int err)
+{
+	char text[ADDR_TEXT_MAX];
+
+	addr_format(addr, text);
+	if (err == -EACCES || err == -EPERM) {
+		cli_doctor_say(doctor, DOCTOR_WARN, "%s: %s needs a capability this shell has not",
+			       what, text);
+		cli_doctor_remedy(doctor, "AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit, "
+					  "or ask as root");
+		return;
+	}
+	cli_doctor_say(doctor, DOCTOR_STOP, "%s: %s: %s", what, text, err_text(err));
+	if (err == -EADDRINUSE)
+		cli_doctor_remedy(doctor, "ss -ltnp 'sport = :%u' says who has it", addr->port);
+	else if (err == -EADDRNOTAVAIL)
+		cli_doctor_remedy(doctor, "no interface has this address (ip addr); where it comes "
+					  "later, as with VRRP: net.ipv4.ip_nonlocal_bind=1");
+}
+
+/* Binds it for a moment, without listening, unless a penstock of ours has it. */
+static void bind_check(struct doctor *doctor, const char *what, const struct addr *addr,
+		       struct binds *binds)
+{
+	bool is_running = doctor->process_count > 0 && doctor->processes[0].pid != 0;
+	int ret = net_listen(addr, 1, 0, NULL);
+
+	if (ret == 0) {
+		binds->free++;
+	} else if (ret == -EADDRINUSE && is_running) {
+		binds->ours++;
+	} else {
+		bind_say(doctor, what, addr, ret);
+	}
+}
+
+void cli_doctor_listeners(struct doctor *doctor)
+{
+	const struct config *config = doctor->config;
+	struct binds binds = { .free = 0 };
+	char what[160];
+
+	for (uint32_t i = 0; config != NULL && i < config->listener_count; i++) {
+		(void)snprintf(what, sizeof(what), "listener %s", config->listeners[i].name);
+		bind_check(doctor, what, &config->listeners[i].bind, &binds);
+	}
+	if (config != NULL && config->admin.is_on && config->admin.unix_path == NULL)
+		bind_check(doctor, "admin", &config->admin.listen, &binds);
+	if (config != NULL && config->web.is_on)
+		bind_check(doctor, "web", &config->web.listen, &binds);
+	if (binds.free > 0)
+		cli_doctor_say(doctor, DOCTOR_OK, "%u address%s can be bound", binds.free,
+			       binds.free == 1 ? "" : "es");
+	if (binds.ours > 0)
+		cli_doctor_say(doctor, DOCTOR_OK,
+			       "%u address%s in use, as it should be where penstock runs",
+			       binds.ours, binds.ours == 1 ? " is" : "es are");
+}
+
+/* ---- queues --------------------------------------------------------------------------------- */
 
 static uint32_t backlog_of(const struct config *config)
 {

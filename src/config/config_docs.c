@@ -310,6 +310,19 @@ static int sections_print(FILE *out, const struct config_row *row, const char *o
 	return level;
 }
 
+/* Role mode is a mapping where `pass` is a word: its keys cannot stand beside that. */
+static void role_print(FILE *out, const struct config_row *row, int indent)
+{
+	prose_print(out, indent, row->text);
+	fprintf(out, "%*s# Instead: credentials: { role: { %s: ", indent, "",
+		strrchr(row->path, '.') + 1);
+	if (row->initial != NULL)
+		fputs(row->initial, out);
+	else
+		example_print(out, row);
+	fputs(", ... } }\n", out);
+}
+
 static void unit_print(FILE *out, enum config_scope scope, int indent)
 {
 	const char *open = "";
@@ -320,8 +333,12 @@ static void unit_print(FILE *out, enum config_scope scope, int indent)
 
 		/* The example has a key of its own, uncommented; and a listener with routes. */
 		if (row->scope != scope || strncmp(row->path, "admin.", 6) == 0 ||
-		    config_is_of_routes(row) || config_is_of_role(row))
+		    config_is_of_routes(row))
 			continue;
+		if (config_is_of_role(row)) {
+			role_print(out, row, indent);
+			continue;
+		}
 		int level = sections_print(out, row, open, indent);
 
 		if (level == 0 && scope == CONFIG_SCOPE_TOP)
@@ -356,8 +373,8 @@ void config_docs_yaml(FILE *out)
 {
 	fputs("# penstock.yaml: every key with its default, or with an example where it has none.\n"
 	      "# Remove the '#' right at the beginning of a line to use it; lines with \"# \" are text.\n"
-	      "# Printed from include/penstock/config/config.def by `make docs`; docs/OPTIONS.md has\n"
-	      "# the ranges. Check with: penstock check -c penstock.yaml\n\n",
+	      "# Printed from include/penstock/config/config.def by `make docs`; penstock.yaml(5) and\n"
+	      "# docs/OPTIONS.md have the ranges. Check with: penstock check -c penstock.yaml\n\n",
 	      out);
 	prose_print(out, 0, section_text("clusters"));
 	fputs("#clusters:\n#  east:\n", out);

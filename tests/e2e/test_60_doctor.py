@@ -17,6 +17,7 @@ from mirror import Mirror
 from processes import wait_until
 
 FINE, FAILURE, STOP = 0, 1, 78
+PORT = 6999  # nobody's in this suite
 LINE = re.compile(r"(ok   |warn |fail ) (\S+) +(\S.*)")
 
 
@@ -61,7 +62,7 @@ def cluster_of(url, **keys):
 
 
 def through(**keys):
-    return [{"name": "pulsar", "bind": f"{settings.GATE_ADDRESS}:6650", "cluster": "c", **keys}]
+    return [{"name": "pulsar", "bind": f"{settings.GATE_ADDRESS}:{PORT}", "cluster": "c", **keys}]
 
 
 # ---- the host
@@ -116,7 +117,8 @@ def test_io_uring_forbidden(lab, tmp_path):
     assert started.returncode == STOP and "seccomp" in started.stderr
 
 
-def test_limits_are_those_of_the_penstock_that_runs(penstock, fake):
+def test_beside_the_penstock_that_runs(penstock, fake, tmp_path):
+    """Its limits count, not the shell's; its addresses are taken, by it."""
     broker = fake(plain_echo)
     gate = penstock.forward(broker, limits={"connections": 1000}, process={"workers": 1}, start={"descriptors": 300})
     report = Doctor(gate.config_file)
@@ -124,7 +126,11 @@ def test_limits_are_those_of_the_penstock_that_runs(penstock, fake):
     assert found["state"] == "warn" and found["what"].startswith(f"300 may be open (penstock {gate.process.pid})"), report.text
     assert found["remedy"].startswith("LimitNOFILE=")
     assert report("brokers")[0]["what"] == "listener plain: 1 of 1 target can be reached"
+    assert report.one("listeners")["what"] == "2 addresses are in use, as it should be where penstock runs"
+    strange = Doctor(config(tmp_path, listeners=[{"name": "a", "bind": f"{settings.GATE_ADDRESS}:{gate.port}", "forward": broker.where}]))
+    assert strange.status == STOP and "in use" in strange.one("listeners")["what"] and "ss -ltnp" in strange.one("listeners")["remedy"]
     assert gate.stop() == 0
+    assert Doctor(gate.config_file).one("listeners")["what"] == "2 addresses can be bound"
     assert "(this shell)" in Doctor(gate.config_file).one("files")["what"]
 
 
@@ -165,7 +171,7 @@ def test_certificates(lab, fake, tmp_path):
     def look(*pairs):
         files = {"cert_file": [str(c) for c, _ in pairs], "key_file": [str(k) for _, k in pairs]}
         routes = [{"host": "a.test", "forward": target.where, "mode": "terminate"}]
-        bind = f"{settings.GATE_ADDRESS}:6651"
+        bind = f"{settings.GATE_ADDRESS}:{PORT}"
         return Doctor(config(tmp_path, listeners=[{"name": "edge", "bind": bind, "tls": files, "routes": routes}]))
 
     report = look(*pairs)

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include <penstock/net.h>
+
 #include "../../src/cli/cli_doctor.h"
 
 #include "config_help.h"
@@ -385,6 +387,39 @@ static void test_network(void **state)
 	end();
 }
 
+static void test_listeners(void **state)
+{
+	struct addr any = addr_v4(0x7f000001, 0);
+	struct addr taken;
+	char yaml[500], expected[500];
+	int fd;
+
+	(void)state;
+	assert_int_equal(net_listen(&any, 1, 1, &fd), 0);
+	assert_int_equal(net_local_addr(fd, &taken), 0);
+	snprintf(yaml, sizeof(yaml),
+		 "web: { listen: \"127.0.0.1:%u\" }\n"
+		 "listeners: [ { name: a, bind: \"192.0.2.1:6650\", forward: \"h:1\" } ]\n",
+		 taken.port);
+	begin(yaml);
+	snprintf(expected, sizeof(expected),
+		 FAIL_LINE("listener a: 192.0.2.1:6650: Cannot assign requested address; no "
+			   "interface has this address (ip addr); where it comes later, as with "
+			   "VRRP: net.ipv4.ip_nonlocal_bind=1") FAIL_LINE("web: 127.0.0.1:%u: "
+									  "Address already in use; "
+									  "ss -ltnp 'sport = :%u' "
+									  "says who has it"),
+		 taken.port, taken.port);
+	assert_string_equal(lines_of(cli_doctor_listeners), expected);
+	doctor.processes[0].pid = 5;
+	assert_non_null(strstr(lines_of(cli_doctor_listeners),
+			       OK_LINE("1 address is in use, as it should be where penstock "
+				       "runs")));
+	net_close(fd, false);
+	assert_non_null(strstr(lines_of(cli_doctor_listeners), OK_LINE("1 address can be bound")));
+	end();
+}
+
 static void test_cpus(void **state)
 {
 	(void)state;
@@ -639,6 +674,54 @@ static void test_config(void **state)
 	end();
 }
 
+/* On a host that has everything each check has something to say: none is missing from the table. */
+static void test_all(void **state)
+{
+	static const char *const names[] = {
+		"config",   "certificates", "kernel",	 "io_uring", "memlock", "files",
+		"pipes",    "memory",	    "ktls",	 "clock",    "cpus",	"governor",
+		"siblings", "isolation",    "irqs",	 "rss",	     "numa",	"listeners",
+		"backlog",  "conntrack",    "zookeeper", "brokers",  "ports",
+	};
+
+	(void)state;
+	assert_int_equal(system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+				"-nodes -days 2 -subj /CN=a -keyout a.key -out a.pem 2>/dev/null"),
+			 0);
+	char folder[256], yaml[1000];
+
+	assert_non_null(getcwd(folder, sizeof(folder)));
+	snprintf(yaml, sizeof(yaml),
+		 "timeouts: { connect: 10ms }\nclusters: { c: { discovery: { zookeeper: { servers: "
+		 "\"127.0.0.1:1\" } } } }\nlisteners: [ { name: a, bind: \"127.0.0.1:9\", cluster: "
+		 "c, tls: { cert_file: %s/a.pem, key_file: %s/a.key } } ]\n",
+		 folder, folder);
+	begin(yaml);
+	config->process.cpus = (struct cpu_list){ .cpu = { 0 }, .count = 1 };
+	file("/proc/meminfo", "MemTotal: 1 kB\n");
+	file("/proc/sys/net/netfilter/nf_conntrack_max", "5\n");
+	file("/proc/sys/net/ipv4/ip_local_port_range", "1 2\n");
+	file("/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+	file("/sys/devices/system/cpu/online", "0\n");
+	file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n");
+	file("/sys/class/net/eth0/device/uevent", "DRIVER=x\n");
+	file("/sys/class/net/eth0/device/numa_node", "0\n");
+	file("/sys/class/net/eth0/device/msi_irqs/40", "msix\n");
+	file("/sys/class/net/eth0/queues/rx-0/rps_cpus", "0\n");
+	file("/sys/devices/system/node/node0/cpulist", "0\n");
+	file("/proc/irq/40/smp_affinity_list", "0\n");
+	cli_doctor_run(&doctor);
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		bool is_there = false;
+
+		for (uint32_t j = 0; j < doctor.finding_count; j++)
+			is_there |= strcmp(doctor.findings[j].check, names[i]) == 0;
+		if (!is_there)
+			fail_msg("%s says nothing", names[i]);
+	}
+	end();
+}
+
 static void test_report(void **state)
 {
 	char text[2000];
@@ -651,15 +734,16 @@ static void test_report(void **state)
 	cli_doctor_say(&doctor, DOCTOR_WARN, "%d of them", 3);
 	cli_doctor_sysctl(&doctor, "a.b", "%d", 4);
 	assert_int_equal(cli_doctor_exit(&doctor), CLI_FINE);
-	cli_doctor_say(&doctor, DOCTOR_FAIL, "a \"b\" \\ \x1b[1m \xe9");
+	cli_doctor_say(&doctor, DOCTOR_FAIL, "a \"b\" \\ \x1b[1m \xe9 \xc3\xa9");
 	cli_doctor_remedy(&doctor, "mend");
 	assert_int_equal(cli_doctor_exit(&doctor), CLI_FAILURE);
 	out = fmemopen(text, sizeof(text), "w");
 	cli_doctor_print(&doctor, out);
 	fclose(out);
-	assert_string_equal(text, OK_LINE("fine") WARN_LINE("3 of them; sysctl -w a.b='4" FOR_GOOD)
-					  FAIL_LINE("a \"b\" \\ ?[1m \xe9; mend") "doctor: 1 ok, 1 "
-										  "warn, 1 fail\n");
+	assert_string_equal(
+		text, OK_LINE("fine") WARN_LINE("3 of them; sysctl -w a.b='4" FOR_GOOD)
+			      FAIL_LINE("a \"b\" \\ ?[1m \xe9 \xc3\xa9; mend") "doctor: 1 ok, 1 "
+									       "warn, 1 fail\n");
 	out = fmemopen(text, sizeof(text), "w");
 	cli_doctor_print_json(&doctor, out);
 	fclose(out);
@@ -671,7 +755,7 @@ static void test_report(void **state)
 		"{\"check\": \"check\", \"state\": \"warn\", \"what\": \"3 of them\", \"remedy\": "
 		"\"sysctl -w a.b='4', and for good in /etc/sysctl.d\"},\n"
 		"{\"check\": \"check\", \"state\": \"fail\", \"what\": \"a \\\"b\\\" \\\\ "
-		"\\u001b[1m \\u00e9\", \"remedy\": \"mend\"}\n]}\n");
+		"\\u001b[1m \\u00e9 \xc3\xa9\", \"remedy\": \"mend\"}\n]}\n");
 	out = fmemopen(text, sizeof(text), "w");
 	cli_doctor_print_sysctl(&doctor, out);
 	fclose(out);
@@ -691,7 +775,8 @@ int main(void)
 		cmocka_unit_test(test_network),	  cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_pinned),	  cmocka_unit_test(test_cards),
 		cmocka_unit_test(test_processes), cmocka_unit_test(test_config),
-		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_report),	  cmocka_unit_test(test_all),
+		cmocka_unit_test(test_listeners),
 	};
 
 	if (tls_init(16 << 20) < 0)
