@@ -38,7 +38,7 @@ static const struct check checks[] = {
 
 /* ---- findings ------------------------------------------------------------------------------- */
 
-static char *format_text(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static char *format_text(const char *format, va_list args)
 {
 	char *text = NULL;
 

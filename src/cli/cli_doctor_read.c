@@ -10,7 +10,8 @@
 
 #include "cli_doctor.h"
 
-static FILE *open_file(const struct doctor *doctor, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static FILE *open_file(const struct doctor *doctor,
+							     const char *format, va_list args)
 {
 	char path[PATH_MAX];
 	int len = snprintf(path, sizeof(path), "%s", doctor->root);
@@ -77,7 +78,7 @@ void cli_doctor_list(struct doctor *doctor, const char *folder, doctor_entry_fn 
 	(void)closedir(dir);
 }
 
-static FILE *open_path(const struct doctor *doctor, const char *format, ...)
+PRINTF_LIKE(2, 3) static FILE *open_path(const struct doctor *doctor, const char *format, ...)
 {
 	va_list args;
 
