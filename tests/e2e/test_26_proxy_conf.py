@@ -363,7 +363,7 @@ def test_tlsProtocols(java_conf, fake, authority, certificate, version):
     gate = java_conf.start({"brokerServiceURL": broker.url, "tlsProtocols": f"TLSv{version}"}, certificate=certificate)
     assert inside(gate, authority.trusting(**only(version)), broker.where) == wire.CONNECTED
     other = "1.2" if version == "1.3" else "1.3"
-    assert refused(gate, authority.trusting(**only(other)), "client_tls_version")
+    assert "PROTOCOL_VERSION" in refused(gate, authority.trusting(**only(other)), "client_tls_version")
 
 
 @pytest.mark.parametrize("name", ["TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"], ids=["Java", "OpenSSL"])
