@@ -111,7 +111,8 @@ struct tls_handshake {
 	struct WOLFSSL *ssl;
 	struct tls_end *end;
 	const struct tls_identity *identity;
-	bool is_old; /* the client does not speak TLS 1.3 */
+	bool is_old;	/* the client does not speak TLS 1.3 */
+	bool was_short; /* of memory, at some step */
 	struct tls_transcript transcript;
 	struct tls_result result;
 	struct sink texts;   /* what result's spans are into */

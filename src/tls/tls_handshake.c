@@ -134,6 +134,16 @@ static void put_alpn(struct tls_handshake *slot)
 			slot->result.alpn = context->alpn[i];
 }
 
+/* Does it depend on the peer's certificate? What wolfSSL makes of one without the memory for it
+ * does not count. */
+static bool is_judging(const struct tls_end *end)
+{
+	const struct tls_context *context = end->context;
+
+	return end->is_server ? context->client_auth != TLS_CLIENT_AUTH_NONE
+			      : !context->is_peer_unchecked;
+}
+
 /* Said twice, since all depends on it: wolfSSL has had bugs by which one side could leave its
  * certificate out (CVE-2022-25638, CVE-2022-25640). */
 static bool is_peer_known(const struct tls_handshake *slot)
@@ -303,8 +313,7 @@ static int peer_alert(struct tls_handshake *slot, int error)
 	return slot->err == 0 ? tls_io_clear_alert(slot) : -1;
 }
 
-/* `was_short`: of memory, on the way to the error. */
-static enum tls_progress failed(struct tls_handshake *slot, int error, bool was_short)
+static enum tls_progress failed(struct tls_handshake *slot, int error)
 {
 	struct tls_end *end = slot->end;
 	int alert = peer_alert(slot, error);
@@ -321,7 +330,7 @@ static enum tls_progress failed(struct tls_handshake *slot, int error, bool was_
 		(void)tls_end_fail(end, slot->err == -EPIPE ? TLS_FAIL_GONE : TLS_FAIL_RESET);
 		return TLS_FAILED;
 	}
-	if (was_short) {
+	if (slot->was_short) {
 		end->why = TLS_FAIL_NO_MEMORY; /* whatever it looked like */
 		end->detail = NULL;
 	}
@@ -370,20 +379,20 @@ enum tls_progress tls_handshake(struct tls_end *end)
 	uint64_t refused = tls_memory_refused();
 	int ret = end->is_server ? wolfSSL_accept(slot->ssl) : wolfSSL_connect(slot->ssl);
 	int error = ret == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(slot->ssl, ret);
+	enum tls_fail why = error == 0 ? agree(end) : TLS_FAIL_NONE;
+
+	slot->was_short |= tls_memory_refused() != refused;
+	if (slot->was_short && (why != TLS_FAIL_NONE || is_judging(end)))
+		why = TLS_FAIL_NO_MEMORY;
 
 	if (error == WOLFSSL_ERROR_WANT_READ)
 		return flushed(slot, TLS_WANT_READ);
 	if (error == WOLFSSL_ERROR_WANT_WRITE) /* there is more than fits into slot->out */
 		return flushed(slot, TLS_WANT_WRITE);
 	if (error != 0)
-		return failed(slot, error, tls_memory_refused() != refused);
-
-	enum tls_fail why = agree(end);
-
+		return failed(slot, error);
 	if (why == TLS_FAIL_NONE)
 		return flushed(slot, TLS_DONE);
-	if (tls_memory_refused() != refused)
-		why = TLS_FAIL_NO_MEMORY; /* to look at the certificate with */
 	if (end->suite != NULL && tls_io_flush(slot) == 0)
 		(void)tls_end_abort(end, why);
 	(void)tls_end_fail(end, why);
