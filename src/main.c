@@ -247,8 +247,15 @@ static int run(struct cli *cli, char *const *argv)
 	struct tls_set *tls = NULL;
 	struct config *config = first_load(&server, &tls);
 
-	if (config == NULL || !has_ring())
+	if (config == NULL)
 		return CLI_CONFIG;
+	if (!has_ring()) {
+		tls_set_free(tls);
+		config_free(config);
+		tls_tickets_free(server.tickets);
+		tls_fini();
+		return CLI_CONFIG;
+	}
 	if (mail_office_init(&server.office, config->process.workers) < 0 || log_start() < 0) {
 		log_error("start_failed", "out of memory");
 		return CLI_FAILURE;
