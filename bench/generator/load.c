@@ -157,16 +157,26 @@ static int main_sink(const struct sink_kind *kind, int argc, char **argv)
 	sink_serve(kind, &ask);
 }
 
+/* Prints what `make man` and `make docs` want; false: the word is something else. */
+static bool is_page(const char *word)
+{
+	if (strcmp(word, "man") == 0)
+		load_help_man();
+	else if (strcmp(word, "bash") == 0 || strcmp(word, "zsh") == 0)
+		load_help_completion(word[0] == 'z');
+	else
+		return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	if (is_help(argc, argv)) {
 		load_help();
 		return 0;
 	}
-	if (argc == 2 && strcmp(argv[1], "man") == 0) { /* for `make man` */
-		load_help_man();
+	if (argc == 2 && is_page(argv[1]))
 		return 0;
-	}
 	if (argc < 3)
 		usage();
 	/* getopt takes its first argument for the program's name: the mode stands there. */

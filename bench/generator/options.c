@@ -325,3 +325,19 @@ void options_names(uint32_t takes, FILE *out)
 		if ((takes & rows[i].bit) != 0)
 			fprintf(out, " --%s", rows[i].name);
 }
+
+void options_with_value(bool is_file, FILE *out)
+{
+	const char *bar = "";
+
+	for (int i = 0; i < ROW_COUNT; i++) {
+		const struct row *row = &rows[i];
+
+		if (row->argument == NULL || (strcmp(row->argument, "FILE") == 0) != is_file)
+			continue;
+		fprintf(out, "%s--%s", bar, row->name);
+		if (row->letter != 0)
+			fprintf(out, "|-%c", row->letter);
+		bar = "|";
+	}
+}

@@ -118,5 +118,7 @@ void options_print(uint32_t takes);
  * a blank. */
 void options_man(FILE *out);
 void options_names(uint32_t takes, FILE *out);
+/* Those that take a file, or any other value, with a bar between: "--to|-T|--listen|-l". */
+void options_with_value(bool is_file, FILE *out);
 
 #endif

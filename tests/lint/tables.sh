@@ -6,19 +6,23 @@ penstock=$(realpath "${1:-build/release/penstock}")
 cd "$(dirname "$0")/../.." || exit 1
 failed=0
 
-same() {
-    if ! difference=$("$penstock" docs "$1" | diff -u "$2" - 2>&1); then
+same() { # same FILE COMMAND...
+    file=$1
+    shift
+    if ! difference=$("$@" | diff -u "$file" - 2>&1); then
         printf '%s\n' "$difference" | head -20
-        printf '%s is not what the tables say: run make docs\n' "$2"
+        printf '%s is not what the tables say: run make docs\n' "$file"
         failed=1
     fi
 }
 
-same options docs/OPTIONS.md
-same metrics docs/METRICS.md
-same yaml conf/penstock.yaml
-same bash packaging/common/completions/penstock.bash
-same zsh packaging/common/completions/_penstock
+same docs/OPTIONS.md "$penstock" docs options
+same docs/METRICS.md "$penstock" docs metrics
+same conf/penstock.yaml "$penstock" docs yaml
+same packaging/common/completions/penstock.bash "$penstock" docs bash
+same packaging/common/completions/_penstock "$penstock" docs zsh
+same packaging/common/completions/penstock-bench.bash build/release/penstock-bench bash
+same packaging/common/completions/_penstock-bench build/release/penstock-bench zsh
 
 # Manual pages: groff has nothing to complain of.
 for page in penstock.1 penstock.yaml.5 penstock-bench.1; do

@@ -239,6 +239,8 @@ static void test_pipes(void **state)
 	file("/proc/sys/fs/pipe-user-pages-hard", "1023\n");
 	assert_non_null(strstr(lines_of(cli_doctor_pipes), "fs.pipe-user-pages-hard='1280'"));
 	file("/proc/sys/fs/pipe-user-pages-hard", "1024\n");
+	file("/proc/sys/fs/pipe-max-size", "262144\n");
+	assert_string_equal(lines_of(cli_doctor_pipes), fits);
 	file("/proc/sys/fs/pipe-max-size", "65536\n");
 	assert_string_equal(
 		lines_of(cli_doctor_pipes),
@@ -377,6 +379,12 @@ static void test_network(void **state)
 	assert_string_equal(lines_of(cli_doctor_ports),
 			    OK_LINE("local ports for 56464 connections to 2 broker addresses, "
 				    "limits.connections is 28233"));
+	/* At either end of what is reserved. */
+	file("/proc/sys/net/ipv4/ip_local_reserved_ports", "40000-40001\n");
+	assert_null(strstr(lines_of(cli_doctor_ports), "warn"));
+	file("/proc/sys/net/ipv4/ip_local_reserved_ports", "40001,5-7\n");
+	assert_non_null(strstr(lines_of(cli_doctor_ports), "='40001,5-7,40000'"));
+	file("/proc/sys/net/ipv4/ip_local_reserved_ports", "5-7,39999-40000\n");
 	file(range, "1024\t65535\n");
 	assert_non_null(strstr(lines_of(cli_doctor_ports),
 			       "ip_local_reserved_ports='5-7,39999-40000,6650'"));
