@@ -62,10 +62,8 @@ static void remedy_say(struct doctor *doctor, const struct doctor_place *place)
 {
 	switch (place->stage) {
 	case DOCTOR_NAME:
-		cli_doctor_remedy(doctor,
-				  "is it spelled right? getent hosts %s asks as penstock "
-				  "does",
-				  place->host);
+		cli_doctor_remedy(doctor, "is it spelled right, and do the hosts file or the name "
+					  "servers of /etc/resolv.conf know it?");
 		break;
 	case DOCTOR_CONNECTION:
 		cli_doctor_remedy(doctor, "does it run, is this its port, is a firewall between?");
