@@ -30,7 +30,8 @@ CFLAGS  ?=
 ALL_CFLAGS := -std=gnu11 $(FLAGS_$(BUILD)) $(HARDEN) $(WARNINGS) $(WERROR) -Iinclude -pthread \
 	-DPENSTOCK_VERSION='"$(VERSION)"' -DPENSTOCK_COMMIT='"$(COMMIT)"' $(CFLAGS)
 LDFLAGS ?=
-ALL_LDFLAGS := $(FLAGS_$(BUILD)) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+# CFLAGS again: code is made when linking, and must be the same wherever (-ffile-prefix-map).
+ALL_LDFLAGS := $(FLAGS_$(BUILD)) -pie -pthread -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
 TLS_LIBS := -lwolfssl -lcrypto
 ifeq ($(shell uname -m),x86_64)
 TLS_LIBS += -lIPSec_MB
