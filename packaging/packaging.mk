@@ -9,7 +9,7 @@ BASH_DIR ?= $(PREFIX)/share/bash-completion/completions
 ZSH_DIR  ?= $(PREFIX)/share/zsh/site-functions
 
 EXAMPLES    := $(filter-out conf/penstock.yaml,$(sort $(wildcard conf/*.yaml)))
-HAS_MAN     := $(wildcard docs/man)
+HAS_MAN     := $(wildcard src/cli/cli_man.c) # `make man` leaves them in build/man
 MAN_BENCH    = $(sort $(wildcard build/man/penstock-bench*))
 MAN          = $(filter-out $(MAN_BENCH),$(sort $(wildcard build/man/*.[1-8])))
 COMPLETIONS := packaging/common/completions
@@ -38,7 +38,7 @@ install: all $(if $(HAS_MAN),man) ## install the program, its configuration and 
 	$(call install-into,$(PREFIX)/share/doc/penstock,README.md docs/OPTIONS.md docs/METRICS.md)
 	$(call install-into,$(PREFIX)/share/doc/penstock/examples,$(EXAMPLES))
 	$(call install-into,$(PREFIX)/share/doc/penstock/examples/file-log,$(wildcard packaging/common/file-log/*))
-	$(call install-into,$(BASH_DIR),$(wildcard $(COMPLETIONS)/penstock))
+	$(if $(wildcard $(COMPLETIONS)/penstock.bash),install -D -m 644 $(COMPLETIONS)/penstock.bash $(DESTDIR)$(BASH_DIR)/penstock)
 	$(call install-into,$(ZSH_DIR),$(wildcard $(COMPLETIONS)/_penstock))
 	$(call install-into,$(PREFIX)/share/penstock/grafana,$(wildcard $(MONITORING)/*.json))
 	$(call install-into,$(PREFIX)/share/penstock/prometheus,$(wildcard $(MONITORING)/*.yml $(MONITORING)/*.yaml))
@@ -57,3 +57,11 @@ DEB_WORK := $(PACKAGES)/work/penstock-$(VERSION)
 .PHONY: deb
 deb: ## Debian packages of this tree, in build/packages/ (VERSION= gives them another version)
 	$(Q)packaging/deb.sh $(PACKAGES) $(VERSION) $(COMMIT)
+
+# Not part of `check`: it builds five times and installs in clean systems. SUITES="bookworm trixie rpm" is all of it.
+SUITES ?= bookworm trixie rpm
+
+.PHONY: package-check
+package-check: ## packages in clean systems: install, reload, upgrade under traffic, remove; wants root (20 minutes; SUITES=)
+	$(Q)tests/lab/deps.sh packages
+	$(Q)tests/packages/check.py $(SUITES)

@@ -64,22 +64,22 @@ def reproducible(root, commit):
 
 def refusing(package, version):
     """The same with another version and another name for `busy_poll`, as if that key had been renamed: a file that says it is refused. Its
-    conffile is another, too."""
+    conffile is another, too. Both names and versions are of one length, so that the program stays a program."""
     work = package.parent / "refusing"
     shutil.rmtree(work, ignore_errors=True)
     run(["dpkg-deb", "-R", package, work])
     control = work / "DEBIAN/control"
-    old = next(line.split()[1] for line in control.read_text().splitlines() if line.startswith("Version:"))
-    new = version + old[len(VERSION):]
-    control.write_text(control.read_text().replace(f"Version: {old}", f"Version: {new}"))
+    full = next(line.split()[1] for line in control.read_text().splitlines() if line.startswith("Version:"))
+    old, _, suffix = full.partition("~")
+    control.write_text(control.read_text().replace(f"Version: {full}", f"Version: {version}~{suffix}"))
     program = work / "usr/bin/penstock"
     code = program.read_bytes()
-    if code.count(b"process.busy_poll\0") != 1:
-        raise Failed("the key process.busy_poll is not once in the program")
-    program.write_bytes(code.replace(b"process.busy_poll\0", b"process.busy_wait\0").replace(VERSION.encode() + b"\0", version.encode() + b"\0"))
+    if code.count(b"process.busy_poll\0") != 1 or old.encode() not in code or len(old) != len(version):
+        raise Failed("the program does not look as this test knows it")
+    program.write_bytes(code.replace(b"process.busy_poll\0", b"process.busy_wait\0").replace(old.encode(), version.encode()))
     conf = work / "etc/penstock/penstock.yaml"
     conf.write_text(conf.read_text().replace("busy_poll", "busy_wait") + "\n# A line of the new version.\n")
-    target = package.parent / package.name.replace(f"_{old}_", f"_{new}_")
+    target = package.parent / package.name.replace(full, f"{version}~{suffix}")
     run(["dpkg-deb", "--root-owner-group", "-b", work, target])
     shutil.rmtree(work)
     return target
