@@ -32,11 +32,13 @@ ALL_CFLAGS := -std=gnu11 $(FLAGS_$(BUILD)) $(HARDEN) $(WARNINGS) $(WERROR) -Iinc
 LDFLAGS ?=
 # CFLAGS again: code is made when linking, and must be the same wherever (-ffile-prefix-map).
 ALL_LDFLAGS := $(FLAGS_$(BUILD)) -pie -pthread -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
-TLS_LIBS := -lwolfssl -lcrypto
-ifeq ($(shell uname -m),x86_64)
-TLS_LIBS += -lIPSec_MB
-endif
-LIBS := -luring -lzookeeper_mt -lyaml -ljansson -lmicrohttpd -lcares -lz $(TLS_LIBS)
+CRYPTO_LIBS := -lcrypto $(if $(filter x86_64,$(shell uname -m)),-lIPSec_MB)
+TLS_LIBS    := -lwolfssl $(CRYPTO_LIBS)
+# STATIC=1: what Fedora and EL have no package of becomes part of the program.
+comma   := ,
+BUNDLED := -lzookeeper_mt -lwolfssl
+LIBS := -luring $(if $(STATIC),-Wl$(comma)-Bstatic $(BUNDLED) -Wl$(comma)-Bdynamic,$(BUNDLED)) \
+	-lyaml -ljansson -lmicrohttpd -lcares -lz $(CRYPTO_LIBS) $(if $(STATIC),-lm)
 
 SRCS := $(sort $(shell find src -name '*.c'))
 OBJS := $(SRCS:%.c=$(B)/%.o)

@@ -9,7 +9,8 @@ BASH_DIR ?= $(PREFIX)/share/bash-completion/completions
 ZSH_DIR  ?= $(PREFIX)/share/zsh/site-functions
 
 EXAMPLES    := $(filter-out conf/penstock.yaml,$(sort $(wildcard conf/*.yaml)))
-HAS_MAN     := $(wildcard src/cli/cli_man.c) # `make man` leaves them in build/man
+# `make man` leaves them in build/man.
+HAS_MAN     := $(wildcard src/cli/cli_man.c)
 MAN_BENCH    = $(sort $(wildcard build/man/penstock-bench*))
 MAN          = $(filter-out $(MAN_BENCH),$(sort $(wildcard build/man/*.[1-8])))
 COMPLETIONS := packaging/common/completions
@@ -57,6 +58,10 @@ DEB_WORK := $(PACKAGES)/work/penstock-$(VERSION)
 .PHONY: deb
 deb: ## Debian packages of this tree, in build/packages/ (VERSION= gives them another version)
 	$(Q)packaging/deb.sh $(PACKAGES) $(VERSION) $(COMMIT)
+
+.PHONY: rpm
+rpm: ## rpm packages of this tree, in build/packages/ (RPM="--without bundled": shared wolfSSL and ZooKeeper client)
+	$(Q)packaging/rpm.sh $(PACKAGES) $(VERSION) $(COMMIT) $(RPM)
 
 # Not part of `check`: it builds five times and installs in clean systems. SUITES="bookworm trixie rpm" is all of it.
 SUITES ?= bookworm trixie rpm

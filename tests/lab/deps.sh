@@ -22,7 +22,7 @@ packages_of() {
     bench) echo haproxy nginx-light libnginx-mod-stream python3 procps util-linux ;;
     peers) echo python3 python3-venv openssl ca-certificates ;;
     ktls) echo python3 python3-venv gcc libc6-dev openssl openjdk-17-jdk-headless ;;
-    packages) echo dpkg-dev debhelper lintian rpm rpmlint debootstrap systemd systemd-container python3 procps \
+    packages) echo dpkg-dev debhelper lintian rpm rpmlint debugedit elfutils debootstrap systemd systemd-container python3 procps \
         liburing-dev libzookeeper-mt-dev libyaml-dev libjansson-dev libmicrohttpd-dev libc-ares-dev libssl-dev libwolfssl-dev \
         zlib1g-dev $([ "$(uname -m)" != x86_64 ] || echo libipsec-mb-dev) ;;
     *) echo "deps.sh: no group '$1'; there are: build lab bench peers peers-java ktls packages" >&2; exit 2 ;;

@@ -402,7 +402,7 @@ def main():
     for what in sys.argv[1:] or ["bookworm"]:
         try:
             if what == "rpm":
-                check_rpm.check(commit, good)
+                check_rpm.check(commit, good, config, ask, alone)
             else:
                 check_suite(what, commit)
         except Exception as error:
