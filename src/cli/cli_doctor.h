@@ -148,9 +148,12 @@ struct doctor_place {
 	char why[200]; /* not reached */
 	char answer[1024];
 
-	/* In between. */
+	/* Asked of the resolver, unless there are some. */
 	struct addr addrs[DOCTOR_ADDRS_MAX];
-	uint32_t addr_count, addr_next;
+	uint32_t addr_count;
+
+	/* In between. */
+	uint32_t addr_next;
 	int fd, events;
 	struct tls_end *end;
 	uint64_t deadline_ns;

@@ -65,12 +65,14 @@ static void resolve_all(struct doctor_place *places, uint32_t count)
 		struct doctor_place *place = &places[i];
 		int err = EAI_AGAIN;
 
+		place->fd = -1;
+		if (place->addr_count > 0)
+			continue; /* the caller knew */
 		if (silent < NAMES_FAIL)
 			place->addr_count =
 				cli_doctor_resolve(place->host, place->port, place->addrs,
 						   DOCTOR_ADDRS_MAX, &err);
 		silent += place->addr_count == 0 && err == EAI_AGAIN;
-		place->fd = -1;
 		if (place->addr_count > 0)
 			continue;
 		place->stage = DOCTOR_NAME;

@@ -120,7 +120,7 @@ static bool mode_find(const struct doctor_place *place, char ret_mode[static 32]
 	return strstr(place->answer, "not currently serving") == NULL;
 }
 
-static bool server_say(struct doctor *doctor, const char *label, const struct doctor_place *place,
+static void server_say(struct doctor *doctor, const char *label, const struct doctor_place *place,
 		       bool is_any)
 {
 	enum doctor_state bad = is_any ? DOCTOR_WARN : DOCTOR_FAIL;
@@ -130,18 +130,17 @@ static bool server_say(struct doctor *doctor, const char *label, const struct do
 		cli_doctor_say(doctor, bad, "%s: %s:%u: %s", label, place->host, place->port,
 			       place->why);
 		remedy_say(doctor, place);
-		return false;
+		return;
 	}
 	if (!mode_find(place, mode)) {
 		cli_doctor_say(doctor, bad, "%s: %s:%u answers, and serves nobody", label,
 			       place->host, place->port);
 		cli_doctor_remedy(doctor, "more than half of its ensemble must be up and reach "
 					  "each other");
-		return false;
+		return;
 	}
 	cli_doctor_say(doctor, DOCTOR_OK, "%s: %s:%u answers%s", label, place->host, place->port,
 		       mode);
-	return true;
 }
 
 /* Is there one that serves? */
@@ -156,7 +155,7 @@ static bool servers_check(struct doctor *doctor, const char *label, const char *
 	for (uint32_t i = 0; i < places.count; i++)
 		is_any |= is_reached(&places.at[i]) && mode_find(&places.at[i], mode);
 	for (uint32_t i = 0; i < places.count; i++)
-		(void)server_say(doctor, label, &places.at[i], is_any);
+		server_say(doctor, label, &places.at[i], is_any);
 	free(places.at);
 	return is_any;
 }

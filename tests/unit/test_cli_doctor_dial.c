@@ -116,6 +116,28 @@ static void test_connections(void **state)
 	server_stop(&server);
 }
 
+/* A name with several addresses is reached when one of them is. */
+static void test_addresses(void **state)
+{
+	struct server server;
+	uint16_t none = closed_port();
+	struct doctor_place places[2];
+
+	(void)state;
+	server_start(&server, HOLD);
+	places[0] = place("several.invalid", 1);
+	places[0].addrs[0] = addr_v4(INADDR_LOOPBACK, none);
+	places[0].addrs[1] = addr_v4(INADDR_LOOPBACK, server.port);
+	places[0].addr_count = 2;
+	places[1] = places[0];
+	places[1].addrs[1] = places[1].addrs[0];
+	cli_doctor_dial(places, 2, NS_PER_S);
+	assert_int_equal(places[0].stage, DOCTOR_REACHED);
+	assert_int_equal(places[1].stage, DOCTOR_CONNECTION);
+	assert_string_equal(places[1].why, "Connection refused");
+	server_stop(&server);
+}
+
 static void test_questions(void **state)
 {
 	struct server answers, holds, hangs;
@@ -309,9 +331,10 @@ static void test_zookeeper(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_connections), cmocka_unit_test(test_questions),
-		cmocka_unit_test(test_no_tls),	    cmocka_unit_test(test_many),
-		cmocka_unit_test(test_brokers),	    cmocka_unit_test(test_zookeeper),
+		cmocka_unit_test(test_addresses), cmocka_unit_test(test_connections),
+		cmocka_unit_test(test_questions), cmocka_unit_test(test_no_tls),
+		cmocka_unit_test(test_many),	  cmocka_unit_test(test_brokers),
+		cmocka_unit_test(test_zookeeper),
 	};
 
 	if (tls_init(16 << 20) < 0)
