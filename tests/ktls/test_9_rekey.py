@@ -336,7 +336,9 @@ def test_java(rig):
         said = java.stdout.read().decode()
     assert java.returncode == 0 and said.startswith("TLSv1.3 TLS_AES_"), said
     now = kernel.statistics()
-    assert all(now[name] - before[name] >= size >> limit for name in ("TlsRxRekeyOk", "TlsTxRekeyOk"))
+    changes = {name: now[name] - before[name] for name in ("TlsRxRekeyOk", "TlsTxRekeyOk")}
+    # Five of its limits are reached each way; what its reader asks for and what its writer does may come to one change.
+    assert min(changes.values()) >= (size >> limit) - 2, changes
     assert all(now[name] == before[name] for name in ("TlsRxRekeyError", "TlsTxRekeyError"))
     count.ktls(send=1, recv=1)
 
