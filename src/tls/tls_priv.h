@@ -3,9 +3,10 @@
  * tls_priv: what the files of src/tls share. wolfSSL's headers and libcrypto's define the same
  * names and cannot meet in one file: here both are incomplete types.
  *
- *     wolfSSL     tls_handshake.c tls_io.c tls_callbacks.c tls_context*.c tls_memory.c
- * tls_session.c libcrypto   tls_aead_*.c tls_secret.c tls_transcript.c tls_cert*.c tls_sign.c
- * tls_ticket.c
+ * wolfSSL's: tls_handshake.c, tls_handover.c, tls_io.c, tls_callbacks.c, tls_context_wolf.c,
+ * tls_session.c, tls_memory.c, tls_random.c, tls_init.c.
+ *
+ * libcrypto's: tls_aead_*.c, tls_secret.c, tls_transcript.c, tls_cert*.c, tls_sign.c, tls_ticket.c.
  */
 #pragma once
 
