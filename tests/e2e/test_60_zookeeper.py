@@ -1,6 +1,5 @@
 """ZooKeeper comes and goes; penstock serves from what it knew last, says how old that is, and recovers by itself."""
 import json
-import signal
 import time
 
 import pytest
@@ -206,10 +205,10 @@ def test_session_expired(penstock, fake, zk):
     one, two = fake(echo), fake(echo)
     zk.broker(one.url)
     gate = behind(penstock, zk)
-    gate.process.send(signal.SIGSTOP)
+    gate.process.freeze()
     time.sleep(3.5)
     zk.broker(two.url)
-    gate.process.send(signal.SIGCONT)
+    gate.process.thaw()
     wait_urls(gate, [one, two], 15)
     assert "expired" in gate.log().lower()
     assert serves(gate, two)
@@ -238,12 +237,12 @@ def test_hanging(penstock, fake, zk):
     one = fake(echo)
     zk.broker(one.url)
     gate = behind(penstock, zk)
-    zk.servers.servers[0].send(signal.SIGSTOP)
+    zk.servers.servers[0].freeze()
     try:
         wait_state(gate, "connecting|expired", 20)
         assert serves(gate, one)
     finally:
-        zk.servers.servers[0].send(signal.SIGCONT)
+        zk.servers.servers[0].thaw()
     wait_state(gate, "connected", 20)
 
 

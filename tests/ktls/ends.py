@@ -14,6 +14,7 @@ import time
 
 from openssl import TlsError
 
+_FIN_WAIT2 = 5  # of a socket whose FIN has been acknowledged: tcp_states.h
 WINDOW = 1 << 17  # bytes queued of a source before it is asked for more
 
 
@@ -87,6 +88,10 @@ class End:
 
     def is_ready_or_pending(self):
         return bool(self.pending) or self.is_ready()
+
+    def has_arrived(self):
+        """All that was sent, FIN included, stands in the other socket."""
+        return self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _FIN_WAIT2
 
     def flush(self):
         while self.source and self.is_ready() and len(self.pending) < WINDOW:

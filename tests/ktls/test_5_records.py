@@ -1,6 +1,5 @@
 """Records that are no data, or are not what they seem, where the kernel opens them: none may be lost, and none may be taken for data."""
 import contextlib
-import signal
 import struct
 
 import kernel
@@ -84,11 +83,10 @@ def all_at_once(rig, way, data):
     near = rig.held(way)
     near.send(data)
     near.finish()
-    rig.gate.process.send(signal.SIGSTOP)
+    rig.gate.process.freeze()
     near.is_held = False
-    rig.world.run(lambda: not near.wants_write(), "its departure")
-    rig.world.idle(0.1)  # its arrival
-    rig.gate.process.send(signal.SIGCONT)
+    rig.world.run(near.has_arrived, "its arrival")
+    rig.gate.process.thaw()
     return near
 
 

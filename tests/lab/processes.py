@@ -27,6 +27,15 @@ def start_time(pid):
     return None if fields[0] in "ZX" else fields[19]
 
 
+def thread_states(pid):
+    """The letters of ps(1) for the threads of a process: {"S", "R"}."""
+    states = set()
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # this one has ended
+            states.add((task / "stat").read_text().rpartition(")")[2].split()[0])
+    return states
+
+
 def wait_until(what, seconds, condition, step=0.1):
     """Polls; the condition's true answer is returned. On time-out an error that says what was waited for."""
     deadline = time.monotonic() + seconds
@@ -86,6 +95,14 @@ class Process:
         pid = self.pid
         if pid:
             os.kill(pid, number)
+
+    def freeze(self):
+        """SIGSTOP, and waits until each thread has stopped: until then some may go on. `thaw` lets them."""
+        self.send(signal.SIGSTOP)
+        wait_until(f"{self.name} to stand still", 5, lambda: thread_states(self.pid) == {"T"}, step=0.002)
+
+    def thaw(self):
+        self.send(signal.SIGCONT)
 
     def wait(self, seconds):
         """Waits for the end; the exit status where it is our child, else 0."""
