@@ -68,7 +68,7 @@ $(B)/%.o: %.c Makefile
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: demo
-demo: ## install what is needed, build, and proxy a real Pulsar cluster for a minute
+demo: ## install what is needed, build, and proxy a real Pulsar cluster and a real Kafka for a minute
 	$(Q)tests/lab/deps.sh build lab
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/demo/demo.sh

@@ -16,17 +16,16 @@ close() {
     exit
 }
 
-layer() { # layer NAME COMMAND...: one test of its own, unless its output counts tests
+report() { # report NAME STATUS BEGUN: one test of its own, unless its output counts tests
     name=$1
-    shift
+    ok=$2
+    begun=$3
     log=build/check-$name.log
-    begun=$(date +%s)
-    if "$@" >"$log" 2>&1; then ok=1; else ok=0; fi
     counted=$(grep -Eo '[0-9]+ (passed|failed|skipped)' "$log" | tail -n 3)
     p=$(printf '%s\n' "$counted" | awk '$2 == "passed" {n = $1} END {print n + 0}')
     f=$(printf '%s\n' "$counted" | awk '$2 == "failed" {n = $1} END {print n + 0}')
     s=$(printf '%s\n' "$counted" | awk '$2 == "skipped" {n = $1} END {print n + 0}')
-    if [ $ok = 1 ]; then
+    if [ "$ok" = 1 ]; then
         [ $((p + s)) -gt 0 ] || p=1
         word=ok
     else
@@ -39,10 +38,30 @@ layer() { # layer NAME COMMAND...: one test of its own, unless its output counts
     printf '  %-14s %-7s %4d s  %s\n' "$name" "$word" $(($(date +%s) - begun)) \
         "$(tail -n 1 "$log")"
     grep -E '^(SKIPPED|FAILED|ERROR)' "$log"
-    if [ $ok = 0 ]; then
+    if [ "$ok" = 0 ]; then
         tail -n 60 "$log"
         [ "${KEEP_GOING-}" = 1 ] || close
     fi
+}
+
+layer() { # layer NAME COMMAND...
+    layer=$1
+    shift
+    from=$(date +%s)
+    if "$@" >"build/check-$layer.log" 2>&1; then report "$layer" 1 "$from"; else report "$layer" 0 "$from"; fi
+}
+
+# Both end-to-end suites mostly wait, each for servers of its own in a network of its own.
+two_suites() {
+    from=$(date +%s)
+    of_kafka=$(cd tests/e2e && echo test_5?_kafka*.py)
+    # shellcheck disable=SC2086 # a list of files
+    PENSTOCK_LAB=${PENSTOCK_LAB-pstk}-k tests/e2e/run.sh -q $of_kafka >build/check-e2e-kafka.log 2>&1 &
+    kafka=$!
+    if tests/e2e/run.sh -q --ignore-glob='*_kafka*.py' >build/check-e2e.log 2>&1; then pulsar_ok=1; else pulsar_ok=0; fi
+    if wait $kafka; then kafka_ok=1; else kafka_ok=0; fi
+    KEEP_GOING=1 report e2e $pulsar_ok "$from" # both have run: both are told of
+    report e2e-kafka $kafka_ok "$from"
 }
 
 layer build make -s -j2 all
@@ -53,5 +72,5 @@ layer fuzz-replay make -s -j2 fuzz-replay BUILD=asan
 layer bench make -s bench-check
 layer sim make -s sim SEED=1..100
 layer ktls make -s ktls
-layer e2e make -s e2e
+two_suites
 close

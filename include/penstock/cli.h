@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * cli: the command line, and the subcommands that are tools: check, doctor, import, version, help,
- * docs.
+ * cli: the command line, and the subcommands that are tools: check, doctor, import, show, version,
+ * help, docs.
  *
  *     cli_parse --> cli_is_tool? --> cli_tool: exit code
  *                        no      --> cli_load --> serve
@@ -27,6 +27,7 @@ enum cli_command {
 	CLI_CHECK,
 	CLI_DOCTOR,
 	CLI_IMPORT,
+	CLI_SHOW,
 	CLI_VERSION,
 	CLI_HELP,
 	CLI_DOCS,
@@ -35,12 +36,15 @@ enum cli_command {
 struct cli {
 	enum cli_command command;
 	enum cli_command topic;	 /* of CLI_HELP; CLI_HELP itself: the overview */
-	const char *config_path; /* run, check, doctor */
+	const char *config_path; /* run, check, doctor, show */
 	struct config_proxy_args proxy;
 	bool is_proxy; /* the configuration is that of `penstock proxy` (proxy, check of proxy
 			  --dump) */
 	bool is_dump, is_quiet;
-	bool is_json, is_sysctl;	   /* doctor */
+	bool is_json;			   /* doctor, show */
+	bool is_sysctl;			   /* doctor */
+	const char *subject;		   /* show: what; NULL: nothing */
+	const char *admin;		   /* show: where; NULL: as the configuration says */
 	const char *docs;		   /* a page of cli_docs.c */
 	const char *files[CLI_REPEAT_MAX]; /* import */
 	uint32_t file_count;
@@ -65,6 +69,8 @@ struct config *cli_load(void *cli, struct config_errors *errors);
 int cli_check(struct cli *cli);
 int cli_doctor(const struct cli *cli);
 int cli_import(const struct cli *cli);
+/* Asks a penstock that runs. */
+int cli_show(struct cli *cli);
 int cli_version(void);
 int cli_docs(const char *what);
 int cli_help(enum cli_command topic);

@@ -15,6 +15,8 @@
 #include <penstock/base/cpu.h>
 #include <penstock/base/log.h>
 #include <penstock/base/span.h>
+#include <penstock/config/clients.h>
+#include <penstock/config/kafka.h>
 
 #define CONFIG_CLUSTERS_MAX  64
 #define CONFIG_LISTENERS_MAX 32
@@ -26,6 +28,7 @@ enum config_credentials { CONFIG_CREDENTIALS_PASS, CONFIG_CREDENTIALS_ROLE };
 enum config_send_proxy { CONFIG_SEND_PROXY_OFF, CONFIG_SEND_PROXY_V1, CONFIG_SEND_PROXY_V2 };
 enum config_proxy_mode { CONFIG_PROXY_OFF, CONFIG_PROXY_OPTIONAL, CONFIG_PROXY_REQUIRED };
 enum config_splice { CONFIG_SPLICE_AUTO, CONFIG_SPLICE_OFF };
+enum config_protocol { CONFIG_PULSAR, CONFIG_KAFKA };
 enum config_access { CONFIG_ACCESS_ALL, CONFIG_ACCESS_ERRORS, CONFIG_ACCESS_OFF };
 
 struct config_cidrs {
@@ -91,6 +94,24 @@ struct config_tls_client {
 	enum config_ktls_rekey ktls_rekey;
 };
 
+/* As of wire/sasl.h. */
+enum config_sasl { CONFIG_SASL_PLAIN, CONFIG_SASL_SCRAM_SHA_256, CONFIG_SASL_SCRAM_SHA_512 };
+
+/* Authentication to brokers of Kafka in the place of clients; no file: there is none. */
+struct config_broker_sasl {
+	enum config_sasl mechanism;
+	const char *users_file;
+	struct config_clients *users; /* as the file was when the configuration was read */
+};
+
+/* As whom brokers of Kafka are asked where all are; no user: as broker_sasl has it. */
+struct config_ask_sasl {
+	enum config_sasl mechanism;
+	const char *user;
+	const char *password_file;
+	struct config_clients *users; /* one line, with the password as it was then */
+};
+
 /* The proxy's own credential, with CONFIG_CREDENTIALS_ROLE: one of the two. */
 struct config_role {
 	const char *token_file;
@@ -104,19 +125,29 @@ struct config_role {
 
 struct config_cluster {
 	const char *name;
+	enum config_protocol protocol;
 	/* Exactly one of the two: */
 	const char *zookeeper_servers; /* "h:p,h:p/chroot", ports filled in; NULL: fixed URLs */
-	struct config_url *urls;
+	struct config_url *urls;       /* of Kafka: the brokers to begin with */
 	uint32_t url_count;
+	const char *node_host; /* of Kafka: a template for the host of a node; NULL: none */
+	uint16_t node_port;
 
 	const char *zookeeper_global_servers; /* NULL: the local ones */
 	uint64_t zookeeper_session_ns;
 	uint64_t zookeeper_resync_ns;
+	uint64_t grace_ns;
+	uint64_t refresh_ns;		/* of Kafka; CONFIG_OFF: brokers are not asked */
+	const char *zookeeper_listener; /* of Kafka; NULL: the first that fits */
 	enum config_lookup lookup;
 	enum config_send_proxy send_proxy_protocol;
 	enum config_credentials credentials;
 	struct config_role role;
 	struct config_tls_client broker_tls;
+	const char *broker_clients_file; /* who is shown to brokers as whom, by certificate; NULL:
+					    all as one */
+	struct config_broker_sasl broker_sasl;
+	struct config_ask_sasl ask_sasl;
 	bool check_active; /* discovered and configured brokers only: egress.allow is not asked */
 	uint32_t line;
 };
@@ -172,6 +203,12 @@ struct config_listener {
 	enum config_send_proxy send_proxy_protocol; /* with forward */
 	struct config_tls_server tls;
 	enum config_splice splice;
+	struct config_cidrs allow; /* clients from elsewhere are refused; count 0: none are */
+	uint64_t max_connections;  /* 0: as many as come */
+	uint64_t accept_rate;	   /* a second; 0: as they come */
+	struct config_kafka kafka; /* with a cluster of that protocol */
+	struct config_names deny_apis;
+	struct config_names allow_users; /* kafka.users */
 	uint32_t backlog;
 	uint32_t line;
 };
@@ -304,10 +341,14 @@ void config_dump(const struct config *config, FILE *out);
  * NULL when a reload from `old` to `new` is possible. */
 const char *config_needs_restart(const struct config *old, const struct config *new);
 
-/* Tokens as their files have them now, by cluster; at == NULL: it has none. */
+/* Tokens, users of brokers and passwords, as their files have them now, by cluster. */
 struct config_tokens {
 	uint32_t count;
-	struct span at[];
+	struct {
+		struct span token;	      /* at == NULL: it has none */
+		struct config_clients *users; /* the same */
+		struct config_clients *asker; /* the same */
+	} at[];
 };
 
 /* NULL: the errors say why. */
@@ -319,9 +360,27 @@ void config_tokens_free(struct config_tokens *tokens); /* may be NULL */
 static inline struct span config_token(const struct config *config,
 				       const struct config_tokens *tokens, uint32_t cluster)
 {
-	if (tokens == NULL || tokens->at[cluster].at == NULL)
+	if (tokens == NULL || tokens->at[cluster].token.at == NULL)
 		return config->clusters[cluster].role.data;
-	return tokens->at[cluster];
+	return tokens->at[cluster].token;
+}
+/* As whom penstock authenticates to a cluster's brokers; NULL: it does not. */
+static inline const struct config_clients *
+config_users(const struct config *config, const struct config_tokens *tokens, uint32_t cluster)
+{
+	if (tokens == NULL || tokens->at[cluster].users == NULL)
+		return config->clusters[cluster].broker_sasl.users;
+	return tokens->at[cluster].users;
+}
+
+/* As whom penstock asks a cluster's brokers where all are, in a line of its own; NULL: as
+ * config_users has it. */
+static inline const struct config_clients *
+config_asker(const struct config *config, const struct config_tokens *tokens, uint32_t cluster)
+{
+	if (tokens == NULL || tokens->at[cluster].asker == NULL)
+		return config->clusters[cluster].ask_sasl.users;
+	return tokens->at[cluster].asker;
 }
 
 /* Another number when one of the files of TLS, or with a token, is another one, or other in size or
@@ -336,6 +395,8 @@ struct config_budget {
 	uint64_t sessions_per_worker;
 	uint64_t hops_per_worker;
 	uint64_t buffers_per_worker;
+	uint64_t chunks_per_worker; /* of Kafka requests without a response */
+	uint64_t bulks_per_worker;  /* long responses of Kafka */
 };
 
 void config_budget(const struct config *config, struct config_budget *ret_budget);
@@ -374,6 +435,25 @@ static inline const struct config_tls_server *config_route_server(const struct c
 static inline bool config_route_has_brain(const struct config_route *route)
 {
 	return route->mode != CONFIG_MODE_PASS && route->cluster >= 0;
+}
+
+/* Ports besides its own that a listener has: one for each broker of Kafka it may lead to. */
+static inline uint32_t config_listener_ports(const struct config *config, uint32_t index)
+{
+	const struct config_listener *listener = &config->listeners[index];
+	bool is_kafka = listener->cluster >= 0 &&
+			config->clusters[listener->cluster].protocol == CONFIG_KAFKA;
+
+	return is_kafka ? config_kafka_port_count(&listener->kafka) : 0;
+}
+/* The n-th of them. */
+static inline struct addr config_listener_port(const struct config *config, uint32_t index,
+					       uint32_t n)
+{
+	struct addr addr = config->listeners[index].bind;
+
+	addr.port = config_kafka_port(&config->listeners[index].kafka, n);
+	return addr;
 }
 
 /* The nearer of two candidates to a word somebody may have meant; NULL: none is near enough. */

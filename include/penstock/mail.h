@@ -16,6 +16,7 @@
 #include <penstock/base/stat.h>
 #include <penstock/base/tally.h>
 #include <penstock/mail/learned.h>
+#include <penstock/mail/nodes.h>
 #include <penstock/route.h>
 #include <penstock/uring.h>
 
@@ -68,6 +69,14 @@ struct mail_learned {
 	uint16_t port;
 	bool is_tls;
 	char host[HOST_MAX];
+};
+struct mail_node {
+	uint32_t cluster;
+	int32_t id;
+	struct mail_nodes_place place;
+};
+struct mail_node_wanted {
+	uint32_t cluster;
 };
 struct mail_namespace {
 	uint32_t cluster;
@@ -145,6 +154,12 @@ struct mail_load {
 	_Alignas(CACHE_LINE) _Atomic uint32_t sessions;
 };
 
+/* What the limits of a listener are held against. */
+struct mail_gate {
+	_Alignas(CACHE_LINE) struct stat_route count;
+	_Atomic uint64_t accept_due_ns; /* pace.h */
+};
+
 /* Everything more than one thread may see, made by main before any of them starts. */
 struct mail_office {
 	uint32_t worker_count;
@@ -152,8 +167,11 @@ struct mail_office {
 	struct mail_load *loads;	    /* one per worker */
 	struct tally *per_ip;		    /* connections of each client address */
 	struct mail_learned_table *learned; /* broker URLs lookups have named */
+	struct mail_nodes *nodes;	    /* brokers of Kafka that answers have named */
 	struct stat_block **stats;	    /* one per worker */
 	struct stat_route *routes;	    /* STAT_ROUTES_MAX, touched as used */
+	struct mail_gate *gates;	    /* STAT_LISTENERS_MAX: by listener id */
+	struct stat_kafka_places *places;   /* of brokers of Kafka in the workers' counters */
 	struct mail_box control;
 };
 

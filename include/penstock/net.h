@@ -67,6 +67,9 @@ MUST_USE int net_accept(int fd, struct addr *ret_peer);
  * and no socket. Ready when writable; then net_error says how it went. */
 MUST_USE int net_dial(const struct addr *addr, int *ret_fd);
 
+/* The same to a unix socket, which answers at once or not at all. */
+MUST_USE int net_dial_unix(const char *path, int *ret_fd);
+
 /* ---- net_ktls.c: sockets whose records the kernel seals and opens -------------------------- */
 
 enum net_ktls_cipher { NET_KTLS_AES_128_GCM, NET_KTLS_AES_256_GCM, NET_KTLS_CHACHA20_POLY1305 };

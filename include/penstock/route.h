@@ -50,6 +50,14 @@ struct route_namespace {
 	uint32_t bundle_count;
 };
 
+/* A broker of Kafka by its id. */
+struct route_node {
+	int32_t id;
+	int32_t endpoint;
+	const char *rack; /* NULL: not known */
+	uint64_t told_ns; /* clock_now_ns of the word that has it there; 0: an old one */
+};
+
 struct route_cluster {
 	const char *name;
 	bool is_loaded; /* discovery has answered at least once */
@@ -65,6 +73,8 @@ struct route_cluster {
 	uint32_t broker_count;
 	struct route_namespace *namespaces; /* by name */
 	uint32_t namespace_count;
+	struct route_node *nodes; /* by id */
+	uint32_t node_count;
 };
 
 /* A route of the configuration, here called a rule, since `route` is the snapshot. The rest of it
@@ -163,6 +173,15 @@ const struct route_endpoint *route_find(const struct route *route, uint32_t clus
 const struct route_endpoint *route_owner(const struct route *route, uint32_t cluster,
 					 struct span topic);
 
+/* A broker of Kafka, or NULL: nothing has told of it yet. */
+const struct route_node *route_node(const struct route *route, uint32_t cluster, int32_t id);
+/* `cluster` must exist. Is that address (with its port) one of another node's, and none of this
+ * node's? A connection to it is not with the broker that it was for. False as long as this node's
+ * addresses are not known.
+ */
+bool route_is_another_node(const struct route *route, uint32_t cluster, int32_t id,
+			   const struct addr *addr);
+
 /* ---- route_rule.c: routing by server name ---------------------------------------------------- */
 
 /* The first rule for a server name; false: none has it. A name written out wins, then the host of a
@@ -229,6 +248,10 @@ void route_build_broker(struct route_builder *builder, uint32_t cluster,
 			const struct route_broker *broker);
 void route_build_namespace(struct route_builder *builder, uint32_t cluster,
 			   const struct route_namespace *ns);
+/* Of several with one id the last counts. Of several at one endpoint those that were told of
+ * latest: the others have left it, wherever they are now. */
+void route_build_node(struct route_builder *builder, uint32_t cluster,
+		      const struct route_node *node);
 void route_build_forward(struct route_builder *builder, uint32_t listener,
 			 const struct route_endpoint *endpoint);
 /* `id`, below STAT_ROUTES_MAX, is no other rule's. */

@@ -63,6 +63,8 @@ void *pool_get(struct pool *pool)
 	else
 		return NULL;
 	pool->in_use++;
+	if (pool->trimmed > pool->free_count)
+		pool->trimmed = pool->free_count;
 	return pool->base + pool->size * index;
 }
 
@@ -73,6 +75,15 @@ void pool_put(struct pool *pool, void *object)
 	CHECK(pool->free_count < pool->fresh);
 	pool->in_use--;
 	pool->free_list[pool->free_count++] = index;
+}
+
+void pool_trim(struct pool *pool, uint32_t keep)
+{
+	CHECK(pool->size % PAGE_BYTES == 0);
+	while (pool->free_count > keep && pool->trimmed < pool->free_count - keep) {
+		uint8_t *object = pool->base + pool->size * pool->free_list[pool->trimmed++];
+		(void)madvise(object, pool->size, MADV_DONTNEED);
+	}
 }
 
 uint32_t pool_index(const struct pool *pool, const void *object)

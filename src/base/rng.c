@@ -32,6 +32,12 @@ uint64_t rng_next(struct rng *rng)
 	return z ^ (z >> 31);
 }
 
+void rng_secret(void *bytes, size_t size)
+{
+	/* Up to 256 bytes come whole once the source is ready, and it is since boot. */
+	CHECK(size <= 256 && getrandom(bytes, size, 0) == (ssize_t)size);
+}
+
 uint64_t rng_below(struct rng *rng, uint64_t bound)
 {
 	CHECK(bound > 0);

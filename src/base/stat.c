@@ -22,18 +22,12 @@ static uint32_t bucket_of(uint64_t us)
 	return bucket < STAT_BUCKETS ? bucket : STAT_BUCKETS - 1;
 }
 
-static void add(_Atomic uint64_t *value, uint64_t n)
-{
-	uint64_t old = atomic_load_explicit(value, memory_order_relaxed);
-	atomic_store_explicit(value, old + n, memory_order_relaxed);
-}
-
 void stat_dial(struct stat_block *block, uint64_t ns)
 {
 	/* Rounded up: a bucket's bound must not be exceeded by what it counts. */
 	uint64_t us = ns / NS_PER_US + (ns % NS_PER_US != 0);
-	add(&block->dial_us[bucket_of(us)], 1);
-	add(&block->dial_us_sum, us);
+	stat_count(&block->dial_us[bucket_of(us)], 1);
+	stat_count(&block->dial_us_sum, us);
 }
 
 bool stat_route_enter(struct stat_route *route, uint64_t most)

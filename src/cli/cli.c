@@ -20,6 +20,8 @@ int cli_tool(struct cli *cli)
 		return cli_doctor(cli);
 	case CLI_IMPORT:
 		return cli_import(cli);
+	case CLI_SHOW:
+		return cli_show(cli);
 	case CLI_VERSION:
 		return cli_version();
 	case CLI_HELP:

@@ -11,6 +11,7 @@
 #define PROXY  (1u << CLI_PROXY)
 #define CHECK_ (1u << CLI_CHECK)
 #define DOCTOR (1u << CLI_DOCTOR)
+#define SHOW   (1u << CLI_SHOW)
 #define ALL    (~0u)
 #define AT(f)  ((uint32_t)offsetof(struct cli, f))
 
@@ -31,7 +32,7 @@
 	}
 
 const struct cli_flag cli_flags[] = {
-	TEXT_FLAG("--config", "-c", RUN | CHECK_ | DOCTOR, config_path, "FILE",
+	TEXT_FLAG("--config", "-c", RUN | CHECK_ | DOCTOR | SHOW, config_path, "FILE",
 		  "penstock.yaml (" CLI_CONFIG_FILE ")"),
 	TEXT_FLAG("--config", "-c", PROXY, proxy.file, "FILE", "the Java proxy's proxy.conf"),
 	TEXT_FLAG("--zookeeper-servers", "-zk", PROXY, proxy.zookeeper, "LIST",
@@ -51,6 +52,8 @@ const struct cli_flag cli_flags[] = {
 		  "/status.html and /metrics (0.0.0.0:8080)"),
 	TEXT_FLAG("--admin", NULL, PROXY, proxy.admin, "WHERE",
 		  "HOST:PORT, unix:/path or off (127.0.0.1:9180)"),
+	TEXT_FLAG("--admin", NULL, SHOW, admin, "WHERE",
+		  "HOST:PORT or unix:/path of the penstock to ask (as its configuration says)"),
 	OTHER_FLAG(IGNORE, "--ignore", NULL, PROXY, NULL, "KEY",
 		   "start although this key of proxy.conf is not honoured; may end in *"),
 	OTHER_FLAG(PRESET, "--workers", NULL, PROXY, "process.workers", "N",
@@ -62,7 +65,7 @@ const struct cli_flag cli_flags[] = {
 	BOOL_FLAG("--dump", NULL, PROXY | CHECK_, is_dump,
 		  "print the effective configuration as YAML, do not serve"),
 	BOOL_FLAG("--quiet", "-q", CHECK_, is_quiet, "print problems only"),
-	BOOL_FLAG("--json", NULL, DOCTOR, is_json, "print JSON"),
+	BOOL_FLAG("--json", NULL, DOCTOR | SHOW, is_json, "print JSON"),
 	BOOL_FLAG("--sysctl", NULL, DOCTOR, is_sysctl,
 		  "print the sysctls it would change, as a file for /etc/sysctl.d"),
 	OTHER_FLAG(DOCS, "--generate-docs", "-g", PROXY, NULL, NULL, NULL),
@@ -91,6 +94,11 @@ static const char import_more[] =
 	"have is listed on standard error and in its comments; then the exit code is 1.\n\n"
 	"  penstock import sni.yaml records.config >penstock.yaml\n";
 
+static const char show_more[] =
+	"brokers: of each cluster, where its brokers are, and where that is known from: ZooKeeper, a\n"
+	"bootstrap broker that was asked, what brokers told clients (learned), the last run (file) or\n"
+	"the configuration. A node of Kafka that is leaving is no longer listed.\n";
+
 const struct cli_word cli_words[] = {
 	{ "run", CLI_RUN, "serve what penstock.yaml says (the default)", NULL, NULL },
 	{ "proxy", CLI_PROXY, "serve in place of the Java proxy, with its flags and proxy.conf",
@@ -102,6 +110,8 @@ const struct cli_word cli_words[] = {
 	  doctor_more },
 	{ "import", CLI_IMPORT, "make penstock.yaml of files of Apache Traffic Server", "FILE...",
 	  import_more },
+	{ "show", CLI_SHOW, "ask a penstock that runs, and print what it answers",
+	  "brokers [FLAGS]", show_more },
 	{ "version", CLI_VERSION, "versions of penstock, its libraries, and what the kernel offers",
 	  NULL, NULL },
 	{ "help", CLI_HELP, "this text, or that of a command", "[COMMAND]", NULL },
@@ -111,7 +121,10 @@ const uint32_t cli_word_count = COUNT_OF(cli_words);
 
 /* Commands of DECISIONS.md section 1 that come later. */
 static const char *const later_words[] = {
-	"show", "top", "drain", "reload", "upgrade",
+	"top",
+	"drain",
+	"reload",
+	"upgrade",
 };
 
 static const char *word_name(enum cli_command command)
@@ -296,6 +309,10 @@ static int flags_parse(struct cli *cli, int argc, char **argv, int at)
 		const char *value = NULL;
 		const struct cli_flag *flag = flag_find(cli, arg, &value);
 
+		if (flag == NULL && command == CLI_SHOW && arg[0] != '-' && cli->subject == NULL) {
+			cli->subject = arg;
+			continue;
+		}
 		if (flag == NULL && command == CLI_IMPORT && arg[0] != '-') {
 			if (file_take(cli, arg) != 0)
 				return CLI_USAGE;
@@ -374,6 +391,11 @@ int cli_parse(int argc, char **argv, struct cli *ret_cli)
 
 	if (ret == 0 && cli->command == CLI_IMPORT && cli->file_count == 0) {
 		fprintf(stderr, "penstock import: name files, like sni.yaml and records.config\n");
+		return CLI_USAGE;
+	}
+	if (ret == 0 && cli->command == CLI_SHOW &&
+	    (cli->subject == NULL || strcmp(cli->subject, "brokers") != 0)) {
+		fprintf(stderr, "penstock show: say what: brokers\n");
 		return CLI_USAGE;
 	}
 	if (ret == 0 && cli->command == CLI_PROXY && cli->is_dump)

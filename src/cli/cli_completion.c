@@ -102,6 +102,7 @@ void cli_completion_bash(void)
 	       "        compopt -o filenames\n"
 	       "        return\n"
 	       "    fi\n"
+	       "    [[ $command == show && $word != -* ]] && flags=brokers\n"
 	       "    COMPREPLY=($(compgen -W \"$flags\" -- \"$word\"))\n"
 	       "}\n"
 	       "complete -F _penstock penstock\n");
@@ -154,6 +155,8 @@ static void zsh_command_print(const struct cli_word *word)
 		return;
 	}
 	printf("            _arguments");
+	if (word->command == CLI_SHOW)
+		printf(" \\\n            '1:what:(brokers)'");
 	for (uint32_t i = 0; i < cli_flag_count; i++)
 		if (is_of(&cli_flags[i], word))
 			zsh_flag_print(&cli_flags[i]);

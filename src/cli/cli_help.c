@@ -9,7 +9,7 @@
 static void overview(void)
 {
 	printf("penstock " PENSTOCK_VERSION
-	       ": a proxy in front of private Apache Pulsar brokers\n\n"
+	       ": a proxy in front of private Apache Pulsar and Kafka brokers\n\n"
 	       "usage: penstock [COMMAND] [FLAGS]\n\n");
 	for (uint32_t i = 0; i < cli_word_count; i++)
 		if (cli_words[i].text != NULL)

@@ -7,10 +7,11 @@
 #include "cli_priv.h"
 
 static const char about[] =
-	"penstock stands between clients and the brokers of private Apache Pulsar clusters: it finds "
-	"the broker\nfor each connection (in ZooKeeper, or among fixed URLs, or by the TLS server name "
-	"a client asks for),\nchanges the few bytes that would lead clients around it, and moves "
-	"everything else with io_uring\nand splice(2). TLS can end here, begin here, or pass through.\n\n"
+	"penstock stands between clients and the brokers of private Apache Pulsar and Kafka "
+	"clusters: it finds\nthe broker for each connection (in ZooKeeper, among fixed URLs, by what "
+	"brokers say of each other,\nor by the TLS server name a client asks for), changes the few "
+	"bytes that would lead clients around it,\nand moves everything else with io_uring and "
+	"splice(2). TLS can end here, begin here, or pass through.\n\n"
 	"Without a COMMAND it runs. It stays in the foreground, logs to standard error and tells "
 	"systemd when\nit is ready. Its workers, one per CPU, share nothing but counters.\n";
 
@@ -30,7 +31,12 @@ static const struct item exits[] = {
 static const struct item signals[] = {
 	{ "SIGHUP",
 	  "read the configuration and all files of TLS again. All or nothing: with an error in any "
-	  "of them, everything stays as it was, and a metric says so" },
+	  "of them, everything stays as it was, and a metric says so. Where the program's file has "
+	  "been replaced since the start, the same as SIGUSR2" },
+	{ "SIGUSR2",
+	  "start the program anew, from its file, and hand the listening sockets to it: nobody is "
+	  "refused. This process drains as soon as the new one serves; if that does not get ready, it "
+	  "goes on as if nothing had been" },
 	{ "SIGTERM, SIGINT",
 	  "drain: /readyz answers 503, new connections are taken for drain.lame_duck, lookup "
 	  "connections are closed over drain.spread, and what is left after timeouts.drain is reset. "
@@ -102,8 +108,8 @@ static void list_print(const char *title, const struct item *items, size_t count
 
 void cli_man(void)
 {
-	roff_title(stdout, "penstock", 1, "a proxy in front of private Apache Pulsar brokers",
-		   PENSTOCK_VERSION);
+	roff_title(stdout, "penstock", 1,
+		   "a proxy in front of private Apache Pulsar and Kafka brokers", PENSTOCK_VERSION);
 	synopsis_print();
 	roff_section(stdout, "DESCRIPTION");
 	roff_prose(stdout, about);

@@ -57,8 +57,9 @@ const uint32_t config_section_count = COUNT_OF(config_sections);
 	{ .scope = CONFIG_SCOPE_##scope_, .path = path_, .what = what_ },
 const struct config_later config_laters[] = {
 #include <penstock/config/config.def>
+	{ .path = NULL }, /* there may be none at all */
 };
-const uint32_t config_later_count = COUNT_OF(config_laters);
+const uint32_t config_later_count = COUNT_OF(config_laters) - 1;
 
 /* ---- problems -------------------------------------------------------------------------------- */
 
@@ -67,8 +68,10 @@ __attribute__((format(printf, 6, 0))) static void print_problem(FILE *out, const
 								uint32_t column, const char *format,
 								va_list args)
 {
-	if (file != NULL && line > 0)
+	if (file != NULL && line > 0 && column > 0)
 		fprintf(out, "%s:%u:%u: ", file, line, column);
+	else if (file != NULL && line > 0)
+		fprintf(out, "%s:%u: ", file, line);
 	else if (file != NULL)
 		fprintf(out, "%s: ", file);
 	fputs(kind, out);
@@ -146,6 +149,10 @@ void config_free(struct config *config)
 {
 	if (config == NULL)
 		return;
+	for (uint32_t i = 0; i < config->cluster_count; i++) {
+		config_clients_free(config->clusters[i].broker_sasl.users);
+		config_clients_free(config->clusters[i].ask_sasl.users);
+	}
 	for (struct block *block = config->arena, *next; block != NULL; block = next) {
 		next = block->next;
 		explicit_bzero(block->bytes, block->used); /* tokens */
@@ -310,6 +317,40 @@ bool config_is_of_routes(const struct config_row *row)
 bool config_is_of_role(const struct config_row *row)
 {
 	return row->scope == CONFIG_SCOPE_CLUSTER && strncmp(row->path, "credentials.", 12) == 0;
+}
+
+bool config_is_of_pulsar(const struct config_row *row)
+{
+	static const char *const paths[] = {
+		"discovery.urls",
+		"discovery.zookeeper.global_servers",
+		"lookup",
+		"credentials",
+		"send_proxy_protocol",
+		"check_active",
+	};
+
+	for (size_t i = 0; row->scope == CONFIG_SCOPE_CLUSTER && i < COUNT_OF(paths); i++)
+		if (strcmp(row->path, paths[i]) == 0)
+			return true;
+	return false;
+}
+
+bool config_is_beside_bootstrap(const struct config_row *row)
+{
+	return strcmp(row->path, "discovery.zookeeper.listener") == 0;
+}
+
+bool config_is_of_kafka(const struct config_row *row)
+{
+	if (row->scope == CONFIG_SCOPE_CLUSTER)
+		return row->type == CONFIG_TYPE_BOOTSTRAP || row->type == CONFIG_TYPE_NODES_AT ||
+		       config_is_beside_bootstrap(row) ||
+		       strcmp(row->path, "discovery.refresh") == 0 ||
+		       strncmp(row->path, "discovery.sasl.", 15) == 0 ||
+		       strncmp(row->path, "broker_sasl.", 12) == 0 ||
+		       strcmp(row->path, "broker_tls.clients_file") == 0;
+	return row->scope == CONFIG_SCOPE_LISTENER && strncmp(row->path, "kafka.", 6) == 0;
 }
 
 bool config_is_section(enum config_scope scope, const char *path)

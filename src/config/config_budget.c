@@ -17,6 +17,12 @@
 #define HALF_BYTES	 16768u
 #define BUFFER_BYTES	 65536u
 #define PIPE_BYTES	 262144u
+#define KAFKA_BYTES	 288u	    /* of a session, if it is one of Kafka */
+#define CHUNK_BYTES	 792u	    /* 64 requests of Kafka without a response */
+#define BULK_BYTES	 (2u << 20) /* a long response of Kafka, and what becomes of it */
+#define DENIALS_BYTES	 (2u << 20) /* answers to denied requests of Kafka, of a worker */
+#define CHUNKS_MIN	 64u
+#define BULKS		 4u
 #define HOPS_MAX	 1024u /* redirect connections of a worker */
 #define HOPS_MIN	 16u
 #define BUFFERS_SPARE	 64u /* lanes whose sink blocks, beside first frames */
@@ -53,6 +59,39 @@ uint64_t config_tls_need(const struct config *config)
 	return (handshakes * WOLFSSL_BYTES + CONTEXTS_BYTES + (MIB - 1)) / MIB * MIB;
 }
 
+static bool has_kafka(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->cluster_count; i++)
+		if (config->clusters[i].protocol == CONFIG_KAFKA)
+			return true;
+	return false;
+}
+
+/* Listening ones, of a worker. */
+static uint64_t sockets_count(const struct config *config)
+{
+	uint64_t count = config->listener_count;
+
+	for (uint32_t i = 0; i < config->listener_count; i++)
+		count += config_listener_ports(config, i);
+	return count;
+}
+
+/* The pools are always there, for a reload may bring a cluster of Kafka; without one nothing is
+ * ever leased from them. */
+static void budget_kafka(const struct config *config, struct config_budget *budget)
+{
+	/* Eight requests have room in the connection's own: few clients ever have more under way.
+	 */
+	budget->chunks_per_worker = larger(CHUNKS_MIN, budget->sessions_per_worker / 4);
+	budget->bulks_per_worker = BULKS;
+	if (has_kafka(config))
+		budget->memory_bytes += config->process.workers *
+					(budget->sessions_per_worker * KAFKA_BYTES +
+					 budget->chunks_per_worker * CHUNK_BYTES +
+					 budget->bulks_per_worker * BULK_BYTES + DENIALS_BYTES);
+}
+
 void config_budget(const struct config *config, struct config_budget *ret_budget)
 {
 	uint64_t workers = config->process.workers;
@@ -71,7 +110,7 @@ void config_budget(const struct config *config, struct config_budget *ret_budget
 	budget.buffers_per_worker = config->limits.unrouted + BUFFERS_SPARE;
 	budget.descriptors = 2 * connections +
 			     workers * (budget.hops_per_worker + 2 * config->limits.pipes +
-					config->listener_count) +
+					sockets_count(config)) +
 			     DESCRIPTOR_SPARE;
 	uint64_t session_bytes = SESSION_BYTES + (config->route_count > 0 ? NAME_BYTES : 0);
 
@@ -86,6 +125,7 @@ void config_budget(const struct config *config, struct config_budget *ret_budget
 				 smaller(2 * budget.sessions_per_worker, HALVES_MAX) * HALF_BYTES) +
 			config->limits.tls_memory;
 	budget.pipe_bytes = workers * config->limits.pipes * PIPE_BYTES;
+	budget_kafka(config, &budget);
 	*ret_budget = budget;
 }
 

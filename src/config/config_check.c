@@ -111,9 +111,12 @@ static void clusters_check(struct check *check)
 	for (uint32_t i = 0; i < config->cluster_count; i++) {
 		bool is_used = is_routed_to(config, (int32_t)i);
 
-		cluster_check(check, i);
+		config_check_kafka_cluster(check, i);
+		if (config->clusters[i].protocol == CONFIG_PULSAR)
+			cluster_check(check, i);
 		config_check_tls_cluster(check, i);
 		config_check_role(check, i);
+		config_check_sasl(check, i);
 		for (uint32_t j = 0; j < config->listener_count; j++)
 			is_used |= config->listeners[j].cluster == (int32_t)i;
 		if (!is_used)
@@ -160,6 +163,7 @@ static void listener_target(struct check *check, uint32_t index)
 		      "clusters.<name>.send_proxy_protocol, with routes that of the route",
 		      index);
 	if (listener->cluster >= 0 &&
+	    check->config->clusters[listener->cluster].protocol == CONFIG_PULSAR &&
 	    !config_speaks_tls(&check->config->clusters[listener->cluster]) &&
 	    !has_plain_url(&check->config->clusters[listener->cluster]))
 		FAULT(check, where(check, scope, index, "cluster"),
@@ -175,6 +179,7 @@ static void listener_check(struct check *check, uint32_t index)
 
 	listener_target(check, index);
 	config_check_tls_listener(check, index);
+	config_check_kafka_listener(check, index);
 	if (!is_set(check, scope, index, "name"))
 		FAULT(check, where(check, scope, index, "name"),
 		      "listeners[%u]: has no name; add name:, it is the label in logs and metrics",
@@ -409,6 +414,7 @@ void config_check(struct config_read *read, const char *file)
 	config_check_routes(&check);
 	clusters_check(&check);
 	binds_check(&check);
+	config_check_kafka_ports(&check);
 	egress_check(&check);
 	times_check(&check);
 	process_check(&check);

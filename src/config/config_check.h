@@ -47,5 +47,14 @@ void config_check_tls_listener(struct check *check, uint32_t index);
 void config_check_tls_cluster(struct check *check, uint32_t index);
 void config_check_tls_route(struct check *check, uint32_t index);
 
+/* What only Kafka has, and what it has not. The listener's cluster is resolved. */
+void config_check_kafka_cluster(struct check *check, uint32_t index);
+void config_check_kafka_listener(struct check *check, uint32_t index);
+/* All ports of brokers: those of several listeners, those that others have. */
+void config_check_kafka_ports(struct check *check);
+
+/* The keys of authentication to brokers: reads the users, too. */
+void config_check_sasl(struct check *check, uint32_t cluster);
+
 /* The keys of role mode: reads the token, too. */
 void config_check_role(struct check *check, uint32_t cluster);

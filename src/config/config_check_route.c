@@ -90,6 +90,9 @@ static void urls_check(struct check *check, uint32_t index, int32_t cluster_inde
 		return;
 	const struct config_cluster *cluster = &check->config->clusters[cluster_index];
 
+	if (cluster->protocol == CONFIG_KAFKA)
+		return; /* config_check_kafka.c has something else to say */
+
 	for (uint32_t i = 0; i < cluster->url_count; i++) {
 		if (cluster->urls[i].is_tls == is_plain)
 			continue;

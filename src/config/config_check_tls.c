@@ -201,7 +201,8 @@ void config_check_tls_cluster(struct check *check, uint32_t index)
 {
 	const struct place place = { check, CONFIG_SCOPE_CLUSTER, index };
 
-	if (client_check(&place, &check->config->clusters[index].broker_tls))
+	if (client_check(&place, &check->config->clusters[index].broker_tls) &&
+	    check->config->clusters[index].protocol == CONFIG_PULSAR)
 		urls_check(check, index);
 }
 

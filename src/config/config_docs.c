@@ -33,8 +33,6 @@ void config_docs_range(FILE *out, const struct config_row *row)
 				fputs(", ", out);
 			else
 				fputc(*at, out);
-	} else if (row->type == CONFIG_TYPE_FIXED) {
-		fputs(row->initial, out);
 	} else {
 		fputs(config_types[row->type].name, out);
 	}
@@ -56,8 +54,7 @@ static void table_print(FILE *out, enum config_scope scope)
 			fputs(" | none", out);
 		fprintf(out, " | %s | %s", row->flags & CONFIG_FLAG_RESTART ? "restart" : "yes",
 			row->text);
-		if (row->type != CONFIG_TYPE_CHOICE && row->type != CONFIG_TYPE_FIXED &&
-		    row->hint != NULL)
+		if (row->type != CONFIG_TYPE_CHOICE && row->hint != NULL)
 			fprintf(out, " Example: `%s`", row->hint);
 		fputs(" |\n", out);
 	}
@@ -69,13 +66,15 @@ static void later_print(FILE *out)
 	static const char *const below[] = { "", "clusters.<name>.", "listeners[].",
 					     "listeners[].routes[]." };
 
+	if (config_later_count == 0)
+		return;
 	fputs("## Not in this version\n\nThese keys are known and refused with a message, so that no "
 	      "configuration silently means less than it says:\n",
 	      out);
 	for (uint32_t i = 0; i < config_later_count; i++)
 		fprintf(out, "%s `%s%s` (%s)", i == 0 ? "" : ",", below[config_laters[i].scope],
 			config_laters[i].path, config_laters[i].what);
-	fputs(", `clusters.<name>.protocol: kafka`.\n\n", out);
+	fputs(".\n\n", out);
 }
 
 /* ---- docs/OPTIONS.md: proxy.conf
@@ -333,7 +332,7 @@ static void unit_print(FILE *out, enum config_scope scope, int indent)
 
 		/* The example has a key of its own, uncommented; and a listener with routes. */
 		if (row->scope != scope || strncmp(row->path, "admin.", 6) == 0 ||
-		    config_is_of_routes(row))
+		    config_is_of_routes(row) || config_is_of_kafka(row))
 			continue;
 		if (config_is_of_role(row)) {
 			role_print(out, row, indent);
@@ -355,6 +354,49 @@ static const char *section_text(const char *path)
 		if (strcmp(config_sections[i].path, path) == 0)
 			return config_sections[i].text;
 	return "";
+}
+
+/* A key that goes with ZooKeeper in place of bootstrap. */
+static void zookeeper_print(FILE *out, const struct config_row *row, int indent)
+{
+	prose_print(out, indent, row->text);
+	fprintf(out, "%*s# Instead of bootstrap: zookeeper: { servers: \"zk-0,zk-1/kafka\", %s: ",
+		indent, "", strrchr(row->path, '.') + 1);
+	example_print(out, row);
+	fputs(" }\n", out);
+}
+
+/* The keys of Kafka in a scope. */
+static void kafka_keys_print(FILE *out, enum config_scope scope)
+{
+	const char *open = "";
+
+	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++) {
+		const struct config_row *row = &config_rows[i];
+
+		if (row->scope != scope || !config_is_of_kafka(row) ||
+		    config_is_beside_bootstrap(row))
+			continue;
+		int level = sections_print(out, row, open, 4);
+
+		key_print(out, row, 4, level, false);
+		open = row->path;
+	}
+	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++)
+		if (config_rows[i].scope == scope && config_is_beside_bootstrap(&config_rows[i]))
+			zookeeper_print(out, &config_rows[i], 6);
+}
+
+static void kafka_cluster_print(FILE *out)
+{
+	fputs("\n#  orders:\n#    protocol: kafka\n", out);
+	kafka_keys_print(out, CONFIG_SCOPE_CLUSTER);
+}
+
+static void kafka_listener_print(FILE *out)
+{
+	fputs("\n#  - name: kafka\n#    bind: \"0.0.0.0:9092\"\n#    cluster: orders\n", out);
+	kafka_keys_print(out, CONFIG_SCOPE_LISTENER);
 }
 
 /* A second listener, since one has either routes or a cluster. */
@@ -379,10 +421,12 @@ void config_docs_yaml(FILE *out)
 	prose_print(out, 0, section_text("clusters"));
 	fputs("#clusters:\n#  east:\n", out);
 	unit_print(out, CONFIG_SCOPE_CLUSTER, 4);
+	kafka_cluster_print(out);
 	fputc('\n', out);
 	prose_print(out, 0, section_text("listeners"));
 	fputs("#listeners:\n", out);
 	unit_print(out, CONFIG_SCOPE_LISTENER, 4);
+	kafka_listener_print(out);
 	routes_print(out);
 	unit_print(out, CONFIG_SCOPE_TOP, 0);
 	fputc('\n', out);

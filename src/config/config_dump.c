@@ -57,18 +57,40 @@ static bool is_without_tls(const struct config_row *row, const void *unit)
 	return false;
 }
 
+/* Ports where names are what counts would read as if they were open. */
+static bool is_without_kafka(const struct config_row *row, const struct config_kafka *kafka)
+{
+	return kafka->advertise == NULL ||
+	       (kafka->mode == CONFIG_KAFKA_SNI &&
+		(row->type == CONFIG_TYPE_IDS || strcmp(row->path, "kafka.base_port") == 0));
+}
+
+static bool is_left_out_of_cluster(const struct config_row *row,
+				   const struct config_cluster *cluster)
+{
+	/* What goes with the other protocol. */
+	if (cluster->protocol == CONFIG_KAFKA ? config_is_of_pulsar(row) : config_is_of_kafka(row))
+		return true;
+	/* ZooKeeper's times without ZooKeeper would read as if both were meant. */
+	if (begins(row->path, "discovery.z"))
+		return cluster->zookeeper_servers == NULL;
+	if (strcmp(row->path, "discovery.grace") == 0)
+		return cluster->zookeeper_servers == NULL && cluster->protocol != CONFIG_KAFKA;
+	if (strcmp(row->path, "discovery.refresh") == 0 || begins(row->path, "discovery.sasl."))
+		return cluster->zookeeper_servers != NULL;
+	/* The key is either a word or a mapping. */
+	return (config_is_of_role(row) || strcmp(row->path, "credentials") == 0) &&
+	       config_is_of_role(row) != (cluster->credentials == CONFIG_CREDENTIALS_ROLE);
+}
+
 static bool is_left_out(const struct config_row *row, const void *unit)
 {
 	if (config_is_empty(row, unit) || is_without_tls(row, unit))
 		return true;
-	/* ZooKeeper's times without ZooKeeper would read as if both were meant. */
-	if (row->scope == CONFIG_SCOPE_CLUSTER && strncmp(row->path, "discovery.z", 11) == 0)
-		return ((const struct config_cluster *)unit)->zookeeper_servers == NULL;
-	/* The key is either a word or a mapping. */
-	if (config_is_of_role(row) || strcmp(row->path, "credentials") == 0)
-		return config_is_of_role(row) !=
-		       (((const struct config_cluster *)unit)->credentials ==
-			CONFIG_CREDENTIALS_ROLE);
+	if (row->scope == CONFIG_SCOPE_CLUSTER)
+		return is_left_out_of_cluster(row, unit);
+	if (config_is_of_kafka(row))
+		return is_without_kafka(row, &((const struct config_listener *)unit)->kafka);
 	if (config_is_of_routes(row))
 		return ((const struct config_listener *)unit)->route_count == 0;
 	return false;

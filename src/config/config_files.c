@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * config_files: whether one of the files of TLS, or with a token, that a configuration names is
- * another than before.
+ * config_files: whether one of the files of TLS, or with a token or users, that a configuration
+ * names is another than before.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -40,6 +40,21 @@ static void stamp_file(uint64_t *stamp, const char *path)
 	stamp_time(stamp, stat_of.st_ctim);
 }
 
+/* And the files that its lines name. */
+static void stamp_clients(uint64_t *stamp, const char *path)
+{
+	struct config_clients *clients = NULL;
+	uint32_t line;
+
+	if (config_clients_read(path, false, &clients, &line) != NULL)
+		return;
+	for (uint32_t i = 0; i < clients->count; i++) {
+		stamp_file(stamp, clients->at[i].first);
+		stamp_file(stamp, clients->at[i].second);
+	}
+	config_clients_free(clients);
+}
+
 static void stamp_field(uint64_t *stamp, const struct config_row *row, const void *field)
 {
 	const struct config_names *list = field;
@@ -47,6 +62,8 @@ static void stamp_field(uint64_t *stamp, const struct config_row *row, const voi
 
 	if (row->type == CONFIG_TYPE_PATH && *path != NULL)
 		stamp_file(stamp, *path);
+	if (strcmp(row->path, "broker_tls.clients_file") == 0 && *path != NULL)
+		stamp_clients(stamp, *path);
 	for (uint32_t i = 0; row->type == CONFIG_TYPE_PATHS && i < list->count; i++)
 		stamp_file(stamp, list->at[i]);
 }
@@ -55,7 +72,9 @@ static void stamp_field(uint64_t *stamp, const struct config_row *row, const voi
 static bool is_watched(const struct config_row *row)
 {
 	return strncmp(row->path, "tls.", 4) == 0 || strncmp(row->path, "broker_tls.", 11) == 0 ||
-	       strcmp(row->path, "credentials.role.token_file") == 0;
+	       strcmp(row->path, "credentials.role.token_file") == 0 ||
+	       strcmp(row->path, "broker_sasl.users_file") == 0 ||
+	       strcmp(row->path, "discovery.sasl.password_file") == 0;
 }
 
 /* All units of a scope lie one behind the other. */

@@ -37,8 +37,7 @@ static void key_print(FILE *out, const struct config_row *row)
 	fputs(".", out);
 	if (row->flags & CONFIG_FLAG_RESTART)
 		fputs(" Changing it needs a restart.", out);
-	if (row->type != CONFIG_TYPE_CHOICE && row->type != CONFIG_TYPE_FIXED &&
-	    row->hint != NULL) {
+	if (row->type != CONFIG_TYPE_CHOICE && row->hint != NULL) {
 		fputs(" Example: ", out);
 		roff_bold(out, row->hint);
 	}

@@ -17,33 +17,36 @@ enum config_scope {
 };
 
 enum config_type {
-	CONFIG_TYPE_COUNT,    /* uint64_t */
-	CONFIG_TYPE_SMALL,    /* uint32_t */
-	CONFIG_TYPE_DURATION, /* uint64_t, nanoseconds */
-	CONFIG_TYPE_SIZE,     /* uint64_t, bytes */
-	CONFIG_TYPE_CHOICE,   /* an enum; the words are in its order */
-	CONFIG_TYPE_BOOL,     /* bool */
-	CONFIG_TYPE_TEXT,     /* const char * */
-	CONFIG_TYPE_PATH,     /* const char *, absolute */
-	CONFIG_TYPE_NAME,     /* const char *, of the letters names are made of */
-	CONFIG_TYPE_FIXED,    /* one word, kept nowhere: those of the hint come in later versions */
-	CONFIG_TYPE_HOST,     /* const char *, a server name or a wildcard */
-	CONFIG_TYPE_ADDR,     /* struct addr */
-	CONFIG_TYPE_ADMIN,    /* config.admin */
-	CONFIG_TYPE_WEB,      /* config.web.is_on and .listen */
-	CONFIG_TYPE_SERVERS,  /* const char *, a ZooKeeper connect string with all ports */
-	CONFIG_TYPE_FORWARD,  /* forward_host and forward_port */
-	CONFIG_TYPE_CLUSTER,  /* int32_t: the name is resolved when all clusters are known */
-	CONFIG_TYPE_WORKERS,  /* uint32_t; auto is 0 until config_check */
-	CONFIG_TYPE_CPUS,     /* struct cpu_list */
-	CONFIG_TYPE_HOSTS,    /* struct config_names; this and what follows are lists */
-	CONFIG_TYPE_CIDRS,    /* struct config_cidrs */
-	CONFIG_TYPE_PORTS,    /* struct config_ports */
-	CONFIG_TYPE_URLS,     /* struct config_url *urls and url_count */
-	CONFIG_TYPE_WORDS,    /* struct config_names, of any printable characters */
-	CONFIG_TYPE_RULES,    /* the same, and blanks and what is not ASCII within them */
-	CONFIG_TYPE_PATHS,    /* struct config_names, absolute; a single one is no list */
-	CONFIG_TYPE_TARGETS,  /* targets and target_count of a route; a single one is no list */
+	CONFIG_TYPE_COUNT,     /* uint64_t */
+	CONFIG_TYPE_SMALL,     /* uint32_t */
+	CONFIG_TYPE_DURATION,  /* uint64_t, nanoseconds */
+	CONFIG_TYPE_SIZE,      /* uint64_t, bytes */
+	CONFIG_TYPE_CHOICE,    /* an enum; the words are in its order */
+	CONFIG_TYPE_BOOL,      /* bool */
+	CONFIG_TYPE_TEXT,      /* const char * */
+	CONFIG_TYPE_PATH,      /* const char *, absolute */
+	CONFIG_TYPE_NAME,      /* const char *, of the letters names are made of */
+	CONFIG_TYPE_HOST,      /* const char *, a server name or a wildcard */
+	CONFIG_TYPE_ADDR,      /* struct addr */
+	CONFIG_TYPE_ADMIN,     /* config.admin */
+	CONFIG_TYPE_WEB,       /* config.web.is_on and .listen */
+	CONFIG_TYPE_SERVERS,   /* const char *, a ZooKeeper connect string with all ports */
+	CONFIG_TYPE_FORWARD,   /* forward_host and forward_port */
+	CONFIG_TYPE_NODES_AT,  /* node_host and node_port of a cluster */
+	CONFIG_TYPE_ADVERTISE, /* kafka.advertise and kafka.advertise_port of a listener */
+	CONFIG_TYPE_CLUSTER,   /* int32_t: the name is resolved when all clusters are known */
+	CONFIG_TYPE_WORKERS,   /* uint32_t; auto is 0 until config_check */
+	CONFIG_TYPE_CPUS,      /* struct cpu_list */
+	CONFIG_TYPE_HOSTS,     /* struct config_names; this and what follows are lists */
+	CONFIG_TYPE_CIDRS,     /* struct config_cidrs */
+	CONFIG_TYPE_PORTS,     /* struct config_ports */
+	CONFIG_TYPE_URLS,      /* struct config_url *urls and url_count */
+	CONFIG_TYPE_WORDS,     /* struct config_names, of any printable characters */
+	CONFIG_TYPE_RULES,     /* the same, and blanks and what is not ASCII within them */
+	CONFIG_TYPE_PATHS,     /* struct config_names, absolute; a single one is no list */
+	CONFIG_TYPE_TARGETS,   /* targets and target_count of a route; a single one is no list */
+	CONFIG_TYPE_BOOTSTRAP, /* struct config_url *urls and url_count, of Kafka */
+	CONFIG_TYPE_IDS,       /* kafka.ids and kafka.id_count of a listener */
 	CONFIG_TYPE_LAST,
 };
 
@@ -57,6 +60,18 @@ enum { CONFIG_FLAG_OFF = 1, CONFIG_FLAG_ZERO = 2, CONFIG_FLAG_RESTART = 4 };
  */
 MUST_USE const char *config_token_read(const char *path, uint8_t *ret_bytes, size_t *ret_len,
 				       bool *ret_open);
+
+/* One line: blanks within it are part of it, the line's end is not. As config_token_read, and one
+ * that everybody may read will not do. */
+MUST_USE const char *config_password_read(const char *path, uint8_t *ret_bytes, size_t *ret_len);
+
+/* The file of a cluster's users; as config_clients_read, and whether all of them can be said
+ * (wire/sasl.h). */
+MUST_USE const char *config_sasl_users_read(const struct config_broker_sasl *sasl,
+					    struct config_clients **ret_users, uint32_t *ret_line);
+/* The same for who asks brokers, and the file of the password. */
+MUST_USE const char *config_sasl_asker_read(const struct config_ask_sasl *sasl,
+					    struct config_clients **ret_users);
 
 struct config_row {
 	enum config_scope scope;
@@ -158,6 +173,12 @@ bool config_is_section(enum config_scope scope, const char *path);
 bool config_is_of_routes(const struct config_row *row);
 /* A key of a cluster's role mode. */
 bool config_is_of_role(const struct config_row *row);
+/* A key of a cluster that only goes with Pulsar. */
+bool config_is_of_pulsar(const struct config_row *row);
+/* A key that only goes with Kafka. */
+bool config_is_of_kafka(const struct config_row *row);
+/* One of Kafka's that goes with ZooKeeper, so not with bootstrap. */
+bool config_is_beside_bootstrap(const struct config_row *row);
 /* A new cluster or listener with its defaults; NULL with an error when there are too many. */
 struct config_cluster *config_add_cluster(struct config_read *read, struct span name,
 					  struct config_mark mark);
@@ -197,7 +218,8 @@ static inline bool config_is_list(enum config_type type)
 /* A list that may be written as its only item. */
 static inline bool config_is_list_or_one(enum config_type type)
 {
-	return type == CONFIG_TYPE_TARGETS || type == CONFIG_TYPE_PATHS;
+	return type == CONFIG_TYPE_TARGETS || type == CONFIG_TYPE_PATHS ||
+	       type == CONFIG_TYPE_BOOTSTRAP || type == CONFIG_TYPE_IDS;
 }
 
 /* ---- config_type.c, config_type_net.c, config_type_list.c ------------------------------------ */
@@ -239,6 +261,10 @@ bool config_type_rules(struct config_value *value);
 bool config_type_paths(struct config_value *value);
 bool config_type_targets(struct config_value *value);
 bool config_type_cpus(struct config_value *value);
+bool config_type_nodes_at(struct config_value *value);
+bool config_type_advertise(struct config_value *value);
+bool config_type_bootstrap(struct config_value *value);
+bool config_type_ids(struct config_value *value);
 void config_print_addr(const struct config *config, const struct config_row *row, const void *unit,
 		       FILE *out);
 void config_print_admin(const struct config *config, const struct config_row *row, const void *unit,
@@ -259,6 +285,14 @@ void config_print_targets(const struct config *config, const struct config_row *
 			  const void *unit, FILE *out);
 void config_print_cpus(const struct config *config, const struct config_row *row, const void *unit,
 		       FILE *out);
+void config_print_nodes_at(const struct config *config, const struct config_row *row,
+			   const void *unit, FILE *out);
+void config_print_advertise(const struct config *config, const struct config_row *row,
+			    const void *unit, FILE *out);
+void config_print_bootstrap(const struct config *config, const struct config_row *row,
+			    const void *unit, FILE *out);
+void config_print_ids(const struct config *config, const struct config_row *row, const void *unit,
+		      FILE *out);
 /* Nothing to print: no value and no default. */
 bool config_is_empty(const struct config_row *row, const void *unit);
 

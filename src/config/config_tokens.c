@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * config_tokens: files with a token, read with the configuration, and once more when one of them is
- * another than it was: whoever issues tokens for an hour (a projected token of Kubernetes, say)
- * renews the file in place.
+ * config_tokens: files with a token, a password or users, read with the configuration, and once
+ * more when one of them is another than it was: whoever issues tokens for an hour (a projected
+ * token of Kubernetes, say) renews the file in place.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -57,10 +57,27 @@ const char *config_token_read(const char *path, uint8_t *ret_bytes, size_t *ret_
 	return why != NULL ? why : trim(ret_bytes, ret_len);
 }
 
+const char *config_password_read(const char *path, uint8_t *ret_bytes, size_t *ret_len)
+{
+	bool is_open = false;
+	const char *why = read_file(path, ret_bytes, ret_len, &is_open);
+
+	if (why == NULL && is_open)
+		why = "everybody may read this password: chmod 640 (a Secret of Kubernetes: "
+		      "defaultMode: 0440)";
+	if (why != NULL)
+		return why;
+	while (*ret_len > 0 && (ret_bytes[*ret_len - 1] == '\n' || ret_bytes[*ret_len - 1] == '\r'))
+		--*ret_len;
+	if (memchr(ret_bytes, '\n', *ret_len) != NULL)
+		return "is more than one line";
+	return *ret_len > 0 ? NULL : "is empty";
+}
+
 /* ---- all of a configuration ----------------------------------------------------------------- */
 
-static bool take(struct config_tokens *tokens, const struct config *config, uint32_t cluster,
-		 struct config_errors *errors)
+static bool take_token(struct config_tokens *tokens, const struct config *config, uint32_t cluster,
+		       struct config_errors *errors)
 {
 	const char *path = config->clusters[cluster].role.token_file;
 	uint8_t bytes[CONFIG_TOKEN_MAX + 1];
@@ -75,12 +92,37 @@ static bool take(struct config_tokens *tokens, const struct config *config, uint
 		why = "out of memory";
 	if (why == NULL) {
 		memcpy(copy, bytes, len);
-		tokens->at[cluster] = span_of(copy, len);
+		tokens->at[cluster].token = span_of(copy, len);
 	} else {
 		config_error(errors, NULL, 0, 0, "cluster %s: %s: %s",
 			     config->clusters[cluster].name, path, why);
 	}
 	explicit_bzero(bytes, sizeof(bytes));
+	return why == NULL;
+}
+
+static bool take_users(struct config_tokens *tokens, const struct config *config, uint32_t cluster,
+		       struct config_errors *errors)
+{
+	uint32_t line;
+	const char *why = config_sasl_users_read(&config->clusters[cluster].broker_sasl,
+						 &tokens->at[cluster].users, &line);
+
+	if (why != NULL)
+		config_error(errors, config->clusters[cluster].broker_sasl.users_file, line, 0,
+			     "cluster %s: %s", config->clusters[cluster].name, why);
+	return why == NULL;
+}
+
+static bool take_asker(struct config_tokens *tokens, const struct config *config, uint32_t cluster,
+		       struct config_errors *errors)
+{
+	const struct config_ask_sasl *sasl = &config->clusters[cluster].ask_sasl;
+	const char *why = config_sasl_asker_read(sasl, &tokens->at[cluster].asker);
+
+	if (why != NULL)
+		config_error(errors, sasl->password_file, 0, 0, "cluster %s: %s",
+			     config->clusters[cluster].name, why);
 	return why == NULL;
 }
 
@@ -95,9 +137,14 @@ struct config_tokens *config_tokens_read(const struct config *config, struct con
 		return NULL;
 	}
 	tokens->count = config->cluster_count;
-	for (uint32_t i = 0; i < tokens->count; i++)
+	for (uint32_t i = 0; i < tokens->count; i++) {
 		if (config->clusters[i].role.token_file != NULL)
-			ok &= take(tokens, config, i, errors);
+			ok &= take_token(tokens, config, i, errors);
+		if (config->clusters[i].broker_sasl.users_file != NULL)
+			ok &= take_users(tokens, config, i, errors);
+		if (config->clusters[i].ask_sasl.password_file != NULL)
+			ok &= take_asker(tokens, config, i, errors);
+	}
 	if (ok)
 		return tokens;
 	config_tokens_free(tokens);
@@ -107,11 +154,13 @@ struct config_tokens *config_tokens_read(const struct config *config, struct con
 void config_tokens_free(struct config_tokens *tokens)
 {
 	for (uint32_t i = 0; tokens != NULL && i < tokens->count; i++) {
-		uint8_t *bytes = (uint8_t *)(uintptr_t)tokens->at[i].at;
+		uint8_t *bytes = (uint8_t *)(uintptr_t)tokens->at[i].token.at;
 
 		if (bytes != NULL)
-			explicit_bzero(bytes, tokens->at[i].len);
+			explicit_bzero(bytes, tokens->at[i].token.len);
 		free(bytes);
+		config_clients_free(tokens->at[i].users);
+		config_clients_free(tokens->at[i].asker);
 	}
 	free(tokens);
 }

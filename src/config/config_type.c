@@ -289,30 +289,6 @@ static void bool_print(const struct config *config, const struct config_row *row
 	fputs(*(const bool *)field_of(row, unit) ? "true" : "false", out);
 }
 
-static bool fixed_parse(struct config_value *value)
-{
-	const struct config_row *row = value->row;
-	char shown[60];
-
-	if (span_is(value->text, row->initial))
-		return true;
-	config_show(value->text, shown, sizeof(shown));
-	for (struct span rest = span_str(row->hint), word; next_word(&rest, &word);)
-		if (span_equal(value->text, word))
-			return config_bad(value,
-					  "'%s' is not in this version of penstock; write %s",
-					  shown, row->initial);
-	return config_bad(value, "'%s' is unknown; write %s", shown, row->initial);
-}
-
-static void fixed_print(const struct config *config, const struct config_row *row, const void *unit,
-			FILE *out)
-{
-	(void)config;
-	(void)unit;
-	fputs(row->initial, out);
-}
-
 /* ---- texts ----------------------------------------------------------------------------------- */
 
 bool config_is_name(struct span text)
@@ -419,7 +395,11 @@ bool config_is_empty(const struct config_row *row, const void *unit)
 	case CONFIG_TYPE_HOST:
 	case CONFIG_TYPE_SERVERS:
 	case CONFIG_TYPE_FORWARD:
+	case CONFIG_TYPE_NODES_AT:
+	case CONFIG_TYPE_ADVERTISE:
 	case CONFIG_TYPE_URLS:
+	case CONFIG_TYPE_BOOTSTRAP:
+	case CONFIG_TYPE_IDS:
 	case CONFIG_TYPE_TARGETS:
 		return *(const void *const *)field == NULL;
 	case CONFIG_TYPE_CLUSTER:
@@ -448,7 +428,6 @@ const struct config_type_row config_types[CONFIG_TYPE_LAST] = {
 	[CONFIG_TYPE_TEXT] = { text_parse, text_print, "text" },
 	[CONFIG_TYPE_PATH] = { text_parse, text_print, "path" },
 	[CONFIG_TYPE_NAME] = { text_parse, text_print, "name" },
-	[CONFIG_TYPE_FIXED] = { fixed_parse, fixed_print, "word" },
 	[CONFIG_TYPE_HOST] = { config_type_host, text_print, "server name" },
 	[CONFIG_TYPE_ADDR] = { config_type_addr, config_print_addr, "address:port" },
 	[CONFIG_TYPE_ADMIN] = { config_type_admin, config_print_admin, "address:port" },
@@ -467,4 +446,10 @@ const struct config_type_row config_types[CONFIG_TYPE_LAST] = {
 	[CONFIG_TYPE_PATHS] = { config_type_paths, config_print_hosts, "path, or a list of them" },
 	[CONFIG_TYPE_TARGETS] = { config_type_targets, config_print_targets,
 				  "host:port, or a list of them" },
+	[CONFIG_TYPE_NODES_AT] = { config_type_nodes_at, config_print_nodes_at, "host:port" },
+	[CONFIG_TYPE_ADVERTISE] = { config_type_advertise, config_print_advertise, "host:port" },
+	[CONFIG_TYPE_BOOTSTRAP] = { config_type_bootstrap, config_print_bootstrap,
+				    "host:port, or a list of them" },
+	[CONFIG_TYPE_IDS] = { config_type_ids, config_print_ids,
+			      "number or range, or a list of them" },
 };

@@ -99,6 +99,7 @@ static int open_discovery(struct control *control)
 		.ring = control->ring,
 		.resolve = control_dns_resolve,
 		.changed = on_changed,
+		.gone = control_nodes_gone,
 		.context = control,
 	};
 
@@ -145,6 +146,8 @@ static int open_all(struct control *control)
 		ret = control_dns_open(control);
 	if (ret == 0)
 		ret = open_discovery(control);
+	if (ret == 0)
+		control_ask_apply(control);
 	return ret;
 }
 
@@ -405,6 +408,7 @@ void control_close(struct control *control)
 			(void)unlink(config->admin.unix_path);
 		admin_close(control->admin);
 	}
+	control_ask_fini(control);
 	if (control->discovery != NULL)
 		discovery_free(control->discovery);
 	control_dns_close(control);
@@ -412,6 +416,7 @@ void control_close(struct control *control)
 	control_listen_fini(control);
 	control_inherit_fini(control);
 	control_learned_fini(control);
+	control_nodes_fini(control);
 	control_publish_fini(control);
 	atomic_store_explicit(&control->office->control.ring, NULL, memory_order_release);
 	if (control->ring != NULL)

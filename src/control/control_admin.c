@@ -127,6 +127,28 @@ static void on_state(void *context, struct admin_state *ret_state)
 	};
 }
 
+/* What discovery does not know of them. */
+static void about_kafka(const struct control *control, uint32_t index,
+			struct admin_cluster *cluster)
+{
+	const struct config_cluster *config = &control_config(control)->clusters[index];
+	const struct control_ask *ask = control_ask_of(control, index);
+	uint32_t nodes = control_nodes_count(control, config->name);
+
+	cluster->is_kafka = config->protocol == CONFIG_KAFKA;
+	cluster->is_by_rule = config->node_host != NULL;
+	if (!cluster->is_zookeeper && nodes > 0)
+		cluster->broker_count = nodes;
+	if (ask == NULL)
+		return;
+	cluster->is_asked = true;
+	cluster->asked_good = ask->good_count;
+	cluster->asked_failed = ask->failed_count;
+	cluster->why = ask->failures > 0 ? ask->why : "";
+	if (ask->good_ns != 0)
+		cluster->age_ns = clock_now_ns() - ask->good_ns;
+}
+
 static bool on_cluster(void *context, uint32_t index, struct admin_cluster *ret_cluster)
 {
 	const struct control *control = context;
@@ -142,8 +164,50 @@ static bool on_cluster(void *context, uint32_t index, struct admin_cluster *ret_
 		.zookeeper = view.zookeeper,
 		.broker_count = view.broker_count,
 		.namespace_count = view.namespace_count,
+		.why = "",
 	};
+	if (index < control_config(control)->cluster_count)
+		about_kafka(control, index, ret_cluster);
 	return true;
+}
+
+static bool on_node(void *context, uint32_t cluster, int32_t id, struct admin_node *ret_node)
+{
+	static const char *const sources[] = {
+		[CONTROL_NODE_TOLD] = "learned",
+		[CONTROL_NODE_LISTED] = "bootstrap",
+		[CONTROL_NODE_SAVED] = "file",
+	};
+	const struct control *control = context;
+	const struct control_node *node = control_nodes_find(control, cluster, id);
+	uint64_t now_ns = clock_now_ns();
+
+	*ret_node = (struct admin_node){ .source = "zookeeper", .has_age = true };
+	switch (discovery_node_state(control->discovery, cluster, id, now_ns, &ret_node->age_ns)) {
+	case DISCOVERY_NODE_SAVED:
+		ret_node->source = "file";
+		break;
+	case DISCOVERY_NODE_LISTED:
+		break;
+	case DISCOVERY_NODE_LEAVING:
+		ret_node->is_leaving = true;
+		break;
+	case DISCOVERY_NODE_NONE:
+		ret_node->source = NULL;
+		break;
+	}
+	/* As the snapshot has it: what was told after ZooKeeper was lost. */
+	if (node != NULL &&
+	    (ret_node->source == NULL ||
+	     !discovery_knows_node(control->discovery, cluster, id, node->told_ns))) {
+		*ret_node = (struct admin_node){
+			.source = sources[node->source],
+			.is_leaving = node->missed_ns != 0,
+			.has_age = node->told_ns != 0,
+			.age_ns = now_ns - node->told_ns,
+		};
+	}
+	return ret_node->source != NULL;
 }
 
 static bool on_certificate(void *context, uint32_t index, struct admin_certificate *ret_certificate)
@@ -185,6 +249,7 @@ int control_admin_open(struct control *control)
 		.route = on_route,
 		.state = on_state,
 		.cluster = on_cluster,
+		.node = on_node,
 		.certificate = on_certificate,
 		.ask_rows = on_ask_rows,
 		.context = control,

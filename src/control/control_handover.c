@@ -9,6 +9,7 @@
  *     we                                         the new process (control_inherit.c)
  *     spawn(program, argv, PENSTOCK_HANDOVER=3)
  *     "penstock 1", sockets, "end"       --->    listens on them, gets its broker lists
+ *     (as many as fit, then as it reads)
  *                                        <---    "ready", and accepts
  *     MAINPID= to systemd, drain
  */
@@ -37,37 +38,97 @@ extern char **environ;
 
 /* ---- what the new process is told ----------------------------------------------------------- */
 
-static int give(int to, const char *kind, const char *where, const int *fds, uint32_t count)
+static int give(const struct control *control, const char *kind, const char *where, const int *fds,
+		uint32_t count)
 {
 	char text[NET_PASS_TEXT];
-	int ret = 0;
 
 	(void)snprintf(text, sizeof(text), "%s %s", kind, where);
-	for (uint32_t at = 0; ret == 0 && at < count; at += NET_PASS_MAX)
-		ret = net_pass_send(to, text, fds + at,
-				    count - at < NET_PASS_MAX ? count - at : NET_PASS_MAX);
+	return net_pass_send(control->handover_fd, text, fds, count);
+}
+
+/* The next sockets of a listener: those at its address, and then at each port of a broker of Kafka,
+ * as many as there are workers. */
+static int give_sockets(struct control *control, const struct control_listener *listener)
+{
+	uint32_t workers = control->office->worker_count;
+	uint32_t *at = &control->giving.fds_at;
+	uint32_t set = *at / workers;
+	uint32_t count = workers - *at % workers;
+	char text[ADDR_TEXT_MAX];
+	struct addr addr = set == 0 ? listener->bind
+				    : config_listener_port(control_config(control),
+							   (uint32_t)listener->index, set - 1);
+
+	if (count > NET_PASS_MAX)
+		count = NET_PASS_MAX;
+	int ret = give(control, "listener", addr_format(&addr, text), listener->fds + *at, count);
+
+	if (ret == 0)
+		*at += count;
 	return ret;
 }
 
-static int give_all(const struct control *control, int to)
+static int give_listeners(struct control *control)
+{
+	struct control_giving *giving = &control->giving;
+	uint32_t workers = control->office->worker_count;
+	int ret = 0;
+
+	for (; giving->id < control->listener_count; giving->id++, giving->fds_at = 0) {
+		const struct control_listener *listener = &control->listeners[giving->id];
+		uint32_t count = listener->is_open && listener->fds != NULL
+					 ? (1 + listener->port_count) * workers
+					 : 0;
+
+		while (ret == 0 && giving->fds_at < count)
+			ret = give_sockets(control, listener);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int give_one(struct control *control)
 {
 	const struct config *config = control_config(control);
-	char text[ADDR_TEXT_MAX];
-	char where[CONTROL_WHERE_MAX];
-	int ret = net_pass_send(to, CONTROL_HANDOVER_HELLO, NULL, 0);
+	char text[CONTROL_WHERE_MAX];
 
-	for (uint32_t id = 0; ret == 0 && id < control->listener_count; id++) {
-		const struct control_listener *listener = &control->listeners[id];
-
-		if (listener->is_open && listener->fds != NULL)
-			ret = give(to, "listener", addr_format(&listener->bind, text),
-				   listener->fds, control->office->worker_count);
+	switch (control->giving.what) {
+	case CONTROL_GIVE_HELLO:
+		return net_pass_send(control->handover_fd, CONTROL_HANDOVER_HELLO, NULL, 0);
+	case CONTROL_GIVE_LISTENERS:
+		return give_listeners(control);
+	case CONTROL_GIVE_ADMIN:
+		return control->admin_fd < 0
+			       ? 0
+			       : give(control, "admin", control_admin_where(config, text),
+				      &control->admin_fd, 1);
+	case CONTROL_GIVE_WEB:
+		return control->web_fd < 0
+			       ? 0
+			       : give(control, "web", addr_format(&config->web.listen, text),
+				      &control->web_fd, 1);
+	case CONTROL_GIVE_END:
+		return net_pass_send(control->handover_fd, "end", NULL, 0);
+	case CONTROL_GIVEN:
+		break;
 	}
-	if (ret == 0 && control->admin_fd >= 0)
-		ret = give(to, "admin", control_admin_where(config, where), &control->admin_fd, 1);
-	if (ret == 0 && control->web_fd >= 0)
-		ret = give(to, "web", addr_format(&config->web.listen, text), &control->web_fd, 1);
-	return ret < 0 ? ret : net_pass_send(to, "end", NULL, 0);
+	return 0;
+}
+
+/* 0: all of it; -EAGAIN: as much as fits; or another -errno. What we have does not change
+ * meanwhile: a reload waits, and a drain ends the handover. */
+static int give_more(struct control *control)
+{
+	int ret = 0;
+
+	while (ret == 0 && control->giving.what < CONTROL_GIVEN) {
+		ret = give_one(control);
+		if (ret == 0)
+			control->giving.what++;
+	}
+	return ret;
 }
 
 /* ---- making it ------------------------------------------------------------------------------ */
@@ -167,6 +228,19 @@ static void fail(struct control *control, const char *why)
 	control->is_last_reload_good = false;
 	if (control->phase == CONTROL_SERVING)
 		control_notify_send("READY=1\nSTATUS=serving; the new program did not start");
+	if (control->is_reload_wanted)
+		control_reload_soon(control);
+	control->is_reload_wanted = false;
+}
+
+/* `why` NULL: because of how it has ended. */
+static void give_up(struct control *control, const char *why)
+{
+	char how[64];
+
+	forget(control);
+	end_it(control, how, sizeof(how));
+	fail(control, why == NULL ? how : why);
 }
 
 static void succeed(struct control *control)
@@ -184,10 +258,20 @@ static void succeed(struct control *control)
 	if (control->admin != NULL)
 		admin_quiesce(control->admin);
 	control->admin_fd = control->web_fd = -1;
+	if (control->is_reload_wanted)
+		(void)kill(control->handover_pid, SIGHUP);
 	control_drain_begin(control, "handed over");
 }
 
-static void on_answer(struct uring_op *op, int events)
+static void on_event(struct uring_op *op, int events);
+
+static void await(struct control *control)
+{
+	uring_poll(control->ring, &control->handover_op, control->handover_fd,
+		   control->giving.what < CONTROL_GIVEN ? POLLIN | POLLOUT : POLLIN, on_event);
+}
+
+static void on_event(struct uring_op *op, int events)
 {
 	struct control *control = CONTAINER_OF(op, struct control, handover_op);
 	char text[NET_PASS_TEXT] = "";
@@ -199,28 +283,26 @@ static void on_answer(struct uring_op *op, int events)
 	for (uint32_t i = 0; i < count; i++)
 		(void)close(fds[i]);
 	if (n == -EAGAIN) {
-		uring_poll(control->ring, op, control->handover_fd, POLLIN, on_answer);
+		int ret = give_more(control);
+
+		/* The last two: it has ended, which is read next. */
+		if (ret == 0 || ret == -EAGAIN || ret == -EPIPE || ret == -ECONNRESET)
+			await(control);
+		else
+			give_up(control, err_text(ret));
 		return;
 	}
 	if (n > 0 && strcmp(text, CONTROL_HANDOVER_READY) == 0) {
 		succeed(control);
 		return;
 	}
-	char how[64];
-
-	forget(control);
-	end_it(control, how, sizeof(how));
-	fail(control, how);
+	give_up(control, NULL);
 }
 
 static void on_timeout(struct timer *timer)
 {
-	struct control *control = CONTAINER_OF(timer, struct control, handover_timer);
-	char how[64];
-
-	forget(control);
-	end_it(control, how, sizeof(how));
-	fail(control, "it was not ready within a minute");
+	give_up(CONTAINER_OF(timer, struct control, handover_timer),
+		"it was not ready within a minute");
 }
 
 void control_handover_abort(struct control *control)
@@ -232,6 +314,23 @@ void control_handover_abort(struct control *control)
 	forget(control);
 	end_it(control, how, sizeof(how));
 	log_info("handover_aborted", "the new process is ended: %s", how);
+}
+
+/* Who was told may not know yet who the service is; and the new process may have read the file
+ * before it was changed. Its number is not another's: it is our child, and nobody has waited for
+ * it. */
+bool control_handover_takes_reload(struct control *control)
+{
+	if (control->is_handed_over) {
+		(void)kill(control->handover_pid, SIGHUP);
+		log_info("reload_passed_on", "to process %d", control->handover_pid);
+		return true;
+	}
+	if (control->handover_fd < 0)
+		return false;
+	control->is_reload_wanted = true;
+	log_info("reload_later", "a new process is getting ready");
+	return true;
 }
 
 /* ---- when ----------------------------------------------------------------------------------- */
@@ -274,20 +373,21 @@ void control_handover_begin(struct control *control)
 		fail(control, err_text(ret));
 		return;
 	}
-	/* Before it exists: what it is told fits into the socket, or there is no use in it. */
-	ret = give_all(control, pair[0]);
-	if (ret == 0)
+	control->handover_fd = pair[0];
+	control->giving = (struct control_giving){ .what = CONTROL_GIVE_HELLO };
+	ret = give_more(control);
+	if (ret == 0 || ret == -EAGAIN)
 		ret = spawn(control, pair[1], &control->handover_pid);
 	(void)close(pair[1]);
 	if (ret < 0) {
 		(void)close(pair[0]);
+		control->handover_fd = -1;
 		fail(control, err_text(ret));
 		return;
 	}
 	log_info("handover", "process %d, made of %s, takes the listening sockets",
 		 control->handover_pid, control->program);
-	control->handover_fd = pair[0];
-	uring_poll(control->ring, &control->handover_op, pair[0], POLLIN, on_answer);
+	await(control);
 	timer_set(&control->wheel, &control->handover_timer, clock_now_ns() + CONTROL_HANDOVER_NS,
 		  on_timeout);
 }

@@ -17,30 +17,54 @@
 
 #include "control_priv.h"
 
-#define WAIT_MS 5000 /* everything was sent before we existed */
+#define WAIT_MS 5000 /* much was sent before we existed; the rest comes as we read */
 
+/* Thousands are asked for as they came: from the last one on. */
 static struct control_inherited *find(struct control *control, const char *what)
 {
-	for (uint32_t i = 0; i < control->inherited_count; i++)
-		if (strcmp(control->inherited[i].what, what) == 0)
-			return &control->inherited[i];
+	for (uint32_t i = 0; i < control->inherited_count; i++) {
+		uint32_t at = (control->inherited_at + i) % control->inherited_count;
+
+		if (strcmp(control->inherited[at].what, what) != 0)
+			continue;
+		control->inherited_at = at;
+		return &control->inherited[at];
+	}
 	return NULL;
 }
 
-/* Sockets of one address may come in several messages. */
+static struct control_inherited *add(struct control *control, const char *what)
+{
+	struct control_inherited *grown =
+		control->inherited_count == CONTROL_INHERITED_MAX
+			? NULL
+			: reallocarray(control->inherited, control->inherited_count + 1,
+				       sizeof(*grown));
+
+	if (grown == NULL)
+		return NULL;
+	control->inherited = grown;
+	struct control_inherited *one = &grown[control->inherited_count++];
+
+	*one = (struct control_inherited){ .fds = NULL };
+	(void)snprintf(one->what, sizeof(one->what), "%s", what);
+	return one;
+}
+
+/* Sockets of one address may come in several messages, one behind the other. */
 static int keep(struct control *control, const char *what, const int *fds, uint32_t count)
 {
-	struct control_inherited *one = find(control, what);
+	struct control_inherited *one = control->inherited_count == 0
+						? NULL
+						: &control->inherited[control->inherited_count - 1];
 
-	if (one == NULL && control->inherited_count < CONTROL_INHERITED_MAX) {
-		one = &control->inherited[control->inherited_count++];
-		(void)snprintf(one->what, sizeof(one->what), "%s", what);
-	}
+	if (one == NULL || strcmp(one->what, what) != 0)
+		one = add(control, what);
 	int *more =
 		one == NULL ? NULL : reallocarray(one->fds, one->count + count, sizeof(*one->fds));
 
 	if (more == NULL)
-		return one == NULL ? -E2BIG : -ENOMEM;
+		return -ENOMEM;
 	memcpy(more + one->count, fds, count * sizeof(*fds));
 	one->fds = more;
 	one->count += count;
@@ -138,7 +162,9 @@ static void drop(struct control *control, bool has_failed)
 			(void)unlink(one->what + sizeof(admin_unix) - 1);
 		free(one->fds);
 	}
-	control->inherited_count = 0;
+	free(control->inherited);
+	control->inherited = NULL;
+	control->inherited_count = control->inherited_at = 0;
 }
 
 static void close_predecessor(struct control *control)

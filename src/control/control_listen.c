@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * control_listen: the listening sockets: one per worker and listener, opened here (before a
- * configuration counts, so that a port that is taken stops the start or the reload), handed over
- * by mail and called back by mail. A listener is known by its address; its id stays for the life
- * of the process, since sessions and counters carry it.
+ * control_listen: the listening sockets: one per worker and listener, and in front of Kafka one for
+ * each broker besides, opened here (before a configuration counts, so that a port that is taken
+ * stops the start or the reload), handed over by mail and called back by mail. A listener is known
+ * by its address; its id stays for the life of the process, since sessions and counters carry it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,47 +42,99 @@ static uint32_t match(const struct control *control, const struct control_listen
 }
 
 /* Sockets of the process before us first, and as many more as we have workers more. */
-static int listen_on(struct control *control, const struct config_listener *listener, int *ret_fds)
+static int listen_on(struct control *control, const struct config_listener *listener,
+		     const struct addr *addr, int *ret_fds)
 {
 	uint32_t count = control->office->worker_count;
 	char text[ADDR_TEXT_MAX];
-	int had = control_inherit_take(control, "listener", addr_format(&listener->bind, text),
-				       count, ret_fds);
+	int had =
+		control_inherit_take(control, "listener", addr_format(addr, text), count, ret_fds);
 
 	if (had < 0)
 		return had;
 	if (had == 0)
-		return net_listen(&listener->bind, listener->backlog, count, ret_fds);
-	int ret = net_listen_beside(&listener->bind, listener->backlog, count - (uint32_t)had,
-				    ret_fds + had);
+		return net_listen(addr, listener->backlog, count, ret_fds);
+	int ret = net_listen_beside(addr, listener->backlog, count - (uint32_t)had, ret_fds + had);
 
 	for (int i = 0; ret < 0 && i < had; i++)
 		net_close(ret_fds[i], false);
 	return ret;
 }
 
-static int open_sockets(struct control *control, const struct config_listener *listener,
-			int **ret_fds)
+static int open_at(struct control *control, const struct config_listener *listener,
+		   const struct addr *addr, int *ret_fds)
 {
-	uint32_t count = control->office->worker_count;
-	int *fds = calloc(count, sizeof(*fds));
+	int ret = listen_on(control, listener, addr, ret_fds);
 	char text[ADDR_TEXT_MAX];
 
-	if (fds == NULL)
-		return -ENOMEM;
-	int ret = listen_on(control, listener, fds);
-
-	if (ret < 0) {
+	if (ret < 0)
 		log_error("listen_failed", "listener %s on %s: %s%s", listener->name,
-			  addr_format(&listener->bind, text), err_text(ret),
+			  addr_format(addr, text), err_text(ret),
 			  ret == -EADDRINUSE ? "; is another penstock or proxy running there?"
 			  : ret == -EACCES   ? "; ports below 1024 need CAP_NET_BIND_SERVICE"
 					     : "");
-		free(fds);
+	return ret;
+}
+
+static void close_sockets(int *fds, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		net_close(fds[i], false);
+	free(fds);
+}
+
+/* Those at its address, then those at the ports of brokers. */
+static int open_sockets(struct control *control, const struct config *config, uint32_t index,
+			struct control_listen_plan *plan)
+{
+	const struct config_listener *listener = &config->listeners[index];
+	uint32_t workers = control->office->worker_count;
+	uint32_t ports = config_listener_ports(config, index);
+	int *fds = calloc((size_t)workers * (1 + ports), sizeof(*fds));
+	uint32_t opened = 0;
+
+	if (fds == NULL)
+		return -ENOMEM;
+	int ret = open_at(control, listener, &listener->bind, fds);
+
+	for (uint32_t n = 0; ret == 0 && n < ports; n++) {
+		struct addr addr = config_listener_port(config, index, n);
+
+		opened += workers;
+		ret = open_at(control, listener, &addr, fds + opened);
+	}
+	if (ret < 0) {
+		close_sockets(fds, opened);
 		return ret;
 	}
-	*ret_fds = fds;
+	plan->fds[index] = fds;
+	plan->fd_count[index] = opened + workers;
 	return 0;
+}
+
+/* What tells the ports of brokers that one listener has from those of another. */
+static uint64_t ports_of(const struct config *config, uint32_t index)
+{
+	const struct config_kafka *kafka = &config->listeners[index].kafka;
+
+	if (config_listener_ports(config, index) == 0)
+		return 0;
+	return span_hash(span_of(kafka->ids, kafka->id_count * sizeof(kafka->ids[0])),
+			 kafka->base_port) |
+	       1;
+}
+
+/* Sockets that stay are no others: some of the new ports may be open, and all are one listener. */
+static bool keeps_ports(const struct control *control, const struct config *config, uint32_t index,
+			uint32_t id)
+{
+	if (control->listeners[id].ports == ports_of(config, index))
+		return true;
+	log_error("listen_failed",
+		  "listener %s: kafka.base_port and kafka.nodes cannot change while it is open; "
+		  "restart, or give it another bind and base_port",
+		  config->listeners[index].name);
+	return false;
 }
 
 int control_listen_prepare(struct control *control, const struct config *config,
@@ -98,8 +150,11 @@ int control_listen_prepare(struct control *control, const struct config *config,
 	for (uint32_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
 
-		if (ret_plan->id[i] != NO_ID)
+		if (ret_plan->id[i] != NO_ID) {
+			if (!keeps_ports(control, config, i, ret_plan->id[i]))
+				ret = -EBUSY;
 			continue;
+		}
 		ret_plan->id[i] = match(control, ret_plan, listener, true);
 		if (ret_plan->id[i] == NO_ID && fresh < STAT_LISTENERS_MAX)
 			ret_plan->id[i] = fresh++;
@@ -112,35 +167,28 @@ int control_listen_prepare(struct control *control, const struct config *config,
 			ret = -ENOSPC;
 			continue;
 		}
-		int err = open_sockets(control, listener, &ret_plan->fds[i]);
+		int err = open_sockets(control, config, i, ret_plan);
 
 		ret = ret < 0 ? ret : err; /* go on: all errors are worth knowing at once */
 	}
 	if (ret < 0)
-		control_listen_abort(control, ret_plan);
+		control_listen_abort(ret_plan);
 	return ret;
 }
 
-static void close_sockets(struct control *control, int *fds)
-{
-	for (uint32_t i = 0; i < control->office->worker_count; i++)
-		net_close(fds[i], false);
-	free(fds);
-}
-
-void control_listen_abort(struct control *control, struct control_listen_plan *plan)
+void control_listen_abort(struct control_listen_plan *plan)
 {
 	for (uint32_t i = 0; i < plan->count; i++) {
 		if (plan->fds[i] != NULL)
-			close_sockets(control, plan->fds[i]);
+			close_sockets(plan->fds[i], plan->fd_count[i]);
 		plan->fds[i] = NULL;
 	}
 }
 
-static void leave(struct control *control, struct control_listener *listener)
+static void leave(struct control_listener *listener)
 {
 	if (listener->fds != NULL && !listener->is_handed)
-		close_sockets(control, listener->fds);
+		close_sockets(listener->fds, listener->fd_count);
 	else
 		free(listener->fds);
 	listener->fds = NULL;
@@ -148,9 +196,11 @@ static void leave(struct control *control, struct control_listener *listener)
 	listener->is_open = listener->is_handed = false;
 }
 
-static void take_over(struct control *control, struct control_listener *listener,
-		      const struct config_listener *wanted, int32_t index, int *fds)
+static void take_over(struct control_listener *listener, const struct config *config,
+		      uint32_t index, const struct control_listen_plan *plan)
 {
+	const struct config_listener *wanted = &config->listeners[index];
+	int *fds = plan->fds[index];
 	char text[ADDR_TEXT_MAX];
 	char *name = listener->name != NULL && strcmp(listener->name, wanted->name) == 0
 			     ? NULL
@@ -161,18 +211,24 @@ static void take_over(struct control *control, struct control_listener *listener
 		listener->name = name;
 	}
 	CHECK(listener->name != NULL);
-	listener->index = index;
+	listener->index = (int32_t)index;
 	if (fds == NULL)
 		return;
-	leave(control, listener);
+	leave(listener);
 	listener->bind = wanted->bind;
 	listener->own = wanted->bind;
 	if (net_local_addr(fds[0], &listener->own) < 0)
 		listener->own = wanted->bind;
 	listener->fds = fds;
+	listener->fd_count = plan->fd_count[index];
+	listener->ports = ports_of(config, index);
+	listener->port_count = config_listener_ports(config, index);
 	listener->is_open = true;
 	log_info("listening", "listener %s on %s", listener->name,
 		 addr_format(&listener->own, text));
+	if (listener->port_count > 0)
+		log_info("listening", "listener %s: %u ports of brokers, node id 0 at %u",
+			 listener->name, listener->port_count, wanted->kafka.base_port);
 }
 
 void control_listen_commit(struct control *control, const struct config *config,
@@ -186,7 +242,7 @@ void control_listen_commit(struct control *control, const struct config *config,
 		if (listener->is_open)
 			log_info("unlistening", "listener %s is gone from the configuration",
 				 listener->name);
-		leave(control, listener);
+		leave(listener);
 		listener->index = -1;
 	}
 	for (uint32_t i = 0; i < plan->count; i++) {
@@ -194,52 +250,59 @@ void control_listen_commit(struct control *control, const struct config *config,
 
 		if (id >= control->listener_count)
 			control->listener_count = id + 1;
-		take_over(control, &control->listeners[id], &config->listeners[i], (int32_t)i,
-			  plan->fds[i]);
+		take_over(&control->listeners[id], config, i, plan);
 		plan->fds[i] = NULL;
 	}
 }
 
-/* A listener that moved is closed everywhere before its id means the new sockets: a worker has one
- * socket per id. The new ones are listening meanwhile, so nobody is refused. */
+static void hand_over(struct control *control, uint32_t id)
+{
+	struct control_listener *listener = &control->listeners[id];
+
+	for (uint32_t i = 0; i < listener->fd_count; i++) {
+		struct mail mail = { .kind = MAIL_LISTEN };
+
+		mail.listen.listener_id = (uint16_t)id;
+		mail.listen.fd = listener->fds[i];
+		control_mail_post(control, i % control->office->worker_count, &mail);
+	}
+	/* The workers' from now on; the numbers are kept for a successor. */
+	listener->is_handed = true;
+}
+
+/* A listener that moved is closed everywhere before its id means the new sockets. The new ones are
+ * listening meanwhile, so nobody is refused. What closes goes first, so that workers have room. */
 void control_listen_hand(struct control *control)
 {
-	uint32_t worker_count = control->office->worker_count;
-
 	for (uint32_t id = 0; id < control->listener_count; id++) {
 		struct control_listener *listener = &control->listeners[id];
+		struct mail mail = { .kind = MAIL_UNLISTEN };
 
-		if (listener->is_leaving) {
-			struct mail mail = { .kind = MAIL_UNLISTEN };
-
-			mail.unlisten = (struct mail_unlisten){
-				.listener_id = (uint16_t)id,
-				.is_inherited = control->is_handed_over,
-			};
-			listener->is_leaving = false;
-			listener->closing = worker_count;
-			control_mail_post_all(control, &mail);
-		}
-		/* As long as our predecessor accepts there, nobody waits for us. */
-		if (listener->fds == NULL || listener->is_handed || listener->closing > 0 ||
-		    control->predecessor_fd >= 0)
+		if (!listener->is_leaving)
 			continue;
-		for (uint32_t worker = 0; worker < worker_count; worker++) {
-			struct mail mail = { .kind = MAIL_LISTEN };
+		mail.unlisten = (struct mail_unlisten){
+			.listener_id = (uint16_t)id,
+			.is_inherited = control->is_handed_over,
+		};
+		listener->is_leaving = false;
+		listener->closing = control->office->worker_count;
+		control_mail_post_all(control, &mail);
+	}
+	/* As long as our predecessor accepts there, nobody waits for us. */
+	if (control->predecessor_fd >= 0)
+		return;
+	for (uint32_t id = 0; id < control->listener_count; id++) {
+		const struct control_listener *listener = &control->listeners[id];
 
-			mail.listen.listener_id = (uint16_t)id;
-			mail.listen.fd = listener->fds[worker];
-			control_mail_post(control, worker, &mail);
-		}
-		/* The workers' from now on; the numbers are kept for a successor. */
-		listener->is_handed = true;
+		if (listener->fds != NULL && !listener->is_handed && listener->closing == 0)
+			hand_over(control, id);
 	}
 }
 
 void control_listen_close_all(struct control *control)
 {
 	for (uint32_t id = 0; id < control->listener_count; id++)
-		leave(control, &control->listeners[id]);
+		leave(&control->listeners[id]);
 	control_listen_hand(control);
 }
 
@@ -268,7 +331,7 @@ void control_listen_fini(struct control *control)
 		struct control_listener *listener = &control->listeners[id];
 
 		if (listener->fds != NULL && !listener->is_handed)
-			close_sockets(control, listener->fds);
+			close_sockets(listener->fds, listener->fd_count);
 		else
 			free(listener->fds);
 		free(listener->name);

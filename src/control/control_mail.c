@@ -26,6 +26,14 @@ static void take_one(struct control *control, const struct mail *mail, bool has_
 		if (has_clusters)
 			control_learned_add(control, &mail->learned);
 		break;
+	case MAIL_NODE:
+		if (has_clusters)
+			control_nodes_add(control, &mail->node);
+		break;
+	case MAIL_NODE_WANTED:
+		if (has_clusters)
+			control_ask_want(control, mail->node_wanted.cluster);
+		break;
 	case MAIL_NAMESPACE:
 		if (has_clusters)
 			discovery_namespace(control->discovery, mail->namespace.cluster,

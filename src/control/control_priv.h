@@ -16,6 +16,8 @@
 #include <penstock/net.h>
 #include <penstock/tls/set.h>
 
+#include "control_ask.h"
+
 #define CONTROL_RING_ENTRIES 256
 #define CONTROL_TICK_NS	     NS_PER_S
 #define CONTROL_PUBLISH_NS   (100 * NS_PER_MS) /* at most one snapshot in this time */
@@ -28,6 +30,7 @@
 #define CONTROL_OUTBOX_MAX	8192 /* DNS answers beyond this are dropped: the asker times out */
 #define CONTROL_LEARNED_NS	(600 * NS_PER_S)
 #define CONTROL_LEARNED_MAX	1024
+#define CONTROL_NODES_MAX	1024 /* brokers of one Kafka cluster */
 #define CONTROL_DRAIN_TICK_NS	(20 * NS_PER_MS)
 #define CONTROL_RESET_NS	NS_PER_S	/* from MAIL_RESET to MAIL_STOP, at the most */
 #define CONTROL_STOP_NS		(10 * NS_PER_S) /* from MAIL_STOP to giving a worker up */
@@ -39,7 +42,7 @@
 #define CONTROL_HANDOVER_HELLO	"penstock 1" /* the number is that of what follows */
 #define CONTROL_HANDOVER_READY	"ready"
 #define CONTROL_WHERE_MAX	128
-#define CONTROL_INHERITED_MAX	(STAT_LISTENERS_MAX + 2)
+#define CONTROL_INHERITED_MAX	65536 /* addresses: each port of a broker of Kafka is one */
 
 #define CONTROL_DNS_PENDING_MAX 1024
 #define CONTROL_DNS_NAMES_MAX	8192
@@ -88,7 +91,28 @@ struct control_listener {
 	bool is_handed;	  /* they have them */
 	bool is_leaving;  /* UNLISTEN is still to be sent */
 	uint32_t closing; /* workers that have not said UNLISTENED */
-	int *fds;	  /* one per worker; NULL: none */
+	uint64_t ports;	  /* of brokers of Kafka: what tells their sets apart; 0: none */
+	uint32_t port_count;
+	/* One per worker, then as many for each of its other ports; NULL: none. */
+	int *fds;
+	uint32_t fd_count;
+};
+
+enum control_give {
+	CONTROL_GIVE_HELLO,
+	CONTROL_GIVE_LISTENERS,
+	CONTROL_GIVE_ADMIN,
+	CONTROL_GIVE_WEB,
+	CONTROL_GIVE_END,
+	CONTROL_GIVEN,
+};
+
+/* How far the process that takes over has been told what it gets: no more fits into the connection
+ * than some hundred messages, the rest follows as it reads. */
+struct control_giving {
+	enum control_give what;
+	uint32_t id;	 /* of the listener */
+	uint32_t fds_at; /* of its sockets */
 };
 
 /* Listening sockets of the process before this one. */
@@ -102,6 +126,7 @@ struct control_inherited {
 struct control_listen_plan {
 	uint32_t id[CONFIG_LISTENERS_MAX];
 	int *fds[CONFIG_LISTENERS_MAX]; /* NULL: the sockets stay */
+	uint32_t fd_count[CONFIG_LISTENERS_MAX];
 	uint32_t count;
 };
 
@@ -142,6 +167,27 @@ struct control_learned_set {
 	char *cluster;
 	struct control_learned *entries;
 	uint32_t count, size;
+};
+
+enum control_node_source {
+	CONTROL_NODE_TOLD,   /* by an answer to a client */
+	CONTROL_NODE_LISTED, /* by an answer to us */
+	CONTROL_NODE_SAVED,  /* by the last run */
+};
+
+struct control_node {
+	int32_t id;
+	struct mail_nodes_place place;
+	uint64_t told_ns;
+	uint64_t missed_ns; /* since then it has not been listed; 0: it was when last asked */
+	enum control_node_source source;
+};
+
+struct control_node_set {
+	char *cluster;
+	struct control_node *at;
+	uint32_t count, size;
+	bool is_changed; /* since it was saved */
 };
 
 struct control_dns_waiter {
@@ -228,6 +274,9 @@ struct control {
 	struct timer publish_timer;
 
 	struct control_learned_set learned[CONFIG_CLUSTERS_MAX];
+	struct control_node_set nodes[CONFIG_CLUSTERS_MAX]; /* in no order */
+	struct control_ask *asks[CONFIG_CLUSTERS_MAX];	    /* in no order; NULL: free */
+	struct tls *ask_tls;				    /* NULL: not needed yet */
 	/* Cluster numbers in mail sent before this version was taken mean another configuration. */
 	uint64_t clusters_since;
 
@@ -242,11 +291,14 @@ struct control {
 	struct uring_op handover_op;
 	struct timer handover_timer;
 	int handover_fd; /* to the process that takes over; -1: none does */
+	struct control_giving giving;
 	pid_t handover_pid;
 	bool is_handed_over;
-	int predecessor_fd; /* from the process we take over from, until we serve; -1: none */
-	struct control_inherited inherited[CONTROL_INHERITED_MAX];
+	bool is_reload_wanted; /* while another process was getting ready */
+	int predecessor_fd;    /* from the process we take over from, until we serve; -1: none */
+	struct control_inherited *inherited;
 	uint32_t inherited_count;
+	uint32_t inherited_at; /* whom was asked for last */
 
 	struct timer drain_timer;
 	uint64_t drain_begun_ns;
@@ -272,7 +324,7 @@ MUST_USE int control_listen_prepare(struct control *control, const struct config
 				    struct control_listen_plan *ret_plan);
 void control_listen_commit(struct control *control, const struct config *config,
 			   struct control_listen_plan *plan);
-void control_listen_abort(struct control *control, struct control_listen_plan *plan);
+void control_listen_abort(struct control_listen_plan *plan);
 void control_listen_hand(struct control *control);
 void control_listen_close_all(struct control *control);
 void control_listen_on_unlistened(struct control *control, const struct mail_unlistened *mail);
@@ -317,6 +369,32 @@ void control_learned_sweep(struct control *control, uint64_t now_ns);
 void control_learned_apply(struct control *control, const struct config *config);
 void control_learned_fini(struct control *control);
 
+/* control_nodes_file.c */
+typedef void control_node_found(void *owner, const struct control_node *node);
+/* Calls `found` for each node that was saved of this cluster. */
+void control_nodes_file_load(const struct config *config, const struct config_cluster *cluster,
+			     control_node_found *found, void *owner);
+void control_nodes_file_save(const struct config *config, const struct config_cluster *cluster,
+			     const struct control_node_set *set);
+
+/* control_nodes.c */
+void control_nodes_add(struct control *control, const struct mail_node *mail);
+/* A broker has listed all there are; `cluster` is its number in the configuration. True: news. */
+bool control_nodes_listed(struct control *control, uint32_t cluster,
+			  const struct control_node *nodes, uint32_t count);
+uint32_t control_nodes_count(const struct control *control, const char *cluster);
+/* NULL: there are not so many. */
+const struct control_node *control_nodes_at(const struct control *control, const char *cluster,
+					    uint32_t index);
+/* NULL: nobody has told of it. */
+const struct control_node *control_nodes_find(const struct control *control, uint32_t cluster,
+					      int32_t id);
+/* It has left the cluster: what is known of it is old. */
+void control_nodes_gone(void *context, const char *cluster, int32_t id);
+void control_nodes_build(struct control *control, uint32_t cluster, struct route_builder *builder);
+void control_nodes_apply(struct control *control, const struct config *config);
+void control_nodes_fini(struct control *control);
+
 /* control_dns.c */
 MUST_USE int control_dns_open(struct control *control);
 void control_dns_close(struct control *control);
@@ -341,6 +419,8 @@ void control_handover_begin(struct control *control);
 /* Has the program been replaced on disk since we were started? */
 bool control_handover_is_due(const struct control *control);
 void control_handover_abort(struct control *control);
+/* Is a reload the affair of the new process, or will be? */
+bool control_handover_takes_reload(struct control *control);
 
 /* control_inherit.c */
 /* 0: taken, or there is no predecessor. */

@@ -148,6 +148,7 @@ static struct route *build(struct control *control, uint64_t version, uint64_t n
 	for (uint32_t i = 0; i < config->cluster_count; i++) {
 		discovery_build(control->discovery, i, builder, now_ns);
 		control_learned_build(control, i, builder);
+		control_nodes_build(control, i, builder);
 	}
 	build_forwards(control, builder);
 	control_rule_build(control, builder);

@@ -44,6 +44,8 @@ static bool replace(struct control *control)
 	control->config = fresh;
 	control_publish_now(control);
 	control_publish_config_put(old);
+	/* Who was turned away may be let in now. */
+	control_ask_apply(control);
 	return true;
 }
 

@@ -82,6 +82,8 @@ static void commit(struct control *control, struct control_config *fresh,
 	control_rule_commit(control, config, rules);
 	control_listen_commit(control, config, plan);
 	control_learned_apply(control, config);
+	control_nodes_apply(control, config);
+	control_ask_apply(control);
 	log_configure(config->log.level, config->log.format);
 	control_certificates_begin(control);
 	control->discovery_due_ns = 0;
@@ -115,7 +117,7 @@ static int replace(struct control *control)
 	if (ret == 0) {
 		ret = discovery_apply(control->discovery, config);
 		if (ret < 0)
-			control_listen_abort(control, &plan);
+			control_listen_abort(&plan);
 	}
 	if (ret < 0) {
 		control_publish_config_undo(fresh);
@@ -130,13 +132,11 @@ static int replace(struct control *control)
 
 void control_reload_now(struct control *control)
 {
+	if (control_handover_takes_reload(control))
+		return;
 	if (control->phase > CONTROL_SERVING || control->reload == NULL) {
 		log_info("reload_ignored", "%s",
 			 control->reload == NULL ? "there is no file to read" : "draining");
-		return;
-	}
-	if (control->handover_fd >= 0) {
-		log_info("reload_ignored", "a new process is being started, and reads it");
 		return;
 	}
 	bool is_up = control->phase == CONTROL_SERVING;

@@ -113,12 +113,16 @@ int mail_office_init(struct mail_office *office, uint32_t worker_count)
 		.loads = alloc_lines(worker_count * sizeof(office->loads[0])),
 		.per_ip = tally_new(),
 		.learned = mail_learned_new(),
+		.nodes = mail_nodes_new(),
 		.stats = calloc(worker_count, sizeof(office->stats[0])),
 		.routes = calloc(STAT_ROUTES_MAX, sizeof(office->routes[0])),
+		.places = calloc(1, sizeof(*office->places)),
+		.gates = alloc_lines(STAT_LISTENERS_MAX * sizeof(office->gates[0])),
 	};
 	int res = -ENOMEM;
 	if (office->workers != NULL && office->loads != NULL && office->stats != NULL &&
-	    office->per_ip != NULL && office->learned != NULL && office->routes != NULL)
+	    office->per_ip != NULL && office->learned != NULL && office->nodes != NULL &&
+	    office->routes != NULL && office->places != NULL && office->gates != NULL)
 		res = fill(office);
 	if (res < 0)
 		mail_office_fini(office);
@@ -136,7 +140,10 @@ void mail_office_fini(struct mail_office *office)
 	free(office->loads);
 	tally_free(office->per_ip);
 	mail_learned_free(office->learned);
+	mail_nodes_free(office->nodes);
 	free(office->stats);
 	free(office->routes);
+	free(office->places);
+	free(office->gates);
 	*office = (struct mail_office){ 0 };
 }

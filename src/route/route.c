@@ -278,6 +278,56 @@ bool route_any(const struct route *route, uint32_t cluster_index,
 	return false;
 }
 
+const struct route_node *route_node(const struct route *route, uint32_t cluster_index, int32_t id)
+{
+	const struct route_cluster *cluster = cluster_of(route, cluster_index);
+	uint32_t low = 0, high = cluster->node_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (cluster->nodes[middle].id == id)
+			return &cluster->nodes[middle];
+		if (cluster->nodes[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static bool is_at(const struct route_endpoint *endpoint, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < endpoint->addr_count; i++)
+		if (addr_equal(&endpoint->addrs[i], addr))
+			return true;
+	return false;
+}
+
+/* Behind one door, where server names tell nodes apart, addresses say nothing. */
+static bool is_shared(const struct route_endpoint *one, const struct route_endpoint *other)
+{
+	for (uint32_t i = 0; i < one->addr_count; i++)
+		if (is_at(other, &one->addrs[i]))
+			return true;
+	return false;
+}
+
+bool route_is_another_node(const struct route *route, uint32_t cluster_index, int32_t id,
+			   const struct addr *addr)
+{
+	const struct route_cluster *cluster = cluster_of(route, cluster_index);
+	const struct route_node *own = route_node(route, cluster_index, id);
+	const struct route_endpoint *mine = own != NULL ? &cluster->endpoints[own->endpoint] : NULL;
+	if (mine != NULL && (mine->addr_count == 0 || is_at(mine, addr)))
+		return false;
+	for (uint32_t i = 0; i < cluster->node_count; i++) {
+		const struct route_endpoint *other =
+			&cluster->endpoints[cluster->nodes[i].endpoint];
+		if (is_at(other, addr) && (mine == NULL || !is_shared(mine, other)))
+			return true;
+	}
+	return false;
+}
+
 static const struct route_namespace *find_namespace(const struct route_cluster *cluster,
 						    struct span name)
 {

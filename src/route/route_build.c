@@ -213,6 +213,27 @@ void route_build_namespace(struct route_builder *builder, uint32_t cluster_index
 	added->bundle_count = ns->bundle_count;
 }
 
+void route_build_node(struct route_builder *builder, uint32_t cluster_index,
+		      const struct route_node *node)
+{
+	struct build_cluster *cluster = cluster_of(builder, cluster_index);
+	struct route_node *to = NULL;
+	if (cluster == NULL)
+		return;
+	CHECK(node->endpoint >= 0 && is_index(cluster, node->endpoint));
+	struct route_node *nodes = cluster->nodes.at;
+	for (uint32_t i = 0; i < cluster->nodes.count && to == NULL; i++) {
+		if (nodes[i].id == node->id)
+			to = &nodes[i];
+	}
+	if (to == NULL)
+		to = list_add(builder, &cluster->nodes, sizeof(*to));
+	if (to == NULL)
+		return;
+	*to = *node;
+	to->rack = keep_text(builder, node->rack);
+}
+
 void route_build_forward(struct route_builder *builder, uint32_t listener,
 			 const struct route_endpoint *endpoint)
 {
@@ -284,6 +305,7 @@ static void free_builder(struct route_builder *builder)
 		free(cluster->endpoints.at);
 		free(cluster->brokers.at);
 		free(cluster->namespaces.at);
+		free(cluster->nodes.at);
 		free(cluster->index);
 	}
 	free(builder->clusters);
@@ -293,10 +315,33 @@ static void free_builder(struct route_builder *builder)
 	free(builder);
 }
 
+/* Has a newer word given its place to another node? */
+static bool is_replaced(const struct route_node *nodes, uint32_t count, uint32_t index)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (nodes[i].endpoint == nodes[index].endpoint &&
+		    nodes[i].told_ns > nodes[index].told_ns)
+			return true;
+	}
+	return false;
+}
+
+/* From the last on, so that whoever takes a place has been looked at. */
+static void drop_replaced_nodes(struct build_cluster *cluster)
+{
+	struct route_node *nodes = cluster->nodes.at;
+	for (uint32_t i = cluster->nodes.count; i-- > 0;) {
+		if (is_replaced(nodes, cluster->nodes.count, i))
+			nodes[i] = nodes[--cluster->nodes.count];
+	}
+}
+
 struct route *route_build_end(struct route_builder *builder)
 {
 	if (builder == NULL)
 		return NULL;
+	for (uint32_t i = 0; i < builder->head.cluster_count; i++)
+		drop_replaced_nodes(&builder->clusters[i]);
 	struct route *route = builder->is_failed ? NULL : route_freeze(builder);
 	free_builder(builder);
 	return route;

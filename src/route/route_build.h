@@ -17,7 +17,7 @@ struct list {
 struct build_cluster {
 	bool is_loaded, is_zookeeper, is_direct;
 	uint64_t read_ns;
-	struct list endpoints, brokers, namespaces;
+	struct list endpoints, brokers, namespaces, nodes;
 	uint32_t *index; /* as in the snapshot, at its largest size; made with the first endpoint */
 };
 

@@ -5,7 +5,7 @@
  *
  *     block: | struct route | clusters | forwards | rules | targets | rules by number | per
  * listener | with routes: names | per cluster: endpoints, index, TLS hosts, brokers, namespaces, |
- * each with its bundles | texts |
+ * each with its bundles, nodes | texts |
  */
 #include "route_build.h"
 
@@ -129,7 +129,8 @@ static size_t block_size(const struct route_builder *builder)
 			padded(index_places(from->endpoints.count) * sizeof(uint32_t)) +
 			table_size(census_of_cluster(from)) +
 			padded(from->brokers.count * sizeof(struct route_broker)) +
-			padded(from->namespaces.count * sizeof(struct route_namespace));
+			padded(from->namespaces.count * sizeof(struct route_namespace)) +
+			padded(from->nodes.count * sizeof(struct route_node));
 	}
 	return size;
 }
@@ -204,6 +205,22 @@ static void freeze_namespaces(struct block *block, const struct list *from,
 	}
 	if (from->count > 1)
 		qsort(to->namespaces, from->count, sizeof(to->namespaces[0]), compare_namespaces);
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+	const struct route_node *first = a, *second = b;
+	return (first->id > second->id) - (first->id < second->id);
+}
+
+static void freeze_nodes(struct block *block, const struct list *from, struct route_cluster *to)
+{
+	to->node_count = from->count;
+	to->nodes = block_copy(block, from->at, from->count * sizeof(to->nodes[0]));
+	for (uint32_t i = 0; i < from->count; i++)
+		to->nodes[i].rack = block_text(block, to->nodes[i].rack);
+	if (from->count > 1)
+		qsort(to->nodes, from->count, sizeof(to->nodes[0]), compare_nodes);
 }
 
 /* The routes of one host, or those by discovered, stand one behind the other as written. */
@@ -286,6 +303,7 @@ struct route *route_freeze(const struct route_builder *builder)
 		freeze_brokers(&block, &from->brokers, to);
 		freeze_tls_hosts(&block, census_of_cluster(from), to);
 		freeze_namespaces(&block, &from->namespaces, to);
+		freeze_nodes(&block, &from->nodes, to);
 	}
 	return route;
 }

@@ -11,11 +11,20 @@
 #include "tls_priv.h"
 
 /* Sessions with brokers kept for resumption, for each cluster: brokers are few. */
-#define SESSIONS 64
+#define SESSIONS    64
+
+#define SIGNERS_MAX 64 /* of a cluster; each context has its own copy of the CAs */
+
+/* Certificates for brokers, by client. */
+struct signers {
+	struct config_clients *lines;
+	struct tls_context *contexts[SIGNERS_MAX]; /* of each line */
+};
 
 struct tls_set {
 	uint32_t listener_count, cluster_count, route_count;
 	struct tls_context **listeners, **clusters;
+	struct signers *signers;			     /* of each cluster */
 	struct tls_context **route_servers, **route_clients; /* NULL: none of the route's own */
 	struct tls_expiry *expiries;			     /* by file, then by time */
 	uint32_t expiry_count, expiry_room;
@@ -269,6 +278,45 @@ static bool take(struct tls_set *set, struct tls_context **at, struct tls_contex
 	return false;
 }
 
+/* A line of broker_tls.clients_file. */
+static bool build_signer(struct tls_set *set, struct signers *signers, uint32_t line,
+			 const struct config_cluster *cluster, struct config_errors *errors)
+{
+	const struct config_client *client = &signers->lines->at[line];
+	struct config_tls_client tls = cluster->broker_tls;
+	struct place place = { .errors = errors };
+
+	tls.cert_file = client->first;
+	tls.key_file = client->second;
+	(void)snprintf(place.label, sizeof(place.label),
+		       "cluster %s: broker_tls.clients_file, line %u", cluster->name, client->line);
+	return take(set, &signers->contexts[line], context_of_client(&tls, &place), &place);
+}
+
+static bool build_signers(struct tls_set *set, uint32_t index, const struct config_cluster *cluster,
+			  struct config_errors *errors)
+{
+	struct signers *signers = &set->signers[index];
+	uint32_t line;
+	const char *path = cluster->broker_clients_file;
+	const char *why =
+		path != NULL ? config_clients_read(path, false, &signers->lines, &line) : NULL;
+	bool ok = why == NULL;
+
+	if (why == NULL && path != NULL && signers->lines->count > SIGNERS_MAX) {
+		why = "there are more than 64 lines";
+		line = signers->lines->at[SIGNERS_MAX].line;
+	}
+	if (why != NULL) {
+		config_error(errors, path, line, 0, "cluster %s: broker_tls.clients_file: %s",
+			     cluster->name, why);
+		return false;
+	}
+	for (uint32_t i = 0; path != NULL && i < signers->lines->count; i++)
+		ok &= build_signer(set, signers, i, cluster, errors);
+	return ok;
+}
+
 static bool build_route(struct tls_set *set, uint32_t index, const struct config *config,
 			struct tls_tickets *tickets, struct config_errors *errors)
 {
@@ -323,6 +371,7 @@ static bool build(struct tls_set *set, const struct config *config, struct tls_t
 			       cluster->name);
 		ok &= take(set, &set->clusters[i], context_of_client(&cluster->broker_tls, &place),
 			   &place);
+		ok &= build_signers(set, i, cluster, errors);
 	}
 	if (set->expiry_count > 1)
 		qsort(set->expiries, set->expiry_count, sizeof(*set->expiries), compare_expiries);
@@ -337,10 +386,11 @@ static bool make_room(struct tls_set *set, const struct config *config)
 	set->route_count = config->route_count;
 	set->listeners = calloc(set->listener_count + 1u, sizeof(struct tls_context *));
 	set->clusters = calloc(set->cluster_count + 1u, sizeof(struct tls_context *));
+	set->signers = calloc(set->cluster_count + 1u, sizeof(*set->signers));
 	set->route_servers = calloc(set->route_count + 1u, sizeof(struct tls_context *));
 	set->route_clients = calloc(set->route_count + 1u, sizeof(struct tls_context *));
-	return set->listeners != NULL && set->clusters != NULL && set->route_servers != NULL &&
-	       set->route_clients != NULL;
+	return set->listeners != NULL && set->clusters != NULL && set->signers != NULL &&
+	       set->route_servers != NULL && set->route_clients != NULL;
 }
 
 struct tls_set *tls_set_new(const struct config *config, struct tls_tickets *tickets,
@@ -379,6 +429,12 @@ void tls_set_free(struct tls_set *set)
 		return;
 	put_all(set->listeners, set->listener_count);
 	put_all(set->clusters, set->cluster_count);
+	for (uint32_t i = 0; set->signers != NULL && i < set->cluster_count; i++) {
+		for (uint32_t line = 0; line < SIGNERS_MAX; line++)
+			tls_context_put(set->signers[i].contexts[line]);
+		config_clients_free(set->signers[i].lines);
+	}
+	free(set->signers);
 	put_all(set->route_servers, set->route_count);
 	put_all(set->route_clients, set->route_count);
 	for (uint32_t i = 0; i < set->expiry_count; i++)
@@ -402,6 +458,25 @@ struct tls_context *tls_set_listener(const struct tls_set *set, uint32_t listene
 struct tls_context *tls_set_cluster(const struct tls_set *set, uint32_t cluster)
 {
 	return set != NULL && cluster < set->cluster_count ? set->clusters[cluster] : NULL;
+}
+
+struct tls_context *tls_set_signer(const struct tls_set *set, uint32_t cluster,
+				   const struct tls_peer *peer)
+{
+	const struct signers *signers;
+
+	if (set == NULL || cluster >= set->cluster_count)
+		return NULL;
+	signers = &set->signers[cluster];
+	for (uint32_t i = 0; signers->lines != NULL && i < signers->lines->count; i++) {
+		const struct config_names rule = {
+			.at = (const char **)(uintptr_t)&signers->lines->at[i].who, .count = 1
+		};
+
+		if (config_client_is_any(&signers->lines->at[i]) || tls_peer_is_one_of(peer, &rule))
+			return signers->contexts[i];
+	}
+	return NULL;
 }
 
 /* Where a route ends or begins TLS there is a context, or there would be no set: without one, what

@@ -3,6 +3,7 @@
  * Authentications that are passed on.
  */
 #include <penstock/wire/kafka_sasl.h>
+#include <penstock/wire/kafka_versions.h>
 
 #include "wire_kafka_read.h"
 #include "wire_kafka_why.h"
@@ -77,16 +78,19 @@ enum wire kafka_sasl_handshake_error(struct span bytes, int16_t *ret_error, stru
 static enum wire take_result(struct span *rest, int16_t version, bool is_compact,
 			     struct kafka_sasl_result *result)
 {
-	struct span message;
 	uint32_t len = 0, high, low;
 	enum wire res = wire_kafka_i16(rest, &result->error);
 	if (res == WIRE_OK)
-		res = wire_kafka_string(rest, is_compact, &message);
+		res = wire_kafka_string(rest, is_compact, &result->message);
 	if (res == WIRE_OK)
 		res = wire_kafka_bytes_len(rest, is_compact, &len);
-	if (res != WIRE_OK || version < 1)
+	if (res != WIRE_OK)
 		return res;
-	if (!span_skip(rest, len) || !span_u32(rest, &high) || !span_u32(rest, &low))
+	if (!span_take(rest, len, &result->token))
+		return WIRE_MORE;
+	if (version < 1)
+		return WIRE_OK;
+	if (!span_u32(rest, &high) || !span_u32(rest, &low))
 		return WIRE_MORE;
 	result->lifetime_ms = (int64_t)((uint64_t)high << 32 | low);
 	return WIRE_OK;
@@ -108,6 +112,48 @@ enum wire kafka_sasl_result(struct span bytes, int16_t version, struct kafka_sas
 	return res;
 }
 
+/* ---- answers of ours ------------------------------------------------------------------------ */
+
+#define NOT_OFFERED 33 /* UNSUPPORTED_SASL_MECHANISM: no client tries again */
+#define NOT_TAKEN   58 /* SASL_AUTHENTICATION_FAILED: nor here */
+#define MESSAGE	    "penstock: this user is not let in (principal_denied)"
+
+static void put_mechanisms(struct sink *sink, bool has_none)
+{
+	static const char *const readable[] = { "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512" };
+	sink_u32(sink, has_none ? 0 : (uint32_t)COUNT_OF(readable));
+	for (size_t i = 0; !has_none && i < COUNT_OF(readable); i++)
+		wire_kafka_put_string(sink, false, span_str(readable[i]));
+}
+
+void kafka_sasl_answer(struct sink *sink, const struct kafka_request *request, bool has_none)
+{
+	bool is_flexible = kafka_is_flexible(request->key, request->version);
+	size_t at = sink->len;
+	sink_u32(sink, 0);
+	sink_u32(sink, (uint32_t)request->correlation);
+	if (request->key == KAFKA_SASL_HANDSHAKE) {
+		sink_u16(sink, NOT_OFFERED);
+		put_mechanisms(sink, has_none);
+	} else {
+		if (is_flexible)
+			sink_u8(sink, 0); /* tagged fields of the header */
+		sink_u16(sink, NOT_TAKEN);
+		wire_kafka_put_string(sink, is_flexible, span_str(MESSAGE));
+		if (is_flexible)
+			sink_u8(sink, 1); /* no bytes */
+		else
+			sink_u32(sink, 0);
+		if (request->version >= 1) {
+			sink_u32(sink, 0); /* lifetime */
+			sink_u32(sink, 0);
+		}
+		if (is_flexible)
+			sink_u8(sink, 0);
+	}
+	sink_patch_u32(sink, at, (uint32_t)(sink->len - at - 4));
+}
+
 /* ---- tokens --------------------------------------------------------------------------------- */
 
 bool kafka_sasl_plain_user(struct span token, struct span *ret_user)
@@ -120,6 +166,54 @@ bool kafka_sasl_plain_user(struct span token, struct span *ret_user)
 		return false;
 	*ret_user = user;
 	return true;
+}
+
+enum kafka_sasl_shown kafka_sasl_shows(struct span mechanism)
+{
+	if (span_is(mechanism, "PLAIN"))
+		return KAFKA_SASL_SHOWS_PLAIN;
+	if (span_is(mechanism, "SCRAM-SHA-256") || span_is(mechanism, "SCRAM-SHA-512"))
+		return KAFKA_SASL_SHOWS_SCRAM;
+	return KAFKA_SASL_SHOWS_NOBODY;
+}
+
+/* Kafka lets nobody act for another user either. */
+static bool plain_user(struct span token, struct sink *user)
+{
+	struct span acted_for, name;
+	if (!kafka_sasl_plain_user(token, &name) ||
+	    !span_take(&token, span_find(token, 0), &acted_for))
+		return false;
+	if (acted_for.len > 0 && !span_equal(acted_for, name))
+		return false;
+	sink_span(user, name);
+	return !user->full;
+}
+
+/* "n,,n=user,r=nonce", with =2C and =3D for a comma and an equals sign. */
+static bool scram_user(struct span token, struct sink *user)
+{
+	struct span name;
+	if (!span_starts(token, "n,,n=") || !span_skip(&token, 5) ||
+	    !span_take(&token, span_find(token, ','), &name) || !span_starts(token, ",r=") ||
+	    name.len == 0)
+		return false;
+	for (uint8_t letter; span_u8(&name, &letter);) {
+		bool is_comma = span_starts(name, "2C");
+		if (letter == '=' && !is_comma && !span_starts(name, "3D"))
+			return false;
+		if (letter == '=' && !span_skip(&name, 2))
+			return false;
+		sink_u8(user, letter == '=' && is_comma ? ',' : letter);
+	}
+	return !user->full;
+}
+
+bool kafka_sasl_user(enum kafka_sasl_shown shown, struct span token, struct sink *user)
+{
+	if (shown == KAFKA_SASL_SHOWS_PLAIN)
+		return plain_user(token, user);
+	return shown == KAFKA_SASL_SHOWS_SCRAM && scram_user(token, user);
 }
 
 uint32_t kafka_sasl_tokens(struct span mechanism)
@@ -142,8 +236,9 @@ enum wire kafka_sasl_raw(struct span bytes, uint64_t *ret_frame_size, struct kaf
 	return WIRE_OK;
 }
 
-/* Tokens of GSSAPI begin with 0x60 or 0x05 0x04, which are no keys; what other mechanisms send is
- * mostly text. */
+/* Tokens of GSSAPI begin with 0x60 or 0x05 0x04, which are no keys of Apache's; what other
+ * mechanisms send is mostly text. Any version will do, and any key that may come some day: taken
+ * for a token, a request would have its response passed unread. */
 bool kafka_sasl_is_request(struct span bytes)
 {
 	struct kafka_request request;
@@ -151,8 +246,7 @@ bool kafka_sasl_is_request(struct span bytes)
 	struct span client;
 	if (kafka_request_head(bytes, KAFKA_FRAME_BROKER, &request, &why) != WIRE_OK)
 		return false;
-	const struct kafka_api *api = kafka_api(request.key);
-	if (api == NULL || request.version > api->newest)
+	if (request.key >= KAFKA_VENDOR_KEY)
 		return false;
 	return kafka_request_client(bytes, &request, &client, &why) != WIRE_BAD;
 }

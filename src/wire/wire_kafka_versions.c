@@ -58,8 +58,6 @@ static int16_t newest_allowed(const struct kafka_policy *policy, int16_t key)
 		return INT16_MAX;
 	if (key == KAFKA_DESCRIBE_QUORUM && !policy->show_quorum)
 		return QUORUM_HIDDEN_MAX;
-	if (key == KAFKA_FETCH && policy->fetch_max > 0 && policy->fetch_max < api->newest)
-		return policy->fetch_max;
 	return api->newest;
 }
 
@@ -138,10 +136,18 @@ static bool take_entry(struct span *rest, bool is_compact, struct entry *ret)
 	return true;
 }
 
+/* librdkafka fetches in the newer message format only from brokers that take it, too: without
+ * Produce in the list it falls back to versions of Fetch that no broker knows any more. */
+static bool is_needed(int16_t key)
+{
+	return key == KAFKA_PRODUCE;
+}
+
 /* false: it is not offered. An impossible range would stop some clients (kafka.md 0). */
 static bool clamp(const struct kafka_policy *policy, struct entry *entry)
 {
-	if (kafka_policy_allows(policy, entry->key, entry->oldest) != KAFKA_ALLOW)
+	enum kafka_allow allow = kafka_policy_allows(policy, entry->key, entry->oldest);
+	if (allow != KAFKA_ALLOW && !(allow == KAFKA_ALLOW_DENIED && is_needed(entry->key)))
 		return false;
 	if (kafka_api(entry->key) == NULL)
 		return true;
@@ -155,8 +161,9 @@ struct offer {
 	struct span head;    /* up to the number of entries */
 	struct span entries; /* as the broker wrote them */
 	struct span rest;    /* what is behind them */
-	uint32_t count, removed, clamped;
+	uint32_t count, removed, clamped, unknown, denied;
 	int16_t error;
+	bool is_replaced; /* by an empty list */
 };
 
 /* Takes the response apart; false: it is not in this encoding. */
@@ -177,10 +184,14 @@ static bool read_offer(struct span frame, int16_t version, const struct kafka_po
 		if (!take_entry(&rest, is_compact, &entry))
 			return false;
 		was = entry;
-		if (!clamp(policy, &entry))
-			offer.removed++;
-		else
+		if (clamp(policy, &entry)) {
 			offer.clamped += entry.newest != was.newest;
+			continue;
+		}
+		offer.removed++;
+		offer.unknown += kafka_api(entry.key) == NULL;
+		offer.denied +=
+			kafka_policy_allows(policy, entry.key, entry.oldest) == KAFKA_ALLOW_DENIED;
 	}
 	offer.entries.len -= rest.len;
 	offer.rest = rest;
@@ -192,6 +203,33 @@ static bool read_offer(struct span frame, int16_t version, const struct kafka_po
 		return false;
 	*ret = offer;
 	return true;
+}
+
+/* Some answer a version they do not know in a body that is not v0: Azure Event Hubs in one of v1,
+ * librdkafka's mock brokers in none at all. Clients that see this error ask again in v0, whether
+ * there is a list or not, so that they get an empty one. */
+static bool read_unsupported(struct span frame, struct offer *ret)
+{
+	struct offer offer = { .is_replaced = true };
+	struct span rest = frame;
+	if (!span_skip(&rest, RESPONSE_HEADER) || wire_kafka_i16(&rest, &offer.error) != WIRE_OK ||
+	    offer.error != UNSUPPORTED_VERSION)
+		return false;
+	offer.head = span_of(frame.at, frame.len - rest.len);
+	*ret = offer;
+	return true;
+}
+
+/* The version the body is of; -1: of none. */
+static int16_t read_answer(struct span frame, int16_t asked, const struct kafka_policy *policy,
+			   struct offer *ret)
+{
+	/* A broker that does not know the version answers in v0 (KIP-511). */
+	if (read_offer(frame, 0, policy, ret) && ret->error == UNSUPPORTED_VERSION)
+		return 0;
+	if (read_offer(frame, asked, policy, ret))
+		return asked;
+	return asked > 0 && read_unsupported(frame, ret) ? 0 : -1;
 }
 
 static void put_offer(struct sink *sink, const struct offer *offer, bool is_compact,
@@ -230,13 +268,11 @@ enum wire kafka_versions_rewrite(struct span frame, int16_t version,
 	if (frame.len < head.frame_size)
 		return wire_kafka_more(why, head.frame_size);
 	frame.len = (size_t)head.frame_size;
-	/* A broker that does not know the version answers in v0 (KIP-511). */
-	if (read_offer(frame, 0, policy, &offer) && offer.error == UNSUPPORTED_VERSION)
-		version = 0;
-	else if (!read_offer(frame, version, policy, &offer))
+	int16_t body = read_answer(frame, version, policy, &offer);
+	if (body < 0)
 		return wire_kafka_bad(why, KAFKA_BAD_ARRAY);
-	if (offer.removed > 0 || offer.clamped > 0)
-		put_offer(sink, &offer, kafka_is_flexible(KAFKA_API_VERSIONS, version), policy);
+	if (offer.removed > 0 || offer.clamped > 0 || offer.is_replaced)
+		put_offer(sink, &offer, kafka_is_flexible(KAFKA_API_VERSIONS, body), policy);
 	if (sink->full) {
 		*sink = before;
 		return wire_kafka_bad(why, KAFKA_BAD_ROOM);
@@ -245,6 +281,8 @@ enum wire kafka_versions_rewrite(struct span frame, int16_t version,
 		.error = offer.error,
 		.removed = offer.removed,
 		.clamped = offer.clamped,
+		.unknown = offer.unknown,
+		.denied = offer.denied,
 	};
 	return WIRE_OK;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Telling what else speaks to a Pulsar port, so that the log says "TLS" and not "frame too long".
- * It is asked only about bytes that are no good Pulsar frame, and answers only when it is sure.
+ * Telling what else speaks to a Pulsar or a Kafka port, so that the log says "TLS" and not "frame
+ * too long". It is asked only about bytes that are no good frame, and answers only when it is sure.
  */
+#include <penstock/wire/kafka.h>
 #include <penstock/wire/proxy.h>
 #include <penstock/wire/pulsar.h>
 
@@ -47,6 +48,15 @@ static bool is_kafka(struct span bytes)
 	return id_len == UINT16_MAX || (size >= 10 && id_len <= size - 10);
 }
 
+/* u32 total, u32 commandSize, and the field every command begins with. */
+static bool is_pulsar(struct span bytes)
+{
+	uint32_t total, command;
+	uint8_t field;
+	return span_u32(&bytes, &total) && span_u32(&bytes, &command) && span_u8(&bytes, &field) &&
+	       command >= 2 && command < total && total - command >= 4 && field == 0x08;
+}
+
 enum pulsar_mistake pulsar_mistake(struct span bytes)
 {
 	if (is_http(bytes))
@@ -58,4 +68,25 @@ enum pulsar_mistake pulsar_mistake(struct span bytes)
 	if (bytes.len >= 6 && proxy_may_begin(bytes))
 		return PULSAR_MISTAKE_PROXY;
 	return is_kafka(bytes) ? PULSAR_MISTAKE_KAFKA : PULSAR_MISTAKE_NONE;
+}
+
+enum kafka_mistake kafka_mistake(struct span bytes)
+{
+	if (is_http(bytes))
+		return KAFKA_MISTAKE_HTTP;
+	if (is_tls(bytes))
+		return KAFKA_MISTAKE_TLS;
+	if (span_starts(bytes, "SSH-"))
+		return KAFKA_MISTAKE_SSH;
+	if (bytes.len >= 6 && proxy_may_begin(bytes))
+		return KAFKA_MISTAKE_PROXY;
+	return is_pulsar(bytes) ? KAFKA_MISTAKE_PULSAR : KAFKA_MISTAKE_NONE;
+}
+
+bool kafka_is_tls_alert(struct span bytes)
+{
+	uint8_t type, major, minor;
+	uint16_t size;
+	return span_u8(&bytes, &type) && span_u8(&bytes, &major) && span_u8(&bytes, &minor) &&
+	       span_u16(&bytes, &size) && type == 21 && major == 3 && size == 2;
 }

@@ -38,12 +38,8 @@ int worker_new(struct worker **ret_worker, uint32_t index, struct mail_office *o
 	};
 	if (worker->is_pinned)
 		worker->cpu = config->process.cpus.cpu[index % config->process.cpus.count];
-	for (uint32_t i = 0; i < STAT_LISTENERS_MAX; i++)
-		worker->listeners[i] = (struct worker_listener){
-			.worker = worker,
-			.fd = -1,
-			.id = (uint16_t)i,
-		};
+	for (uint32_t i = 0; i < WORKER_SOCKETS_MAX; i++)
+		worker->listeners[i] = (struct worker_listener){ .worker = worker, .fd = -1 };
 
 	int ret = session_env_init(&worker->env, config, office, index);
 
@@ -168,8 +164,10 @@ int worker_turn(struct worker *worker)
 	worker_accept_resume(worker);
 	stat_add(env->stats, STAT_TURNS, 1);
 	atomic_store_explicit(&env->stats->heartbeat_ns, env->now_ns, memory_order_relaxed);
-	if (env->now_ns - worker->cpu_checked_ns > NS_PER_S / 10)
+	if (env->now_ns - worker->cpu_checked_ns > NS_PER_S / 10) {
 		publish_counts(worker);
+		relay_trim(&env->relay);
+	}
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <poll.h>
 
 #include <penstock/base/clock.h>
+#include <penstock/base/pace.h>
 #include <penstock/net.h>
 #include <penstock/wire/hello.h>
 #include <penstock/wire/pulsar.h>
@@ -55,13 +56,16 @@ static void count(_Atomic uint64_t *value)
 }
 
 /* In the words of whoever connects there. */
-static void say_full(const struct config_listener *listener, struct sink *sink)
+static void say_full(const struct config *config, const struct config_listener *listener,
+		     struct sink *sink)
 {
 	const struct hello unknown = { .version = 0 };
 
+	/* Kafka has no words for it before the first request is read. */
 	if (listener->route_count > 0 || listener->tls.cert_files.count > 0)
 		hello_write_alert(sink, &unknown, HELLO_ALERT_INTERNAL_ERROR);
-	else if (listener->cluster >= 0)
+	else if (listener->cluster >= 0 &&
+		 config->clusters[listener->cluster].protocol == CONFIG_PULSAR)
 		pulsar_write_error(sink, UINT64_MAX, PULSAR_NOT_ALLOWED,
 				   "penstock: reached the maximum number of connections");
 }
@@ -76,7 +80,7 @@ static void refuse(struct worker *worker, const struct mail_handoff *handoff,
 	struct sink sink = sink_of(env->scratch, 512);
 
 	if (index >= 0)
-		say_full(&env->route->config->listeners[index], &sink);
+		say_full(env->route->config, &env->route->config->listeners[index], &sink);
 	/* Best effort: a full send buffer on a new connection does not happen. */
 	if (sink.len > 0 && net_send(handoff->fd, sink.at, sink.len) > 0)
 		(void)!net_shutdown_write(handoff->fd);
@@ -98,6 +102,23 @@ void worker_accept_take(struct worker *worker, const struct mail_handoff *handof
 		refuse(worker, handoff, CLOSE_CONN_LIMIT);
 }
 
+/* As the configuration has it now; NULL: a reload took it away. */
+static const struct config_listener *listener_of(const struct session_env *env, uint16_t id)
+{
+	int32_t index = env->route->listener_of_id[id];
+
+	return index < 0 ? NULL : &env->route->config->listeners[index];
+}
+
+static void pace(struct session_env *env, uint16_t id)
+{
+	const struct config_listener *listener = listener_of(env, id);
+
+	if (listener != NULL && listener->accept_rate > 0)
+		pace_take_shared(&env->office->gates[id].accept_due_ns, listener->accept_rate, 1,
+				 env->now_ns);
+}
+
 static void accepted(struct worker *worker, uint16_t listener_id, int fd, const struct addr *peer)
 {
 	struct session_env *env = &worker->env;
@@ -112,6 +133,7 @@ static void accepted(struct worker *worker, uint16_t listener_id, int fd, const 
 	};
 
 	count(&env->stats->listener[listener_id].accepted);
+	pace(env, listener_id);
 	/* Counted before it arrives, so that a burst does not all go to the same worker. */
 	atomic_fetch_add_explicit(&env->office->loads[to].sessions, 1, memory_order_relaxed);
 	if (total >= env->route->config->limits.connections) {
@@ -184,6 +206,41 @@ static bool accept_some(struct worker *worker, struct worker_listener *listener,
 	return false;
 }
 
+static void on_accept_due(struct timer *timer)
+{
+	struct worker_listener *listener = CONTAINER_OF(timer, struct worker_listener, timer);
+
+	if (!listener->worker->is_accept_paused)
+		uring_poll(listener->worker->env.ring, &listener->op, listener->fd, POLLIN,
+			   on_acceptable);
+}
+
+/* One at a time where there is a rate: fellows accept from it, too. false: the socket waits. */
+static bool accept_paced(struct worker_listener *listener)
+{
+	struct worker *worker = listener->worker;
+	struct session_env *env = &worker->env;
+	const struct config_listener *config = listener_of(env, listener->id);
+	_Atomic uint64_t *due_ns = &env->office->gates[listener->id].accept_due_ns;
+
+	if (config == NULL || config->accept_rate == 0) {
+		(void)accept_some(worker, listener, ACCEPTS_A_TURN);
+		return true;
+	}
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		uint64_t until_ns = pace_wait_shared(due_ns, env->now_ns);
+
+		if (until_ns > 0) {
+			stat_add(env->stats, STAT_ACCEPT_PACED, 1);
+			timer_set(&env->wheel, &listener->timer, until_ns, on_accept_due);
+			return false;
+		}
+		if (accept_some(worker, listener, 1))
+			break;
+	}
+	return true;
+}
+
 static void on_acceptable(struct uring_op *op, int events)
 {
 	struct worker_listener *listener = CONTAINER_OF(op, struct worker_listener, op);
@@ -193,7 +250,8 @@ static void on_acceptable(struct uring_op *op, int events)
 		return;
 	/* Control publishes a snapshot to every worker before it hands out listeners. */
 	CHECK(worker->env.route != NULL);
-	(void)accept_some(worker, listener, ACCEPTS_A_TURN);
+	if (!accept_paced(listener))
+		return;
 	/* One-shot: armed again it checks the level, so what was left over comes next turn. */
 	if (listener->fd >= 0 && !worker->is_accept_paused)
 		uring_poll(worker->env.ring, op, listener->fd, POLLIN, on_acceptable);
@@ -206,20 +264,30 @@ void worker_accept_resume(struct worker *worker)
 	if (timer_is_set(&worker->accept_timer) || !has_room(worker))
 		return;
 	worker->is_accept_paused = false;
-	for (uint32_t i = 0; i < STAT_LISTENERS_MAX; i++) {
+	for (uint32_t i = 0; i < worker->listener_count; i++) {
 		struct worker_listener *listener = &worker->listeners[i];
 
-		if (listener->fd >= 0 && !listener->op.is_armed)
+		if (listener->fd >= 0 && !listener->op.is_armed && !timer_is_set(&listener->timer))
 			uring_poll(worker->env.ring, &listener->op, listener->fd, POLLIN,
 				   on_acceptable);
 	}
 }
 
+static struct worker_listener *free_place(struct worker *worker)
+{
+	for (uint32_t i = 0; i < worker->listener_count; i++)
+		if (worker->listeners[i].fd < 0)
+			return &worker->listeners[i];
+	CHECK(worker->listener_count < WORKER_SOCKETS_MAX);
+	return &worker->listeners[worker->listener_count++];
+}
+
 void worker_accept_add(struct worker *worker, uint16_t id, int fd)
 {
-	struct worker_listener *listener = &worker->listeners[id];
+	struct worker_listener *listener = free_place(worker);
 
-	CHECK(id < STAT_LISTENERS_MAX && listener->fd < 0);
+	CHECK(id < STAT_LISTENERS_MAX);
+	listener->id = id;
 	listener->fd = fd;
 	if (!worker->is_accept_paused)
 		uring_poll(worker->env.ring, &listener->op, fd, POLLIN, on_acceptable);
@@ -228,20 +296,24 @@ void worker_accept_add(struct worker *worker, uint16_t id, int fd)
 static void close_listener(struct worker *worker, struct worker_listener *listener)
 {
 	uring_cancel(worker->env.ring, &listener->op);
+	timer_clear(&worker->env.wheel, &listener->timer);
 	net_close(listener->fd, false);
 	listener->fd = -1;
 }
 
 void worker_accept_remove(struct worker *worker, const struct mail_unlisten *mail)
 {
-	struct worker_listener *listener = &worker->listeners[mail->listener_id];
 	const struct mail done = {
 		.kind = MAIL_UNLISTENED,
 		.unlistened = { .listener_id = mail->listener_id,
 				.worker = (uint16_t)worker->env.worker },
 	};
 
-	if (listener->fd >= 0) {
+	for (uint32_t i = 0; i < worker->listener_count; i++) {
+		struct worker_listener *listener = &worker->listeners[i];
+
+		if (listener->fd < 0 || listener->id != mail->listener_id)
+			continue;
 		/* Closing resets what is queued (operations.md M10): take it first. */
 		while (!mail->is_inherited && !accept_some(worker, listener, ACCEPTS_A_TURN))
 			continue;
@@ -254,7 +326,7 @@ void worker_accept_remove(struct worker *worker, const struct mail_unlisten *mai
 void worker_accept_close_all(struct worker *worker)
 {
 	timer_clear(&worker->env.wheel, &worker->accept_timer);
-	for (uint32_t i = 0; i < STAT_LISTENERS_MAX; i++)
+	for (uint32_t i = 0; i < worker->listener_count; i++)
 		if (worker->listeners[i].fd >= 0)
 			close_listener(worker, &worker->listeners[i]);
 }

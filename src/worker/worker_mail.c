@@ -8,9 +8,9 @@
 
 #define MAIL_A_TURN 256
 
-/* Lookup connections go first and one after the other: their clients come back through another
- * gateway at once, and not all in the same moment. Data connections end by themselves, or are reset
- * at timeouts.drain. */
+/* Lookup connections go first and one after the other, and so do those of Kafka, each between two
+ * requests: their clients come back through another gateway at once, and not all in the same
+ * moment. Data connections of Pulsar end by themselves, or are reset at timeouts.drain. */
 static void drain(struct worker *worker, uint64_t spread_ns)
 {
 	struct session_env *env = &worker->env;
@@ -20,7 +20,8 @@ static void drain(struct worker *worker, uint64_t spread_ns)
 
 		if (session == NULL || session->is_draining)
 			continue;
-		if (session->state != SESSION_RELAY || session->proto.kind != PROTO_KIND_LOOKUP)
+		if (session->state != SESSION_RELAY || (session->proto.kind != PROTO_KIND_LOOKUP &&
+							session->proto.kind != PROTO_KIND_KAFKA))
 			continue;
 		session_close_drain(session,
 				    env->now_ns +

@@ -10,17 +10,23 @@
 #include <penstock/worker.h>
 #include <penstock/worker/session.h>
 
+/* Listeners and ports of Kafka's brokers. */
+#define WORKER_SOCKETS_MAX (STAT_LISTENERS_MAX + CONFIG_KAFKA_PORTS_MAX)
+
+/* A listening socket; a listener in front of Kafka has one for each broker besides its own. */
 struct worker_listener {
 	struct uring_op op;
+	struct timer timer; /* set while it waits for accept_rate */
 	struct worker *worker;
-	int fd; /* -1: not ours at the moment */
+	int fd; /* -1: this place is free */
 	uint16_t id;
 };
 
 struct worker {
 	struct session_env env;
 	struct mail_box *box;
-	struct worker_listener listeners[STAT_LISTENERS_MAX];
+	struct worker_listener listeners[WORKER_SOCKETS_MAX];
+	uint32_t listener_count;   /* places from here on were never taken */
 	struct timer accept_timer; /* accepting is paused for want of descriptors */
 	bool is_accept_paused;	   /* ... or of room for connections without a route */
 	bool is_stopping;
@@ -36,7 +42,7 @@ struct worker {
 
 /* ---- worker_accept.c ---- */
 void worker_accept_add(struct worker *worker, uint16_t id, int fd);
-/* Takes what is queued, then closes the listener and tells control. */
+/* Takes what is queued, then closes the listener's sockets and tells control. */
 void worker_accept_remove(struct worker *worker, const struct mail_unlisten *mail);
 void worker_accept_close_all(struct worker *worker);
 /* Goes on accepting when the reason to pause is gone. */

@@ -1,6 +1,6 @@
 #!/bin/sh
 # demo.sh (make demo): a private Pulsar cluster nobody can reach, penstock in front of it, and the official Python client that produces
-# and consumes through it all the same. Needs root for the network namespaces; leaves nothing running and nothing behind but the caches.
+# and consumes through it all the same; then the same with Kafka (kafka.py). Needs root for the network namespaces; leaves nothing running and nothing behind but the caches.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(cd "$here/../.." && pwd)
@@ -92,4 +92,6 @@ status=0
 wait "$pid" || status=$?
 pid=
 echo "   exit status $status"
-exit $status
+[ $status = 0 ] || exit $status
+
+PENSTOCK="$penstock" "$VENV/bin/python" "$here/kafka.py"

@@ -6,6 +6,8 @@ penstock and nothing else. What must run on the broker side says so.
     lab          namespaces, name server, trap                  (milliseconds; what fake brokers need)
     cluster      ZooKeeper, bookie and two brokers, once        (10 s)
     gate         `penstock proxy` in front of the cluster, once
+    kafka        three brokers of Kafka                         (10 s)
+    old_kafka    three of 3.9.2, and their ZooKeeper, for a file (12 s)
     penstock     makes further penstocks for one test: penstock(config), penstock.proxy(arguments), penstock.fixed(brokers)
     fake         makes fake brokers for one test
 
@@ -30,13 +32,15 @@ import settings  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from fakes import FakeBroker  # noqa: E402
 from javaclient import JavaClient  # noqa: E402
+from kafkacluster import KafkaCluster, OldKafkaCluster  # noqa: E402
+from kafkaclients import KafkaJava, KafkaPython  # noqa: E402
 from nameserver import NameServer  # noqa: E402
 from penstock import Penstock  # noqa: E402
 from processes import start_time  # noqa: E402
 from trap import Trap  # noqa: E402
 
 KEEP = os.environ.get("PENSTOCK_LAB_KEEP") == "1"  # leave the cluster running for the next run
-CLUSTER = ("zookeeper", "bookie", "broker", "java-proxy")
+CLUSTER = ("zookeeper", "bookie", "broker", "java-proxy", "kafka")
 GATE_PORT = 6650
 
 
@@ -107,6 +111,30 @@ def gate(cluster):
     ])  # fmt: skip
     yield gate
     gate.kill()
+
+
+@pytest.fixture(scope="session")
+def kafka(lab):
+    """Three brokers of Kafka, and its clients: kafka.python, kafka.java, and kafka.mover, which is Java too."""
+    yield from _kafka(lab, KafkaCluster(), "kafka")
+
+
+@pytest.fixture(scope="module")
+def old_kafka(lab):
+    """Three brokers of Kafka 3.9.2, which are in ZooKeeper, and the same clients. A test may start a fourth broker."""
+    yield from _kafka(lab, OldKafkaCluster(), "old-kafka")
+
+
+def _kafka(lab, cluster, name):
+    cluster.up()
+    lab.names.table.update({name: cluster.addresses[number] for number, name in cluster.names.items()})
+    cluster.python, cluster.java, cluster.mover = KafkaPython(f"{name}-python"), KafkaJava(f"{name}-java"), KafkaJava(f"{name}-mover")
+    yield cluster
+    cluster.python.close()
+    cluster.java.close()
+    cluster.mover.close()
+    if not KEEP:
+        cluster.forget()
 
 
 @pytest.fixture(scope="session")
@@ -226,7 +254,7 @@ def _running():
 def back_to_rest(request, lab):
     """See the top of this file. Comes last, because it is asked for first."""
     fixtures = request.fixturenames
-    for shared in ("cluster", "gate"):  # started before the count, so that they are no strangers afterwards
+    for shared in ("cluster", "gate", "kafka", "old_kafka"):  # started before the count, so that they are no strangers afterwards
         if shared in fixtures:
             request.getfixturevalue(shared)
     before = set(_running())

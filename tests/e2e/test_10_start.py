@@ -1,8 +1,10 @@
 """Does it start, say so, and refuse well? (no cluster needed)"""
+import re
 import subprocess
 import time
 
 import netns
+import pki
 import pytest
 import settings
 import wire
@@ -49,6 +51,21 @@ def test_check_names_all_errors_at_once(lab, tmp_path):
 
 def dump(file):
     return subprocess.run([settings.PENSTOCK, "check", "-c", file, "--dump"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("file", sorted((settings.TREE / "conf").glob("*.yaml")), ids=lambda file: file.stem)
+def test_examples(lab, tmp_path, file):
+    """Every one is accepted once the files it names are there."""
+    authority = pki.Authority(tmp_path)
+    certificate, key = authority.issue("*.example.com", prefix="of-")
+    text = file.read_text()
+    for name in {name for line in text.splitlines() for name in re.findall(r"/etc/penstock/tls/(\S+\.(?:pem|key|jwt))", line.partition("#")[0])}:
+        source = authority.file if name.endswith("-ca.pem") else key if name.endswith(".key") else certificate
+        (tmp_path / name).write_text("a.b.c\n" if name.endswith(".jwt") else source.read_text())
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / file.name).write_text(text.replace("/etc/penstock/tls/", f"{tmp_path}/"))
+    status, said = run("check", "-c", tmp_path / file.name)
+    assert status == 0 and "\nfine: " in f"\n{said}", said
 
 
 def test_dump_is_a_config(lab, tmp_path):

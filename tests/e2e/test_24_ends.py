@@ -61,6 +61,22 @@ def test_half_close_keeps_the_other_lane(link, to_broker, size):
     assert reason == ("client_fin" if to_broker else "broker_fin")
 
 
+def test_half_close_of_an_idle_connection(link):
+    """Nobody has said a word for longer than a connection may stay half closed: that time begins with the FIN."""
+    pairs = [swap(link(), to_broker) for to_broker in (True, False)]
+    time.sleep(2.2)
+    for source, _ in pairs:
+        source.half_close()
+    time.sleep(0.5)
+    for source, sink in pairs:
+        assert sink.read_to_end() == (b"", False)
+        sink.send(b"late")
+        sink.close()
+        assert source.read_to_end() == (b"late", False)
+    link.gate.wait_access(reason="client_fin")
+    link.gate.wait_access(reason="broker_fin")
+
+
 @BOTH_WAYS
 def test_half_close_does_not_last_for_ever(link, to_broker):
     source, sink = swap(link(), to_broker)

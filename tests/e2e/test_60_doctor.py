@@ -269,7 +269,7 @@ def test_brokers_that_want_another_certificate(lab, fake, tmp_path, version):
 
 
 def test_dashboard_and_alerts_find_their_metrics(penstock, fake, tmp_path):
-    """`make lint` holds them against docs/METRICS.md; here a penstock with everything in use says each of these names itself."""
+    """`make lint` holds them against docs/METRICS.md; here a penstock with everything in use says each of these names itself (Kafka's: test_53_kafka_metrics.py)."""
     authority = tls.Authority(tmp_path)
     certificate, key = authority.issue("gw.test")
     target = fake(plain_echo)
@@ -286,4 +286,4 @@ def test_dashboard_and_alerts_find_their_metrics(penstock, fake, tmp_path):
         text = (settings.TREE / "packaging/common/monitoring" / file).read_text()
         names = set(re.findall(r"\b(?:penstock|process)_[a-z_]+(?=[{\[) ])", text))
         assert len(names) > 15, names
-        assert [name for name in sorted(names) if not said.has(name)] == []
+        assert [name for name in sorted(names) if not name.startswith("penstock_kafka_") and not said.has(name)] == []

@@ -6,49 +6,17 @@ import re
 import shutil
 import signal
 import socket
-import threading
 import time
 
 import pytest
 import settings
-import wire
+from callers import Callers, roundtrip
 from clients import Load, fresh
 from fakes import plain_echo
 from processes import start_time, wait_until
 from wire import dial
 
 QUICK = {"drain": {"lame_duck": "200ms", "spread": "200ms"}, "timeouts": {"drain": "20s"}}
-
-
-class Callers:
-    """Threads that connect, say a byte, hear it back and leave, all the time: every failure is kept."""
-
-    def __init__(self, port, count=4):
-        self.port, self.done, self.failures, self._stop = port, 0, [], threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(count)]
-
-    def _call(self):
-        while not self._stop.is_set():
-            try:
-                one = dial(settings.GATE_ADDRESS, self.port)
-                try:
-                    roundtrip(one, b"x")
-                finally:
-                    one.close()
-                self.done += 1
-            except (OSError, wire.Closed) as error:
-                self.failures.append(repr(error))
-                time.sleep(0.01)
-
-    def __enter__(self):
-        for one in self._threads:
-            one.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for one in self._threads:
-            one.join()
 
 
 @pytest.fixture
@@ -107,11 +75,6 @@ def wait_gone(before, gate, seconds):
     wait_until("the old process to end", seconds, gone, step=0.02)
 
 
-def roundtrip(peer, data=b"still there"):
-    peer.send(data)
-    assert peer.read_exactly(len(data)) == data
-
-
 def test_nobody_is_refused(made_of, fake):
     """Three generations while clients come and go; a connection of the first lives on; the admin port never says no."""
     broker = fake(plain_echo, seconds=60)
@@ -119,7 +82,7 @@ def test_nobody_is_refused(made_of, fake):
     old = dial(settings.GATE_ADDRESS, one.port, 30)
     roundtrip(old)
     line = []
-    with Callers(one.port) as callers:
+    with Callers(settings.GATE_ADDRESS, one.port) as callers:
         for _ in range(3):
             time.sleep(0.5)
             replace(one)
@@ -170,7 +133,7 @@ def test_the_old_one_stays(made_of, fake, config, program, why):
     one = made_of(fake(plain_echo))
     good, pid = one.config_file.read_text(), one.process.pid
     peer = dial(settings.GATE_ADDRESS, one.port)
-    with Callers(one.port) as callers:
+    with Callers(settings.GATE_ADDRESS, one.port) as callers:
         replace(one, program)
         if config:
             one.config_file.write_text(config)
@@ -198,7 +161,7 @@ def test_number_of_workers(made_of, fake, was, will_be):
     config = json.loads(one.config_file.read_text())
     config["process"]["workers"] = will_be
     one.write(config)
-    with Callers(one.port) as callers:
+    with Callers(settings.GATE_ADDRESS, one.port) as callers:
         one.process.send(signal.SIGUSR2)
         if will_be > was:
             wait_gone(heir(one), one, 5)
@@ -240,9 +203,65 @@ def test_stopped_while_the_new_one_starts(made_of, fake):
     child = int(re.search(r"handover text=\"process (\d+),", one.log())[1])
     assert start_time(child)
     one.reload()
-    wait_until("the second reload to be ignored", 5, lambda: "reload_ignored" in one.log())
+    wait_until("the second reload to be put off", 5, lambda: "reload_later" in one.log())
     assert one.stop() == 0
     assert start_time(child) is None
+
+
+def test_a_reload_meanwhile_is_not_lost(made_of, fake):
+    """While the new process gets ready it is put off; the old one, as long as it drains, passes it on."""
+    one = made_of(fake(plain_echo, seconds=30))
+    lasting = dial(settings.GATE_ADDRESS, one.port, 20)
+    roundtrip(lasting)
+    replace(one, f"#!/bin/sh\nsleep 1\nexec {settings.PENSTOCK} \"$@\"\n")
+    one.reload()
+    wait_until("the new process", 5, lambda: "handover text" in one.log())
+    one.reload()
+    before = heir(one)
+    wait_until("the reload", 5, lambda: one.metrics()("penstock_config_generation") == 2)
+    time.sleep(1.1)  # reloads are a second apart
+    os.kill(before[0], signal.SIGHUP)
+    wait_until("the next reload", 5, lambda: one.metrics()("penstock_config_generation") == 3)
+    lasting.close()
+    wait_gone(before, one, 5)
+
+
+def listening(pid, ports):
+    """How many listening sockets there are at these ports, in the network of a process."""
+    rows = pathlib.Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    found = [int(row.split()[1].partition(":")[2], 16) for row in rows if row.split()[3] == "0A"]
+    return sum(port in ports for port in found)
+
+
+def test_a_thousand_ports(made_of, fake):
+    """Each broker of Kafka that there may be has a port of its own: more than fits into the connection between the processes at once, and the
+    new one takes its time before it reads any of it."""
+    base, ports = 20000, range(20000, 21000)
+    broker = fake(plain_echo)
+    one = made_of(
+        broker,
+        clusters={"k": {"protocol": "kafka", "discovery": {"bootstrap": [broker.where]}}},
+        listeners=[{
+            "name": "kafka", "bind": f"{settings.GATE_ADDRESS}:19999", "cluster": "k",
+            "kafka": {"advertise": settings.GATE_ADDRESS, "base_port": base, "nodes": ["0-999"]},
+        }],
+        timeouts={"drain": "1s"},
+    )  # fmt: skip
+    pid = one.process.pid
+    sockets = listening(pid, ports)
+    assert sockets >= 1000
+    held = [socket.create_connection((settings.GATE_ADDRESS, port), 5) for port in ports[::50]]
+    replace(one, f"#!/bin/sh\nsleep 1\nexec {settings.PENSTOCK} \"$@\"\n")
+    one.reload()
+    wait_until("the new process", 5, lambda: "handover text" in one.log())
+    assert one.is_ready(), "the control thread serves others meanwhile"
+    before = heir(one)
+    assert listening(one.process.pid, ports) == sockets, "the same sockets, not some beside them"
+    wait_gone(before, one, 10)
+    for port in ports:
+        socket.create_connection((settings.GATE_ADDRESS, port), 5).close()
+    for each in held:
+        each.close()
 
 
 def test_the_old_one_dies_while_the_new_one_starts(made_of, fake):
@@ -254,7 +273,7 @@ def test_the_old_one_dies_while_the_new_one_starts(made_of, fake):
     child = int(re.search(r"handover text=\"process (\d+),", one.log())[1])
     one.kill()
     follow(one, child)
-    with Callers(one.port, 1) as callers:
+    with Callers(settings.GATE_ADDRESS, one.port, 1) as callers:
         wait_until("the new one to serve", 5, lambda: callers.done > 0)
     assert not callers.failures
 

@@ -188,7 +188,7 @@ def test_hello_in_crumbs(penstock, fake, authority, certificate, small_buffers):
     for peer in peers:
         peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer.sock.setblocking(False)
-    before = cpu_seconds(gate)
+    before = gate.cpu_seconds()
     begun = time.monotonic()
     at = 0
     while time.monotonic() - begun < 2 and at < len(hello) - 1:
@@ -197,7 +197,7 @@ def test_hello_in_crumbs(penstock, fake, authority, certificate, small_buffers):
                 peer.sock.send(hello[at : at + 1])
         at += 1
     time.sleep(max(0, 2 - (time.monotonic() - begun)))
-    assert cpu_seconds(gate) - before < 1
+    assert gate.cpu_seconds() - before < 1
     for peer in peers:
         peer.close()
     gate.wait_access(seconds=5)
@@ -206,7 +206,7 @@ def test_hello_in_crumbs(penstock, fake, authority, certificate, small_buffers):
 def test_hello_behind_an_urgent_mark(penstock, fake, authority, certificate):
     """A socket that is readable for ever and gives no byte: no reason to be busy."""
     gate = penstock.forward(fake(plain_echo), listener=ending(certificate), timeouts={"hello": "5s", "handshake": "5s"})
-    before = cpu_seconds(gate)
+    before = gate.cpu_seconds()
     peers = [dial(settings.GATE_ADDRESS, gate.port) for _ in range(4)]
     for peer in peers:
         peer.send(b"\x16\x03\x01\x01\x00\x01\x00\x00\xfc\x03\x03" + bytes(4))
@@ -216,13 +216,8 @@ def test_hello_behind_an_urgent_mark(penstock, fake, authority, certificate):
         peer.read_to_end()
         peer.close()
     wait_until("all are told of", 3, lambda: len(gate.access(reason="client_tls_no_room")) == 4)
-    assert cpu_seconds(gate) - before < 0.5
+    assert gate.cpu_seconds() - before < 0.5
     secure(gate, authority.trusting()).close()
-
-
-def cpu_seconds(gate):
-    fields = pathlib.Path(f"/proc/{gate.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_unknown_and_missing_names(penstock, fake, authority, certificate):

@@ -103,12 +103,14 @@ def person(cluster):
 
 
 def topics(cluster):
-    """One of each broker."""
-    made = []
+    """One of each broker; of a bundle of its own, for bundles are what brokers own."""
+    made = {}
     for number in cluster.brokers:
-        made.append(fresh("page"))
-        cluster.give(made[-1], number)
-    return [f"persistent://{topic}" for topic in made]
+        while (bundle := cluster.bundle(topic := fresh("page"))) in made:
+            pass
+        cluster.give(topic, number)
+        made[bundle] = topic
+    return [f"persistent://{topic}" for topic in made.values()]
 
 
 def python(names, text, topics):
@@ -213,7 +215,7 @@ def test_tls_routes_example(penstock, cluster, person, tmp_path):
     text = (EXAMPLES / "tls-routes.yaml").read_text()
     places = {
         "zk-0,zk-1,zk-2": cluster.zookeeper_servers, "zk-w0,zk-w1,zk-w2": cluster.zookeeper_servers,
-        "0.0.0.0:6651": f"{settings.GATE_ADDRESS}:6651", "/etc/penstock/": f"{tmp_path}/",
+        "0.0.0.0:6651": f"{settings.GATE_ADDRESS}:6651", "/etc/penstock/tls/": f"{tmp_path}/",
     }  # fmt: skip
     for old, new in places.items():
         assert old in text

@@ -6,9 +6,16 @@ FUZZ_OBJS := $(filter $(B)/src/base/% $(B)/src/wire/% $(B)/src/route/% $(B)/src/
 	$(B)/src/control/discovery/%_json.o $(B)/src/control/discovery/discovery_url.o,$(OBJS))
 FUZZ_SECONDS ?= 60
 
+# Those of brains need these.
+FUZZ_PROTO := $(filter proto_%,$(FUZZ_NAMES))
+$(foreach how,replay run,$(FUZZ_PROTO:%=$(B)/tests/fuzz/$(how)_%)): $(filter $(B)/src/worker/proto/%,$(OBJS))
+
+# Its nonces can be foreseen.
+$(B)/tests/fuzz/replay_proto_kafka $(B)/tests/fuzz/run_proto_kafka: ALL_LDFLAGS += -Wl,--wrap=rng_secret
+
 # Those of src/tls need it and what is below it; the one that reads records brings its own sockets.
 FUZZ_TLS := $(filter tls_%,$(FUZZ_NAMES))
-FUZZ_LIBS := -lz -lyaml -ljansson
+FUZZ_LIBS := -lz -lyaml -ljansson -lcrypto
 $(foreach how,replay run,$(FUZZ_TLS:%=$(B)/tests/fuzz/$(how)_%)): FUZZ_LIBS += $(TLS_LIBS)
 $(foreach how,replay run,$(FUZZ_TLS:%=$(B)/tests/fuzz/$(how)_%)): $(filter $(B)/src/tls/%,$(OBJS))
 $(foreach how,replay run,$(patsubst %,$(B)/tests/fuzz/$(how)_%,$(filter-out tls_recv,$(FUZZ_TLS)))): \

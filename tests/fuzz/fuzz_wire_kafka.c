@@ -14,15 +14,17 @@ struct answer {
 	enum wire res;
 	struct kafka_why why;
 	int16_t acks;
+	size_t at;
 	struct span text, body;
 };
 
-enum question { CLIENT, BODY, ACKS, HELLO, MECHANISM, TOKEN, QUESTIONS };
+enum question { CLIENT, BODY, ACKS, CREATES, HELLO, MECHANISM, TOKEN, QUESTIONS };
 
 static struct answer ask(enum question question, struct span bytes,
 			 const struct kafka_request *request)
 {
 	struct answer answer = { .res = WIRE_BAD, .why.bad = KAFKA_BAD_VERSION };
+	struct kafka_creation creation = { 0 };
 	struct kafka_hello hello;
 	if (question == CLIENT)
 		answer.res = kafka_request_client(bytes, request, &answer.text, &answer.why);
@@ -30,12 +32,17 @@ static struct answer ask(enum question question, struct span bytes,
 		answer.res = kafka_request_body(bytes, request, &answer.body, &answer.why);
 	else if (question == ACKS && request->key == KAFKA_PRODUCE)
 		answer.res = kafka_produce_acks(bytes, request, &answer.acks, &answer.why);
+	else if (question == CREATES && request->key == KAFKA_METADATA)
+		answer.res = kafka_metadata_creates(bytes, request, &creation, &answer.why);
 	else if (question == HELLO && request->key == KAFKA_API_VERSIONS)
 		answer.res = kafka_versions_read(bytes, request, &hello, &answer.why);
 	else if (question == MECHANISM && request->key == KAFKA_SASL_HANDSHAKE)
 		answer.res = kafka_sasl_mechanism(bytes, request, &answer.text, &answer.why);
 	else if (question == TOKEN && request->key == KAFKA_SASL_AUTHENTICATE)
 		answer.res = kafka_sasl_token(bytes, request, &answer.text, &answer.why);
+	answer.at = creation.at;
+	if (creation.at > 0)
+		CHECK(creation.at < bytes.len && creation.is_asked == (bytes.at[creation.at] != 0));
 	return answer;
 }
 
@@ -53,7 +60,8 @@ static void check_question(enum question question, struct span bytes,
 			CHECK(part.why.need > len && part.why.need <= request->frame_size);
 		else
 			CHECK(part.res == whole.res && part.body.at == whole.body.at &&
-			      part.acks == whole.acks && span_equal(part.text, whole.text));
+			      part.acks == whole.acks && part.at == whole.at &&
+			      span_equal(part.text, whole.text));
 	}
 }
 
@@ -72,6 +80,12 @@ static void check_sasl(struct span bytes)
 	}
 	if (kafka_sasl_plain_user(bytes, &user))
 		CHECK(user.len > 0 && user.len + 3 <= bytes.len);
+	for (int shown = KAFKA_SASL_SHOWS_NOBODY; shown <= KAFKA_SASL_SHOWS_SCRAM; shown++) {
+		uint8_t text[64];
+		struct sink name = sink_of(text, sizeof(text));
+		if (kafka_sasl_user((enum kafka_sasl_shown)shown, bytes, &name))
+			CHECK(name.len > 0 && name.len < bytes.len && !name.full);
+	}
 	if (kafka_sasl_raw(bytes, &frame_size, &why) == WIRE_OK)
 		CHECK(frame_size >= 4 && frame_size <= 4 + KAFKA_FRAME_AUTH);
 	(void)kafka_sasl_is_request(bytes);
@@ -84,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct kafka_response response;
 	struct kafka_why why;
 	check_sasl(bytes);
+	(void)kafka_mistake(bytes);
 	enum wire res = kafka_response_head(bytes, FRAME_MAX, &response, &why);
 	if (res == WIRE_MORE)
 		CHECK(size < 8 && why.need > size && why.need <= 8);

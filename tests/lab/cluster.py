@@ -24,6 +24,7 @@ import time
 import urllib.parse
 
 import java
+import kafkacluster
 import netns
 import pki
 import settings
@@ -183,10 +184,15 @@ class Cluster:
         self.admin("PUT", f"/admin/v2/namespaces/{namespace}/{self.bundle(topic)}/unload{query}")
 
     def give(self, topic, number):
-        """Sees to it that a broker of our choice owns a topic's bundle."""
-        if self.owner(topic) != number:
+        """Sees to it that a broker of our choice owns a topic's bundle: a client's lookup just then may have given it back to the other one."""
+
+        def given():
+            if self.owner(topic) == number:
+                return True
             self.unload(topic, to=number)
-            wait_until(f"broker {number} to own {topic}", 10, lambda: self.owner(topic) == number)
+            return self.owner(topic) == number
+
+        wait_until(f"broker {number} to own {topic}", 20, given)
 
     # ---- the parts
 
@@ -348,6 +354,8 @@ def main():
     cluster = Cluster()
     if verb in ("down", "wipe"):
         Cluster(settings.FAR).down()  # left by a test that was killed
+        kafkacluster.KafkaCluster().down()
+        kafkacluster.OldKafkaCluster().down()
         getattr(cluster, verb)()
     elif verb == "broker-kill":
         cluster.kill_broker(int(words[0]))

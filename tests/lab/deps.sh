@@ -1,6 +1,6 @@
 #!/bin/sh
 # deps.sh GROUP...: installs what a fresh Debian 12 with only make and git lacks, and does nothing, quickly, when all is there.
-# Groups: build (compiler, libraries, linters)   lab (JDK, Pulsar jars, Python clients)   bench (HAProxy, nginx)
+# Groups: build (compiler, libraries, linters)   lab (JDK, Pulsar and Kafka jars, Python clients)   bench (HAProxy, nginx)
 #         peers (HAProxy, nginx, Traffic Server, hitch, socat, Envoy, Sozu)   peers-java (Pulsar with its Java proxy,
 #         Kafka, Kroxylicious): what `make bench` measures beside penstock; a peer that cannot be had is skipped, loudly
 #         ktls (user-mode Linux, of this Debian and of a newer one)
@@ -17,7 +17,8 @@ packages_of() {
         clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 universal-ctags gawk python3 groff-base zsh \
         "$(test "$(uname -m)" != x86_64 || echo libipsec-mb-dev)" ;;
     lab) echo python3 python3-venv openjdk-17-jdk-headless maven iproute2 openssl gnutls-bin curl procps strace haproxy ca-certificates \
-        "$(command -v go >/dev/null || echo golang-go)" "$(command -v node >/dev/null || echo nodejs)" ;;
+        "$(command -v go >/dev/null || echo golang-go)" "$(command -v node >/dev/null || echo nodejs)" \
+        "$(command -v npm >/dev/null || echo npm)" krb5-kdc krb5-admin-server ;;
     peers-java) echo python3 openjdk-17-jdk-headless maven procps ca-certificates ;;
     bench) echo haproxy nginx-light libnginx-mod-stream python3 procps util-linux ;;
     peers) echo python3 python3-venv openssl ca-certificates ;;
@@ -83,6 +84,20 @@ install_pulsar_admin() { fetch_jars "pulsar-admin (1 MB, once)" "$here/admin-pom
 
 install_pulsar() { fetch_jars "ZooKeeper, BookKeeper and Pulsar (about 230 MB, once)" "$here/pom.xml" "$JARS"; }
 
+install_kafka() { fetch_jars "Kafka (43 MB, once)" "$here/../../bench/peers/kafka.pom.xml" "$KAFKA_JARS"; }
+
+install_old_kafka() { fetch_jars "Kafka of before KRaft (46 MB, once)" "$here/kafka-zookeeper-pom.xml" "$OLD_KAFKA_JARS"; }
+
+# Clients of all ages: what one of them sends and expects the next one does not any more.
+install_kafka_clients() {
+    for version in $KAFKA_CLIENTS; do
+        pom=$PENSTOCK_CACHE/kafka-clients-$version.pom.xml
+        sed "s/VERSION/$version/" "$here/kafka-clients-pom.xml" >"$pom"
+        fetch_jars "Kafka's Java client $version (1 to 20 MB, once)" "$pom" "$KAFKA_CLIENT_JARS-$version" || return 1
+    done
+    fetch_jars "Kafka Streams (22 MB, once)" "$here/kafka-streams-pom.xml" "$KAFKA_STREAMS_JARS"
+}
+
 install_kroxylicious() {
     starter=$here/../../bench/peers/Kroxylicious.java
     fetch_jars "Kroxylicious (32 MB, once)" "$here/../../bench/peers/kroxylicious.pom.xml" "$KROXYLICIOUS_JARS" || return 1
@@ -128,7 +143,7 @@ install_peers() {
 
 install_peers_java() {
     install_pulsar || skipped "the Pulsar cells and the Java Pulsar proxy: Maven could not get them"
-    fetch_jars "Kafka (43 MB, once)" "$here/../../bench/peers/kafka.pom.xml" "$KAFKA_JARS" ||
+    install_kafka ||
         skipped "the Kafka cells: Maven could not get the broker"
     install_kroxylicious || skipped "Kroxylicious: it could not be got or compiled"
 }
@@ -195,6 +210,38 @@ install_venv() {
     cp "$1" "$2/.stamp"
 }
 
+# franz-go and sarama: go.sum pins them. They want a newer Go than Debian's; without one their tests are skipped, loudly.
+install_kafka_go() {
+    source=$here/../e2e/kafka_go
+    cat "$source"/*.go "$source/go.mod" "$source/go.sum" | cmp -s - "$KAFKA_GO/.stamp" && return 0
+    echo "deps.sh: building Kafka's Go clients (once) into $KAFKA_GO"
+    rm -rf "$KAFKA_GO" && mkdir -p "$KAFKA_GO"
+    if (cd "$source" && go build -buildvcs=false -o "$KAFKA_GO/client" .) >"$KAFKA_GO/log" 2>&1; then
+        cat "$source"/*.go "$source/go.mod" "$source/go.sum" >"$KAFKA_GO/.stamp"
+    else
+        skipped "Kafka's Go clients: $(tail -n 1 "$KAFKA_GO/log")"
+    fi
+}
+
+install_kafka_js() {
+    [ ! -e "$KAFKA_JS/.stamp" ] || return 0
+    echo "deps.sh: fetching kafkajs into $KAFKA_JS"
+    rm -rf "$KAFKA_JS" && mkdir -p "$KAFKA_JS"
+    npm --silent install --prefix "$KAFKA_JS" --no-save --no-package-lock --no-audit --no-fund "kafkajs@${KAFKA_JS##*-}" >"$KAFKA_JS/log" 2>&1 ||
+        { tail -20 "$KAFKA_JS/log" >&2; return 1; }
+    touch "$KAFKA_JS/.stamp"
+}
+
+# An old librdkafka (before 1.8 none can consume from Kafka 4), out of a Python package that is too old for the Python here: tests load it by themselves.
+install_old_rdkafka() {
+    [ ! -e "$OLD_RDKAFKA/librdkafka.so.1" ] || return 0
+    echo "deps.sh: fetching librdkafka ${OLD_RDKAFKA##*-} into $OLD_RDKAFKA"
+    rm -rf "$OLD_RDKAFKA" && mkdir -p "$OLD_RDKAFKA"
+    "$KAFKA_VENV/bin/pip" -q --disable-pip-version-check download --no-deps --only-binary=:all: --python-version 3.10 --platform manylinux2014_x86_64 \
+        -d "$OLD_RDKAFKA" "confluent-kafka==${OLD_RDKAFKA##*-}" || { skipped "librdkafka ${OLD_RDKAFKA##*-}: there is none for $(uname -m)"; return 0; }
+    (cd "$OLD_RDKAFKA" && python3 -m zipfile -e ./*.whl . && ln -s confluent_kafka.libs/librdkafka-*.so.1 librdkafka.so.1 && rm ./*.whl)
+}
+
 [ $# -gt 0 ] || { echo "usage: deps.sh build|lab|bench|peers|peers-java|ktls|packages ..." >&2; exit 2; }
 wanted=
 for group in "$@"; do wanted="$wanted $(packages_of "$group")"; done
@@ -204,8 +251,11 @@ mkdir -p "$PENSTOCK_CACHE"
 [ -z "$missing" ] || install_packages $missing
 for group in "$@"; do
     case $group in
-    lab) install_pulsar; install_pulsar_admin; install_venv "$here/requirements.txt" "$VENV"; install_venv "$here/tls-requirements.txt" "$TLS_VENV" ;;
+    lab) install_pulsar; install_pulsar_admin; install_venv "$here/requirements.txt" "$VENV"; install_venv "$here/tls-requirements.txt" "$TLS_VENV"
+        install_kafka; install_old_kafka; install_kafka_clients; install_venv "$here/kafka-requirements.txt" "$KAFKA_VENV"
+        install_kafka_go; install_kafka_js; install_old_rdkafka ;;
     ktls) install_venv "$here/requirements.txt" "$VENV"; install_uml; install_newer_uml ;;
+    packages) install_uml ;;
     peers) install_peers ;;
     peers-java) install_peers_java ;;
     esac

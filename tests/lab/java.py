@@ -1,4 +1,7 @@
 """How a JVM is started in the lab: one class path for all, small heaps, quick to start rather than quick to run."""
+import hashlib
+import subprocess
+
 import settings
 
 _OPENS = [
@@ -24,3 +27,16 @@ def command(main, *arguments, heap="128m", direct="64m", path=()):
         "-Dio.netty.tryReflectionSetAccessible=true", "-Dio.netty.allocator.maxOrder=10", "-Djute.maxbuffer=10485760",
         f"-Dlog4j2.configurationFile={log4j}", "-cp", ":".join([*map(str, path), f"{settings.JARS}/*"]), main, *map(str, arguments),
     ]  # fmt: skip
+
+
+def compiled(jars, *sources):
+    """The folder with the classes of these files, made anew when one of them changes."""
+    made_of = hashlib.sha256(b"".join([str(jars).encode(), *(source.read_bytes() for source in sources)])).hexdigest()[:16]
+    folder = settings.CACHE / "java-client" / made_of
+    if not folder.with_suffix(".done").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(["javac", "-nowarn", "-proc:none", "-cp", f"{jars}/*", "-d", folder, *sources], capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"javac: {done.stderr}")
+        folder.with_suffix(".done").touch()
+    return folder

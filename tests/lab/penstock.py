@@ -132,6 +132,13 @@ class Penstock:
             file.seek(self._log_start)
             return file.read()
 
+    def said(self, *words):
+        """Whether a line of log() has all of them."""
+        return any(all(word in line for word in words) for line in self.log().splitlines())
+
+    def wait_said(self, *words, seconds=20):
+        wait_until(f"{words} in the log", seconds, lambda: self.said(*words))
+
     def forget_log(self):
         """log() begins here: clients' ports come again."""
         self._log_start = self.process.log.stat().st_size
@@ -155,6 +162,10 @@ class Penstock:
             raise AssertionError("\n".join([str(error), "the last ones:", *last])) from None
 
     # ---- rest
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self, kind):
         """How many of its descriptors are of a kind, as /proc names it."""

@@ -38,6 +38,8 @@ offers 'penstock check --config conf/pen' conf/penstock.yaml
 offers 'penstock check --config=conf/pen' conf/penstock.yaml
 offers 'penstock import conf/pen' conf/penstock.yaml
 offers 'penstock help ver' version
+offers 'penstock show _' brokers
+offers 'penstock show --js' --json
 offers 'penstock docs _' ''
 offers 'penstock-bench _' 'load sink --help'
 offers 'penstock-bench load open' open

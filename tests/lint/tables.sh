@@ -70,7 +70,7 @@ cp "$folder/gw.key" "$folder/partners.key"
 echo token >"$folder/proxy.jwt"
 chmod 640 "$folder"/*
 for file in conf/*.yaml; do
-    sed "s#/etc/penstock/#$folder/#g" "$file" >"$folder/${file##*/}"
+    sed "s#/etc/penstock/tls/#$folder/#g" "$file" >"$folder/${file##*/}"
     if ! said=$("$penstock" check -q -c "$folder/${file##*/}" 2>&1); then
         printf '%s: not valid:\n%s\n' "$file" "$said"
         failed=1

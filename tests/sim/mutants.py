@@ -21,7 +21,7 @@ LIST = ROOT / "tests/sim/mutants.txt"
 BUILD = ROOT / "build/sim-mutants"
 SEEDS = "1..200"
 FLAGS = ["-std=gnu11", "-O1", "-g", "-w", "-pthread", "-fno-strict-aliasing"]
-LIBS = ["-pthread", "-lz", "-ljansson", "-lyaml"]
+LIBS = ["-pthread", "-lz", "-ljansson", "-lyaml", "-lcrypto"]
 
 
 def read_list():

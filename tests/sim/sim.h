@@ -15,6 +15,7 @@
  *     sim_flow.c, sim_side.c     byte streams through penstock and what must come of them
  *     sim_lookup.c, sim_client.c lookup connections, the client's end
  *     sim_broker.c, sim_answer.c the brokers' ends
+ *     sim_kafka.c    connections of Kafka, both ends
  *     sim_control.c  plays the control thread
  *     sim_world.c    one run; sim_main.c: many
  */
@@ -91,6 +92,10 @@ struct sim_plan {
 	uint32_t flows;
 	uint32_t dns_share;	  /* per mille of the targets: by a name only DNS knows */
 	uint32_t lookup_share;	  /* per mille of the flows */
+	bool has_login;		  /* Kafka's brokers want a user and a password */
+	bool breaks_login;	  /* and some connections end before they have let anybody in */
+	uint32_t kafka_share;	  /* the same, of all; 0: nobody speaks it */
+	bool is_paced;		  /* and who does is held back by rates */
 	uint32_t brokers, hidden; /* hidden: in no snapshot, only in lookup answers */
 	uint32_t bufs;		  /* 0: as the budget says */
 	uint32_t pipes;

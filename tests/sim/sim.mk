@@ -8,9 +8,9 @@ SEED ?= 1..100
 # The product without its system calls, its control thread and its command line.
 SIM_PRODUCT := $(filter-out src/base/clock.c,$(wildcard src/base/*.c)) $(wildcard src/mail/*.c) \
 	$(wildcard src/route/*.c) $(wildcard src/wire/*.c) src/uring/uring_op.c \
-	src/config/config_budget.c $(sort $(shell find src/worker -name '*.c'))
+	src/config/config_budget.c src/config/config_kafka.c src/config/config_clients.c $(sort $(shell find src/worker -name '*.c'))
 SIM_SRCS := $(SIM_PRODUCT) $(sort $(wildcard tests/sim/*.c))
-SIM_LIBS := -lz -ljansson -lyaml
+SIM_LIBS := -lz -ljansson -lyaml -lcrypto
 SIM_CFLAGS = -std=gnu11 $(HARDEN) $(WARNINGS) $(WERROR) -Iinclude -pthread \
 	-DPENSTOCK_VERSION='"sim"'
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sim_hello.h"
+#include "sim_kafka.h"
 #include "sim_lookup.h"
 #include "sim_town.h"
 
@@ -227,6 +228,22 @@ static void accept_one(struct sim_end *end, void *context)
 	end->context = arrival;
 }
 
+static void accept_kafka(struct sim_end *end, void *context)
+{
+	sim_kafka_accept(end, *(const uint32_t *)context);
+}
+
+static void serve_kafka(uint32_t broker, enum sim_serving how)
+{
+	struct addr addr = sim_town_broker(broker);
+	uint32_t *context = sim_alloc(sizeof(*context));
+
+	*context = broker;
+	addr.port = SIM_KAFKA_PORT;
+	sim_tcp_serve(&addr, accept_kafka, context);
+	sim_tcp_serve_how(&addr, how);
+}
+
 static void serve(const struct addr *addr, uint32_t broker, enum sim_serving how)
 {
 	uint32_t *context = sim_alloc(sizeof(*context));
@@ -253,5 +270,7 @@ void sim_broker_start_all(void)
 		serve(&addr, i, how);
 		addr.port = SIM_TOWN_TLS_PORT;
 		serve(&addr, i, how);
+		if (sim_plan.kafka_share > 0)
+			serve_kafka(i, how);
 	}
 }

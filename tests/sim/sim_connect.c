@@ -294,13 +294,15 @@ static uint32_t first_listener(enum sim_flow_kind kind)
 {
 	if (kind == SIM_FLOW_RAW)
 		return SIM_TOWN_FORWARD;
+	if (kind == SIM_FLOW_KAFKA)
+		return SIM_TOWN_KAFKA;
 	return kind == SIM_FLOW_ROUTED || kind == SIM_FLOW_ALERTED ? SIM_TOWN_EDGE
 								   : SIM_TOWN_PULSAR;
 }
 
 static void make_header(struct sim_flow *flow)
 {
-	bool has_listener = sim_chance(400);
+	bool has_listener = flow->kind != SIM_FLOW_KAFKA && sim_chance(400);
 
 	flow->listener = first_listener(flow->kind);
 	flow->from = flow->shown = sim_town_client(flow->id);
@@ -347,6 +349,8 @@ void sim_connect_make(struct sim_flow *flow)
 		return;
 	case SIM_FLOW_ALERTED:
 		make_alerted(flow);
+		return;
+	case SIM_FLOW_KAFKA:
 		return;
 	}
 	sim_connect_put(&flow->bare, flow, 1, NULL);

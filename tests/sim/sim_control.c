@@ -11,6 +11,7 @@
 #include <penstock/net.h>
 
 #include "sim.h"
+#include "sim_kafka.h"
 #include "sim_town.h"
 
 #define SNAPSHOTS_MAX 256
@@ -25,7 +26,7 @@ static struct {
 	struct route *routes[SNAPSHOTS_MAX]; /* by version */
 	uint64_t version, freed;
 	uint32_t learned;
-	uint32_t unlistened;
+	uint32_t listeners, unlistened;
 	bool has_namespace;
 	bool is_stopping;
 } control;
@@ -132,6 +133,17 @@ static void learn(const struct mail_learned *learned)
 			control.learned |= 1u << i;
 }
 
+/* Only those that no snapshot had. */
+static void take_node(const struct mail_node *node)
+{
+	if (node->cluster != 1 || node->id < 0 ||
+	    strcmp(node->place.host, sim_town_host((uint32_t)node->id)) != 0 ||
+	    node->place.port != SIM_KAFKA_PORT)
+		sim_fail("node %d is said to be at %s:%u", (int)node->id, node->place.host,
+			 node->place.port);
+	sim_town_tell_node((uint32_t)node->id);
+}
+
 static void ask_rows(void *context)
 {
 	struct mail_row_page *page = context;
@@ -169,6 +181,11 @@ static void take_mail(void *context)
 		case MAIL_LEARNED:
 			learn(&mail.learned);
 			break;
+		case MAIL_NODE:
+			take_node(&mail.node);
+			break;
+		case MAIL_NODE_WANTED:
+			break; /* here nodes are told by clients' answers alone */
 		case MAIL_NAMESPACE:
 			if (strcmp(mail.namespace.name, SIM_TOWN_DIRECT_NS) == 0)
 				control.has_namespace = true;
@@ -187,6 +204,16 @@ static void take_mail(void *context)
 
 /* ---- beginning and ending ---- */
 
+static void listen_at(uint16_t id, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < sim_plan.workers; i++) {
+		struct mail mail = { .kind = MAIL_LISTEN, .listen.listener_id = id };
+
+		CHECK(net_listen(addr, 128, 1, &mail.listen.fd) == 0);
+		CHECK(mail_send(&control.office->workers[i], NULL, &mail));
+	}
+}
+
 void sim_control_start(struct mail_office *office, const struct config *config)
 {
 	struct mail_row_page *page = calloc(1, sizeof(*page));
@@ -199,19 +226,20 @@ void sim_control_start(struct mail_office *office, const struct config *config)
 	publish_again(NULL);
 	sweep_again(NULL);
 	sim_at(sim_between(NS_PER_MS, NS_PER_S), ask_rows, page);
-	for (uint16_t id = 0; id < config->listener_count; id++)
-		for (uint32_t i = 0; i < sim_plan.workers; i++) {
-			struct mail mail = { .kind = MAIL_LISTEN, .listen.listener_id = id };
+	control.listeners = config->listener_count;
+	for (uint16_t id = 0; id < config->listener_count; id++) {
+		listen_at(id, &config->listeners[id].bind);
+		for (uint32_t n = 0; n < config_listener_ports(config, id); n++) {
+			const struct addr port = config_listener_port(config, id, n);
 
-			CHECK(net_listen(&config->listeners[id].bind, 128, 1, &mail.listen.fd) ==
-			      0);
-			CHECK(mail_send(&office->workers[i], NULL, &mail));
+			listen_at(id, &port);
 		}
+	}
 }
 
 void sim_control_unlisten(void)
 {
-	for (uint16_t id = 0; id < SIM_TOWN_LISTENERS; id++) {
+	for (uint16_t id = 0; id < control.listeners; id++) {
 		const struct mail mail = { .kind = MAIL_UNLISTEN, .unlisten.listener_id = id };
 
 		send_all(&mail);
@@ -220,7 +248,7 @@ void sim_control_unlisten(void)
 
 bool sim_control_is_unlistened(void)
 {
-	return control.unlistened == SIM_TOWN_LISTENERS * sim_plan.workers;
+	return control.unlistened == control.listeners * sim_plan.workers;
 }
 
 void sim_control_drain(uint64_t spread_ns)

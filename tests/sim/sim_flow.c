@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sim_flow.h"
+#include "sim_kafka.h"
 #include "sim_town.h"
 
 #define FLOWS_MAX 128
@@ -45,6 +46,8 @@ struct sim_flow *sim_flow_of_connect(const struct sim_frame *connect)
 
 static enum sim_flow_kind choose_kind(void)
 {
+	if (sim_plan.kafka_share > 0 && sim_chance(sim_plan.kafka_share))
+		return SIM_FLOW_KAFKA;
 	if (sim_chance(sim_plan.lookup_share))
 		return SIM_FLOW_LOOKUP;
 	switch (sim_below(16)) {
@@ -81,6 +84,8 @@ static void begin(void *context)
 		  flow->listener);
 	if (flow->kind == SIM_FLOW_LOOKUP)
 		sim_client_begin(flow, &wire);
+	else if (flow->kind == SIM_FLOW_KAFKA)
+		sim_kafka_begin(flow, &wire);
 	else
 		flow->client.end =
 			sim_tcp_connect(&to, &flow->from, &wire, sim_side_step, &flow->client);
@@ -125,6 +130,8 @@ static void make(uint32_t id)
 	sim_connect_make(flow);
 	if (flow->kind == SIM_FLOW_LOOKUP)
 		sim_client_make(flow);
+	if (flow->kind == SIM_FLOW_KAFKA)
+		sim_kafka_make(flow);
 	if (flow->kind == SIM_FLOW_DENIED || flow->kind == SIM_FLOW_WRONG ||
 	    flow->kind == SIM_FLOW_SILENT || flow->kind == SIM_FLOW_ALERTED)
 		make_patient(&flow->client);
@@ -144,6 +151,8 @@ static bool is_done(const struct sim_flow *flow)
 {
 	if (flow->kind == SIM_FLOW_LOOKUP)
 		return sim_client_is_done(flow);
+	if (flow->kind == SIM_FLOW_KAFKA)
+		return sim_kafka_is_done(flow);
 	return flow->client.is_done && (flow->broker.end == NULL || flow->broker.is_done);
 }
 
@@ -185,6 +194,10 @@ void sim_flow_show(void)
 		shown++;
 		if (flow->kind == SIM_FLOW_LOOKUP) {
 			sim_client_show(flow);
+			continue;
+		}
+		if (flow->kind == SIM_FLOW_KAFKA) {
+			sim_kafka_show(flow);
 			continue;
 		}
 		(void)fprintf(stderr, "flow %u, kind %d", flow->id, (int)flow->kind);
@@ -250,6 +263,9 @@ void sim_flow_check_all(void)
 			break;
 		case SIM_FLOW_LOOKUP:
 			sim_client_check(flow);
+			break;
+		case SIM_FLOW_KAFKA:
+			sim_kafka_check(flow);
 			break;
 		case SIM_FLOW_DENIED:
 		case SIM_FLOW_WRONG:

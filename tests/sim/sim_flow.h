@@ -18,6 +18,7 @@ enum sim_flow_kind {
 	SIM_FLOW_SILENT,  /* says nothing, or half of CONNECT */
 	SIM_FLOW_ROUTED,  /* ClientHello, then opaque bytes */
 	SIM_FLOW_ALERTED, /* a ClientHello that goes nowhere, or something that is none */
+	SIM_FLOW_KAFKA,	  /* requests and responses (sim_kafka.h) */
 };
 
 #define SIM_FLOW_TO_TARGET (-2) /* the target of forward listeners */
@@ -54,6 +55,7 @@ struct sim_side {
 };
 
 struct sim_lookups;
+struct sim_kafka;
 
 struct sim_flow {
 	uint32_t id; /* from 1 */
@@ -71,6 +73,7 @@ struct sim_flow {
 	struct sim_text connect, bare; /* its CONNECT, and as a broker should see it; its hello */
 	struct sim_side client, broker;
 	struct sim_lookups *lookups;
+	struct sim_kafka *kafka;
 };
 
 /* ---- sim_flow.c ---- */

@@ -139,7 +139,9 @@ ssize_t net_splice_out(int pipe_read, int fd, size_t len)
 	ssize_t n = sim_tcp_from_fifo(end, &pipe->fifo, maybe_short(len));
 
 	sim_trace("fd %d: splice out %zd of %zu", fd, n, len);
-	if (n > 0)
+	if (n > 0) {
 		drain_slots(pipe, (size_t)n);
+		sim_tcp_uncork(end); /* without SPLICE_F_MORE: what was kept back goes first */
+	}
 	return n;
 }

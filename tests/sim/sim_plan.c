@@ -92,6 +92,11 @@ void sim_plan_make(void)
 		plan->ending = sim_chance(700) ? SIM_ENDING_DRAIN : SIM_ENDING_STOP;
 		plan->ending_ns = sim_now() + sim_below(plan->start_spread_ns + NS_PER_S / 2);
 	}
+	/* In some seeds, and without a throw: the others are what they were before. */
+	plan->kafka_share = sim_seed() % 4 == 3 ? 300 : 0;
+	plan->is_paced = plan->kafka_share > 0 && (sim_seed() >> 8) % 2 == 1;
+	plan->has_login = plan->kafka_share > 0 && (sim_seed() >> 9) % 2 == 1;
+	plan->breaks_login = plan->has_login && (sim_seed() >> 8) % 8 >= 6;
 	plan->has_limits = plan->connections < 2 * plan->flows || plan->faults.dial_failed > 0 ||
 			   plan->faults.emfile_until_ns > 0 || plan->faults.accept_failed > 0;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim_kafka.h"
 #include "sim_town.h"
 
 #define TARGET_HOST "target.sim"
@@ -214,6 +215,63 @@ static void make_cluster(void)
 	};
 }
 
+static uint32_t told_nodes; /* a bit per hidden broker */
+
+void sim_town_tell_node(uint32_t node)
+{
+	if (node >= sim_plan.brokers)
+		told_nodes |= 1u << (node - sim_plan.brokers);
+}
+
+/* As whom penstock is to authenticate. */
+static struct config_clients *make_users(void)
+{
+	struct config_clients *users = sim_alloc(sizeof(*users) + sizeof(users->at[0]));
+
+	users->count = 1;
+	users->at[0] = (struct config_client){ "*", SIM_KAFKA_USER, SIM_KAFKA_PASSWORD, 1 };
+	return users;
+}
+
+/* A second cluster, on the same brokers, at another port. */
+static void make_kafka(void)
+{
+	static struct config_url url = { .host = "broker-0.sim", .port = SIM_KAFKA_PORT };
+	static struct config_kafka_ids ids;
+
+	ids.last = (int32_t)(sim_plan.brokers + sim_plan.hidden) - 1;
+	config.cluster_count = 2;
+	config.clusters[1] = (struct config_cluster){
+		.name = "orders",
+		.protocol = CONFIG_KAFKA,
+		.urls = &url,
+		.url_count = 1,
+	};
+	if (sim_plan.has_login)
+		config.clusters[1].broker_sasl.users = make_users();
+	config.listener_count = SIM_TOWN_LISTENERS;
+	config.listeners[SIM_TOWN_KAFKA] = (struct config_listener){
+		.name = "kafka",
+		.bind = sim_town_listener(SIM_TOWN_KAFKA),
+		.cluster = 1,
+		.splice = CONFIG_SPLICE_AUTO,
+		.backlog = 128,
+		.kafka = {
+			.advertise = SIM_KAFKA_HOST,
+			.advertise_port = SIM_KAFKA_BASE,
+			.base_port = SIM_KAFKA_BASE,
+			.ids = &ids,
+			.id_count = 1,
+		},
+	};
+	if (sim_plan.is_paced) {
+		config.listeners[SIM_TOWN_KAFKA].accept_rate = 6;
+		config.listeners[SIM_TOWN_KAFKA].kafka.rate_requests = 6;
+		config.listeners[SIM_TOWN_KAFKA].kafka.rate_in = 20000;
+		config.listeners[SIM_TOWN_KAFKA].kafka.rate_out = 60000;
+	}
+}
+
 static void make_rest(void)
 {
 	static const char *hosts[] = { "*.ext.sim" };
@@ -232,6 +290,7 @@ static void make_rest(void)
 	config.limits.pipes = sim_plan.pipes;
 	config.limits.max_frame = SIM_TOWN_PORT * 1024;
 	config.timeouts.hello_ns = 5 * NS_PER_S;
+	config.timeouts.handshake_ns = 20 * NS_PER_S;
 	config.timeouts.connect_ns = 2 * NS_PER_S;
 	config.timeouts.frame_ns = 30 * NS_PER_S;
 	config.timeouts.half_close_ns = 60 * NS_PER_S;
@@ -246,7 +305,7 @@ const struct config *sim_town_config(void)
 {
 	if (config.listener_count > 0)
 		return &config;
-	config.listener_count = SIM_TOWN_LISTENERS;
+	config.listener_count = SIM_TOWN_KAFKA;
 	make_listener(SIM_TOWN_FORWARD, "forward", true, false);
 	make_listener(SIM_TOWN_FORWARD_PROXY, "forward-proxy", true, true);
 	make_listener(SIM_TOWN_PULSAR, "pulsar", false, false);
@@ -256,6 +315,8 @@ const struct config *sim_town_config(void)
 	make_routes(SIM_TOWN_EDGE, false);
 	make_routes(SIM_TOWN_EDGE_PROXY, true);
 	make_cluster();
+	if (sim_plan.kafka_share > 0)
+		make_kafka();
 	make_rest();
 	return &config;
 }
@@ -329,6 +390,36 @@ static void add_rules(struct route_builder *builder)
 	}
 }
 
+static void add_nodes(struct route_builder *builder)
+{
+	route_build_cluster(builder, 1, true, false, false, sim_now());
+	for (uint32_t i = 0; i < sim_plan.brokers + sim_plan.hidden; i++) {
+		struct route_endpoint endpoint = {
+			.host = sim_town_host(i),
+			.port = SIM_KAFKA_PORT,
+			.addr_count = 1,
+			.addrs = { sim_town_broker(i) },
+		};
+
+		if (i >= sim_plan.brokers && (told_nodes >> (i - sim_plan.brokers) & 1) == 0)
+			continue;
+		endpoint.addrs[0].port = SIM_KAFKA_PORT;
+		const struct route_node node = {
+			.id = (int32_t)i,
+			.endpoint = route_build_endpoint(builder, 1, &endpoint),
+		};
+		const struct route_broker broker = {
+			.id = endpoint.host,
+			.url = endpoint.host,
+			.plain = node.endpoint,
+			.tls = -1,
+		};
+
+		route_build_node(builder, 1, &node);
+		route_build_broker(builder, 1, &broker);
+	}
+}
+
 struct route *sim_town_route(uint64_t version, uint32_t learned, bool has_namespace)
 {
 	struct route_builder *builder = route_build_begin(&config, version);
@@ -356,7 +447,9 @@ struct route *sim_town_route(uint64_t version, uint32_t learned, bool has_namesp
 	}
 	add_forwards(builder);
 	add_rules(builder);
-	for (uint32_t i = 0; i < SIM_TOWN_LISTENERS; i++) {
+	if (sim_plan.kafka_share > 0)
+		add_nodes(builder);
+	for (uint32_t i = 0; i < config.listener_count; i++) {
 		struct addr own = sim_town_listener(i);
 
 		route_build_listener(builder, i, (int32_t)i, config.listeners[i].name);

@@ -24,6 +24,7 @@ enum sim_listeners {
 	SIM_TOWN_PULSAR_PROXY,
 	SIM_TOWN_EDGE,	     /* by server name; refuses what it does not know */
 	SIM_TOWN_EDGE_PROXY, /* sends that to one.sim */
+	SIM_TOWN_KAFKA,	     /* not there without Kafka flows */
 	SIM_TOWN_LISTENERS,
 };
 
@@ -43,6 +44,9 @@ struct addr sim_town_balancer(uint32_t flow);
 bool sim_town_is_dead(uint32_t broker);
 /* Who owns the topics of SIM_TOWN_DIRECT_NS. */
 uint32_t sim_town_owner(void);
+
+/* From now on snapshots have this node of Kafka, which none had at first. */
+void sim_town_tell_node(uint32_t node);
 
 /* What the name servers of the town know: brokers' hosts, and "nN.ext.sim" for broker N. */
 uint8_t sim_town_resolve(const char *host, struct addr *ret_addrs);

@@ -243,6 +243,7 @@ static void check_gauges(uint32_t index, const struct session_env *env)
 	static const enum stat_id gauges[] = {
 		STAT_SESSIONS_IN_USE, STAT_BUFFERS_IN_USE, STAT_PIPES_IN_USE,
 		STAT_HOPS_IN_USE,     STAT_UNROUTED,	   STAT_LOOKUPS_IN_FLIGHT,
+		STAT_KAFKA_IN_FLIGHT,
 	};
 
 	for (size_t i = 0; i < COUNT_OF(gauges); i++)
@@ -255,6 +256,8 @@ static void check_gauges(uint32_t index, const struct session_env *env)
 	check_zero(index, "small kept frames", env->protos.keep_small.in_use);
 	check_zero(index, "big kept frames", env->protos.keep_big.in_use);
 	check_zero(index, "books", env->protos.books.in_use);
+	check_zero(index, "requests noted", env->protos.chunks.in_use);
+	check_zero(index, "long answers", env->protos.bulks.in_use);
 	check_zero(index, "lookups in flight", env->protos.lookups_in_flight);
 	check_zero(index, "timers", env->wheel.count);
 	check_zero(index, "lanes queued", env->again.head != NULL);
@@ -288,6 +291,34 @@ static void check_routes(const struct mail_office *office)
 {
 	for (uint32_t id = 0; id < STAT_ROUTES_MAX; id++)
 		check_zero(0, "connections of a route", office->routes[id].active);
+	for (uint32_t id = 0; id < STAT_LISTENERS_MAX; id++)
+		check_zero(0, "connections of a listener", office->gates[id].count.active);
+}
+
+/* What brokers are counted for adds up to what calls are, and no connection is left at one. */
+static void check_kafka(const struct mail_office *office)
+{
+	uint64_t of_apis = 0, of_nodes = 0, answered = 0;
+
+	for (uint32_t i = 0; i < office->worker_count; i++) {
+		const struct stat_kafka *kafka = &office->stats[i]->kafka;
+
+		for (uint32_t key = 0; key < STAT_KAFKA_APIS; key++) {
+			of_apis += kafka->api[key].requests;
+			for (uint32_t bucket = 0; bucket < STAT_KAFKA_BUCKETS; bucket++)
+				answered += kafka->api[key].times.us[bucket];
+		}
+		for (uint32_t place = 0; place < STAT_KAFKA_NODES; place++) {
+			of_nodes += kafka->node[place].requests;
+			check_zero(i, "connections of a broker", kafka->node[place].active);
+		}
+	}
+	if (of_apis != of_nodes)
+		sim_fail("%llu requests of all calls, %llu of all brokers",
+			 (unsigned long long)of_apis, (unsigned long long)of_nodes);
+	if (answered > of_apis)
+		sim_fail("%llu responses to %llu requests", (unsigned long long)answered,
+			 (unsigned long long)of_apis);
 }
 
 /* Credentials are wiped when a kept frame is given back. */
@@ -311,6 +342,7 @@ void sim_worker_check_and_free(struct mail_office *office)
 	}
 	check_listeners(office);
 	check_routes(office);
+	check_kafka(office);
 	for (uint32_t i = 0; i < fiber_count; i++) {
 		fibers[i].worker->env.relay.bufs.capacity = fibers[i].bufs;
 		worker_free(fibers[i].worker);

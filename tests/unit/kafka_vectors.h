@@ -12,8 +12,9 @@
 
 #include <penstock/wire/kafka_rewrite.h>
 
-#define VECTOR_WORDS 8
-#define VECTOR_LINE  65536
+#define VECTOR_WORDS	 8
+#define VECTOR_LINE	 65536
+#define VECTOR_RESPONSES 161 /* lines of the kind "response" */
 
 struct vector {
 	const char *kind;
@@ -82,6 +83,31 @@ static inline size_t vectors_each(const char *kind, void (*see)(const struct vec
 		(void)fclose(file);
 	}
 	return seen;
+}
+
+/* The header of a whole request. */
+static inline struct kafka_request vector_request(const uint8_t *frame, size_t size)
+{
+	struct kafka_request request;
+	struct kafka_why why;
+	assert_int_equal(kafka_request_head(span_of(frame, size), KAFKA_FRAME_BROKER, &request,
+					    &why),
+			 WIRE_OK);
+	return request;
+}
+
+/* Is there a part of a broker's real name (README.md) in it? */
+static inline bool has_real_host(struct span bytes)
+{
+	static const char *const real[] = { ".in", ".internal.example" };
+	for (size_t i = 0; i < COUNT_OF(real); i++) {
+		size_t len = strlen(real[i]);
+		for (size_t at = 0; at + len <= bytes.len; at++) {
+			if (memcmp(bytes.at + at, real[i], len) == 0)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* The names of README.md. `owner`, if any, counts the questions. */

@@ -356,15 +356,24 @@ static void test_brokers(void **state)
 	harness_turns(200);
 	assert_int_equal(get("/brokers", &text), 200);
 	assert_non_null(strstr(text, "application/json"));
-	assert_non_null(strstr(text, "{\"clusters\":[{\"name\":\"east\",\"source\":\"urls\","
+	assert_non_null(strstr(text, "{\"clusters\":[{\"name\":\"east\",\"protocol\":\"pulsar\","
+				     "\"source\":\"urls\","
 				     "\"loaded\":true,\"age_seconds\":"));
 	assert_non_null(strstr(text, "\"zookeeper\":\"none\",\"brokers\":[{\"id\":"
 				     "\"pulsar://10.9.9.1:6650\",\"url\":\"pulsar://10.9.9.1:6650\""
-				     ",\"url_tls\":null,\"learned\":false},"));
+				     ",\"url_tls\":null,\"learned\":false,\"source\":\"config\","
+				     "\"leaving\":false,\"age_seconds\":null},"));
 	assert_non_null(strstr(text, "\"url\":\"pulsar://[2001:db8::1]:6651\""));
-	assert_non_null(strstr(text,
-			       "{\"id\":\"pulsar://10.9.9.7:6650\",\"url\":"
-			       "\"pulsar://10.9.9.7:6650\",\"url_tls\":null,\"learned\":true}]"));
+	assert_non_null(strstr(text, "{\"id\":\"pulsar://10.9.9.7:6650\",\"url\":"
+				     "\"pulsar://10.9.9.7:6650\",\"url_tls\":null,\"learned\":true,"
+				     "\"source\":\"learned\",\"leaving\":false,\"age_seconds\":"
+				     "null}]"));
+	assert_int_equal(get("/brokers.txt", &text), 200);
+	assert_non_null(strstr(text, "text/plain"));
+	assert_non_null(strstr(text, "\r\n\r\ncluster east (pulsar, urls)\nID "));
+	assert_non_null(strstr(text, "\n-                       10.9.9.1:6650  "));
+	assert_non_null(strstr(text, " learned     -\n"));
+	assert_non_null(strstr(text, "[2001:db8::1]:6651 "));
 }
 
 /* The listener `pulsar` is replaced by one with routes. */

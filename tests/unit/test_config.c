@@ -168,6 +168,7 @@ static const char full[] =
 	"        global_servers: ' zk:gzk-0 , 10.0.0.1:1 '\n"
 	"        session_timeout: 10s\n"
 	"        resync: 90s\n"
+	"      grace: 5s\n"
 	"    lookup: direct\n"
 	"    credentials: pass\n"
 	"    send_proxy_protocol: v1\n"
@@ -176,8 +177,11 @@ static const char full[] =
 	"ktls_rekey: close }\n"
 	"    check_active: true\n"
 	"  West.1_x-y:\n"
-	"    discovery: { urls: [\"pulsar://B-1\", \"pulsar://[2001:DB8::1]:6652/\", "
-	"\"pulsar://10.0.0.3:6650\"] }\n"
+	"    discovery: { urls: [pulsar://B-1, \"pulsar://[2001:DB8::1]:6652/\", "
+	"pulsar://10.0.0.3:6650] }\n"
+	"  orders: { protocol: kafka, discovery: { bootstrap: [K-1, \"[2001:db8::1]:9\", k-3:7], "
+	"nodes: 'k-###.{rack}.X:19', refresh: 7s }, broker_tls: { ca_file: /ca, clients_file: /certs } }\n"
+	"  old: {protocol: kafka, discovery: {zookeeper: {servers: k/c, listener: CLIENT}}}\n"
 	"listeners:\n"
 	"  - name: a\n"
 	"    bind: \"[::1]:6650\"\n"
@@ -191,11 +195,11 @@ static const char full[] =
 	"tickets: false, min_version: 1.2, max_version: 1.2, ciphers: [C, d, e], ktls: off, "
 	"ktls_rekey: close }\n"
 	"    backlog: 7\n"
-	"  - { name: b, bind: \"0.0.0.0:7000\", forward: \"[2001:db8::9]:7001\", "
+	"  - { name: b, bind: 0.0.0.0:7000, forward: \"[2001:db8::9]:7001\", "
 	"send_proxy_protocol: v2 }\n"
-	"  - { name: c, bind: \"0.0.0.0:7001\", cluster: east }\n"
+	"  - { name: c, bind: 0.0.0.0:7001, cluster: east }\n"
 	"  - name: edge\n"
-	"    bind: \"0.0.0.0:443\"\n"
+	"    bind: 0.0.0.0:443\n"
 	"    no_sni: 'C.Example.com.'\n"
 	"    unknown: \"**.example.com\"\n"
 	"    allow_ports: [6651, 1]\n"
@@ -214,6 +218,14 @@ static const char full[] =
 	"      - { host: r.example.com, forward: \"h:9\", mode: reencrypt, broker_tls: { ca_file: /l, "
 	"verify: ca, cert_file: /m, key_file: /n, crl_file: /o, min_version: 1.3, max_version: "
 	"1.3, ciphers: [G], alpn: [h2, http/1.1], ktls: off, ktls_rekey: close, name: client } }\n"
+	"  - { name: k, bind: 127.0.0.1:9092, cluster: orders, allow: [10.0.0.0/8], kafka: { "
+	"mode: port, advertise: GW.x:19100, base_port: 9100, nodes: [0-2, 7], read_only: "
+	"true, deny_apis: [Metadata, Fetch], unknown_apis: pass, vendor_apis: hide, controllers: "
+	"name, client_id_prefix: 'Team-a ', allow_users: ['A b', c*], max_request: 5MiB, rate: {requests: 10, bytes_in: 2MiB, "
+	"bytes_out: 3KiB } }, max_connections: 9, accept_rate: 8 }\n"
+	"  - { name: l, bind: 127.0.0.1:9093, cluster: orders, tls: { cert_file: /e, key_file: "
+	"/f }, kafka: { mode: sni, advertise: 'B{id}.{cluster}.x', bootstrap: Kafka.x, unknown: "
+	"bootstrap } }\n"
 	"certificates: { refresh: off, warn_before: 30d, warn_every: 12h }\n"
 	"egress:\n"
 	"  allow: { hosts: [\"*.Internal\", \"**.x.y\", \"*\", h], networks: [10.0.0.0/8, "
@@ -235,7 +247,7 @@ static void check_full_clusters(const struct config *config)
 	const struct config_cluster *east = &config->clusters[0];
 	const struct config_cluster *west = &config->clusters[1];
 
-	assert_int_equal(config->cluster_count, 2);
+	assert_int_equal(config->cluster_count, 4);
 	assert_string_equal(east->name, "east");
 	assert_string_equal(east->zookeeper_servers, "zk-0:2181,zk-1:2182,[::1]:2183/Chroot/x");
 	assert_string_equal(east->zookeeper_global_servers, "gzk-0:2181,10.0.0.1:1");
@@ -254,6 +266,65 @@ static void check_full_clusters(const struct config *config)
 	assert_int_equal(west->urls[1].port, 6652);
 	assert_string_equal(west->urls[2].host, "10.0.0.3");
 	assert_false(west->urls[2].is_tls);
+}
+
+static void check_full_kafka(const struct config *config)
+{
+	const struct config_cluster *orders = &config->clusters[2];
+	const struct config_kafka *port = &config->listeners[4].kafka;
+	const struct config_kafka *sni = &config->listeners[5].kafka;
+
+	assert_int_equal(config->clusters[0].protocol, CONFIG_PULSAR);
+	assert_int_equal(orders->protocol, CONFIG_KAFKA);
+	assert_int_equal(orders->url_count, 3);
+	assert_string_equal(orders->urls[0].host, "k-1");
+	assert_int_equal(orders->urls[0].port, 9092);
+	assert_string_equal(orders->urls[1].host, "2001:db8::1");
+	assert_int_equal(orders->urls[1].port, 9);
+	assert_true(orders->urls[2].is_tls);
+	assert_string_equal(orders->broker_clients_file, "/certs");
+	assert_string_equal(orders->node_host, "k-###.{rack}.x");
+	assert_int_equal(orders->node_port, 19);
+	assert_true(config->clusters[0].grace_ns == 5 * S);
+	assert_null(config->clusters[0].zookeeper_listener);
+	assert_true(orders->refresh_ns == 7 * S);
+	assert_string_equal(config->clusters[3].zookeeper_servers, "k:2181/c");
+	assert_string_equal(config->clusters[3].zookeeper_listener, "CLIENT");
+	assert_true(config->clusters[3].grace_ns == 60 * S);
+	assert_int_equal(config->listeners[4].allow.count, 1);
+	assert_int_equal(port->mode, CONFIG_KAFKA_PORT);
+	assert_string_equal(port->advertise, "gw.x");
+	assert_int_equal(port->advertise_port, 19100);
+	assert_int_equal(port->base_port, 9100);
+	assert_int_equal(config_listener_ports(config, 4), 4);
+	assert_int_equal(config_listener_port(config, 4, 2).port, 9102);
+	assert_int_equal(config_listener_port(config, 4, 3).port, 9107);
+	assert_true(port->is_read_only && port->policy.pass_unknown && port->policy.hide_vendor &&
+		    port->policy.show_quorum);
+	assert_int_equal(config->listeners[4].deny_apis.count, 2);
+	assert_int_equal(kafka_policy_allows(&port->policy, KAFKA_METADATA, 9), KAFKA_ALLOW_DENIED);
+	assert_int_equal(kafka_policy_allows(&port->policy, KAFKA_PRODUCE, 9), KAFKA_ALLOW_DENIED);
+	assert_int_equal(kafka_policy_allows(&port->policy, KAFKA_LIST_OFFSETS, 5), KAFKA_ALLOW);
+	assert_string_equal(port->client_id_prefix, "Team-a ");
+	assert_int_equal(port->user_count, 2);
+	assert_string_equal(port->users[0], "A b");
+	assert_int_equal(port->request_max, 5 << 20);
+	assert_int_equal(port->rate_requests, 10);
+	assert_int_equal(port->rate_in, 2 << 20);
+	assert_int_equal(port->rate_out, 3 << 10);
+	assert_int_equal(config->listeners[4].max_connections, 9);
+	assert_int_equal(config->listeners[4].accept_rate, 8);
+	assert_int_equal(sni->rate_requests + sni->rate_in + sni->rate_out, 0);
+	assert_int_equal(config->listeners[5].max_connections + config->listeners[5].accept_rate,
+			 0);
+	assert_int_equal(sni->mode, CONFIG_KAFKA_SNI);
+	assert_string_equal(sni->advertise, "b{id}.{cluster}.x");
+	assert_int_equal(sni->advertise_port, 9093);
+	assert_string_equal(sni->bootstrap, "kafka.x");
+	assert_int_equal(sni->unknown, CONFIG_KAFKA_UNKNOWN_BOOTSTRAP);
+	assert_int_equal(config_listener_ports(config, 5), 0);
+	assert_int_equal(sni->request_max, 100 << 20);
+	assert_int_equal(kafka_policy_allows(&sni->policy, KAFKA_PRODUCE, 9), KAFKA_ALLOW);
 }
 
 static void check_full_tls(const struct config *config)
@@ -306,7 +377,7 @@ static void check_full_listeners(const struct config *config)
 	struct addr addr;
 	char text[ADDR_TEXT_MAX];
 
-	assert_int_equal(config->listener_count, 4);
+	assert_int_equal(config->listener_count, 6);
 	assert_string_equal(a->name, "a");
 	assert_string_equal(addr_format(&a->bind, text), "[::1]:6650");
 	assert_int_equal(a->cluster, 1);
@@ -456,6 +527,7 @@ static void test_full(void **state)
 	(void)state;
 	assert_int_equal(outcome.errors, 0);
 	check_full_clusters(outcome.config);
+	check_full_kafka(outcome.config);
 	check_full_tls(outcome.config);
 	check_full_listeners(outcome.config);
 	check_full_routes(outcome.config);
@@ -467,6 +539,7 @@ static void test_full(void **state)
 	outcome = help_load(dump, NULL);
 	assert_string_equal(outcome.said != NULL && outcome.errors > 0 ? outcome.said : "", "");
 	check_full_clusters(outcome.config);
+	check_full_kafka(outcome.config);
 	check_full_tls(outcome.config);
 	check_full_listeners(outcome.config);
 	check_full_routes(outcome.config);
@@ -493,8 +566,10 @@ static void test_full_is_full(void **state)
 
 		for (uint32_t unit = 0; unit < CONFIG_UNITS; unit++)
 			is_set |= read->marks[unit] != NULL && read->marks[unit][row].line > 0;
-		if (config_is_of_role(&config_rows[row]))
-			continue; /* they want a file: test_config_role.c */
+		if (config_is_of_role(&config_rows[row]) ||
+		    strncmp(config_rows[row].path, "broker_sasl.", 12) == 0 ||
+		    strncmp(config_rows[row].path, "discovery.sasl.", 15) == 0)
+			continue; /* they want a file: test_config_role.c, test_config_sasl.c */
 		if (!is_set)
 			print_error("%s is not in the test\n", config_rows[row].path);
 		assert_true(is_set);
@@ -711,6 +786,13 @@ static void test_budget_fit(void **state)
 
 /* ---- conf/penstock.yaml ---------------------------------------------------------------------- */
 
+static bool has_word(const char *text, const char *end, const char *word)
+{
+	const char *at = strstr(text, word);
+
+	return at != NULL && at < end;
+}
+
 /* Uncomments the printed example: lines whose '#' is followed by a key, not by "# text". */
 static char *uncomment(const char *text)
 {
@@ -722,8 +804,10 @@ static char *uncomment(const char *text)
 		bool is_prose = text[0] == '#' && text[1] == ' ' && text[2] != ' ';
 
 		end = strchr(text, '\n');
-		/* CPUs of another machine. */
-		if (!is_prose && strncmp(text, "#  cpus:", 8) != 0) {
+		/* CPUs of another machine, and files that are read at once, or go with others. */
+		if (!is_prose && strncmp(text, "#  cpus:", 8) != 0 &&
+		    !has_word(text, end, "users_file:") && !has_word(text, end, "clients_file:") &&
+		    !has_word(text, end, "user:") && !has_word(text, end, "password_file:")) {
 			const char *from = text + (text[0] == '#');
 
 			memcpy(plain + len, from, (size_t)(end + 1 - from));
@@ -754,8 +838,8 @@ static void test_example(void **state)
 
 	outcome = help_load(plain, NULL);
 	assert_string_equal(outcome.errors > 0 ? outcome.said : "", "");
-	assert_int_equal(outcome.config->cluster_count, 1);
-	assert_int_equal(outcome.config->listener_count, 2);
+	assert_int_equal(outcome.config->cluster_count, 2);
+	assert_int_equal(outcome.config->listener_count, 3);
 	assert_int_equal(outcome.config->route_count, 1);
 	assert_int_equal(outcome.config->limits.connections, 50000);
 	assert_string_equal(outcome.config->state_dir, "/var/lib/penstock");

@@ -217,7 +217,10 @@ static void test_wrong(void **state)
 				   "penstock help\n" },
 		{ "penstock qqqqqqqq", "penstock: there is no command 'qqqqqqqq'; see penstock "
 				       "help\n" },
-		{ "penstock show", "penstock: show is not in this version\n" },
+		{ "penstock show", "penstock show: say what: brokers\n" },
+		{ "penstock show broker", "penstock show: say what: brokers\n" },
+		{ "penstock show brokers x", "penstock show: unknown argument x; see penstock show "
+					     "--help\n" },
 		{ "penstock top", "penstock: top is not in this version\n" },
 		{ "penstock drain", "penstock: drain is not in this version\n" },
 		{ "penstock reload", "penstock: reload is not in this version\n" },

@@ -147,6 +147,305 @@ static void test_learned(void **state)
 	assert_int_equal(harness.route[0]->clusters[0].endpoint_count, 1 + 1024);
 }
 
+/* ---- brokers of Kafka ---- */
+
+static void tell_node(uint32_t cluster, int32_t id, const char *host, uint16_t port,
+		      const char *rack)
+{
+	struct mail mail = { .kind = MAIL_NODE, .node = { .cluster = cluster, .id = id } };
+
+	mail.node.place.port = port;
+	(void)snprintf(mail.node.place.host, sizeof(mail.node.place.host), "%s", host);
+	(void)snprintf(mail.node.place.rack, sizeof(mail.node.place.rack), "%s", rack);
+	harness_send(&mail);
+}
+
+/* Where the snapshot has the node: its port; 0: nowhere. */
+static uint16_t node_port(int32_t id)
+{
+	const struct route *route = harness.route[0];
+	const struct route_node *node = route != NULL ? route_node(route, 0, id) : NULL;
+
+	return node != NULL ? route->clusters[0].endpoints[node->endpoint].port : 0;
+}
+
+#define KAFKA                   \
+	"    protocol: kafka\n" \
+	"    discovery: { bootstrap: [\"10.9.9.1:6650\"], refresh: off }\n"
+/* With a port for node 0: "kafka" at the first, node 0 at the second. */
+#define KAFKA_LISTENER                                                      \
+	"listeners:\n - { name: k, bind: \"127.0.0.1:%u\", cluster: east, " \
+	"kafka: { advertise: gw, base_port: %u, nodes: 0 } }\n"
+
+static void test_nodes(void **state)
+{
+	uint16_t port = harness_port(), base = harness_port();
+
+	(void)state;
+	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER, port, base);
+	harness_start();
+	HARNESS_UNTIL(harness.route[0] != NULL);
+	assert_null(route_node(harness.route[0], 0, 3));
+	tell_node(5, 3, "10.9.9.9", 9999, ""); /* no such cluster */
+	tell_node(0, 3, "10.9.9.3", 9093, "az-1");
+	tell_node(0, 1, "10.9.9.1", 6650, ""); /* the one that is configured */
+	HARNESS_UNTIL(node_port(3) == 9093 && node_port(1) == 6650);
+	assert_string_equal(route_node(harness.route[0], 0, 3)->rack, "az-1");
+	assert_null(route_node(harness.route[0], 0, 1)->rack);
+	assert_int_equal(harness.route[0]->clusters[0].endpoint_count, 2);
+	assert_true(endpoint("10.9.9.3", 9093)->addr_count == 1);
+
+	/* It moves: the last word counts. What is known already makes no snapshot. */
+	uint64_t version = harness.route[0]->version;
+
+	tell_node(0, 3, "10.9.9.3", 9093, "");
+	tell_node(0, 1, "10.9.9.1", 6650, "");
+	harness_turns(200);
+	assert_int_equal(harness.route[0]->version, version);
+	tell_node(0, 3, "10.9.9.4", 9094, "az-2");
+	HARNESS_UNTIL(node_port(3) == 9094);
+	assert_string_equal(route_node(harness.route[0], 0, 3)->rack, "az-2");
+
+	/* Known beyond a reload, by the cluster's name. */
+	harness_write("clusters:\n  new:\n" KAFKA "  east:\n" KAFKA KAFKA_LISTENER, port, base);
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness.route[0]->cluster_count == 2);
+	assert_null(route_node(harness.route[0], 0, 3));
+	assert_non_null(route_node(harness.route[0], 1, 3));
+}
+
+/* A bootstrap broker: node n is at 10.9.9.n:9000+n, for each bit n of `nodes`. */
+static struct {
+	int listener;
+	uint32_t nodes, questions;
+} boot;
+
+static void boot_open(uint16_t port)
+{
+	const struct sockaddr_in name = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	boot.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	boot.questions = 0;
+	assert_true(boot.listener >= 0);
+	assert_int_equal(bind(boot.listener, (const struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(listen(boot.listener, 8), 0);
+}
+
+static size_t put_metadata(uint8_t *bytes, size_t size, uint32_t correlation)
+{
+	struct sink sink = sink_of(bytes, size);
+	uint32_t count = 0;
+
+	for (uint32_t n = 0; n < 32; n++)
+		count += boot.nodes >> n & 1;
+	sink_u32(&sink, 0);
+	sink_u32(&sink, correlation);
+	sink_u32(&sink, count);
+	for (uint32_t n = 0; n < 32; n++) {
+		char host[16];
+
+		if ((boot.nodes >> n & 1) == 0)
+			continue;
+		(void)snprintf(host, sizeof(host), "10.9.9.%u", n);
+		sink_u32(&sink, n);
+		sink_u16(&sink, (uint16_t)strlen(host));
+		sink_str(&sink, host);
+		sink_u32(&sink, 9000 + n);
+		sink_u16(&sink, UINT16_MAX); /* no rack */
+	}
+	sink_u32(&sink, 1); /* the controller */
+	sink_u32(&sink, 0); /* topics */
+	sink_patch_u32(&sink, 0, (uint32_t)(sink.len - 4));
+	assert_false(sink.full);
+	return sink.len;
+}
+
+/* Metadata v1 of "penstock" for no topics; answered at once. */
+static bool boot_serve(void)
+{
+	static const uint8_t tail[] = "\0\10penstock\0\0\0";
+	uint8_t question[64], answer[1024];
+	struct span rest;
+	uint32_t size, correlation;
+	uint16_t key, version;
+	int fd = accept(boot.listener, NULL, NULL);
+
+	if (fd < 0)
+		return true;
+	ssize_t n = recv(fd, question, sizeof(question), 0);
+
+	assert_true(n > 0);
+	rest = span_of(question, (size_t)n);
+	assert_true(span_u32(&rest, &size) && size == rest.len);
+	assert_true(span_u16(&rest, &key) && key == 3);
+	assert_true(span_u16(&rest, &version) && version == 1);
+	assert_true(span_u32(&rest, &correlation));
+	assert_true(span_equal(rest, span_of(tail, sizeof(tail))));
+	size_t len = put_metadata(answer, sizeof(answer), correlation);
+
+	assert_int_equal(send(fd, answer, len, MSG_NOSIGNAL), len);
+	(void)close(fd);
+	boot.questions++;
+	return true;
+}
+
+#define ASKED \
+	"    protocol: kafka\n    discovery: { bootstrap: [\"127.0.0.1:%u\"], refresh: %s, grace: 1s }\n"
+
+static void test_nodes_asked(void **state)
+{
+	uint16_t at = harness_port(), port = harness_port(), base = harness_port();
+	struct mail wanted = { .kind = MAIL_NODE_WANTED };
+
+	(void)state;
+	boot_open(at);
+	boot.nodes = 1u << 1 | 1u << 3;
+	harness_write("clusters:\n  east:\n" ASKED KAFKA_LISTENER, at, "1s", port, base);
+	harness_start();
+	HARNESS_UNTIL(boot_serve() && node_port(1) == 9001 && node_port(3) == 9003);
+
+	/* One that is no longer listed is there for its time of grace, then it is not. */
+	boot.nodes = 1u << 1;
+	uint32_t asked = boot.questions;
+
+	HARNESS_UNTIL(boot_serve() && boot.questions == asked + 1);
+	assert_int_equal(node_port(3), 9003);
+	HARNESS_UNTIL(boot_serve() && node_port(3) == 0);
+	assert_int_equal(node_port(1), 9001);
+
+	/* A list without any is none. */
+	boot.nodes = 0;
+	asked = boot.questions;
+	HARNESS_UNTIL(boot_serve() && boot.questions >= asked + 2);
+	assert_int_equal(node_port(1), 9001);
+
+	/* Somebody waits: long before the next round. */
+	harness_write("clusters:\n  east:\n" ASKED KAFKA_LISTENER, at, "1h", port, base);
+	harness_signal(SIGHUP);
+	boot.nodes = 1u << 1 | 1u << 2;
+	HARNESS_UNTIL(boot_serve() && node_port(2) == 9002);
+	boot.nodes |= 1u << 5;
+	harness_send(&wanted);
+	HARNESS_UNTIL(boot_serve() && node_port(5) == 9005);
+	wanted.node_wanted.cluster = 7; /* there is none */
+	harness_send(&wanted);
+
+	/* Nobody is asked any more. */
+	harness_write("clusters:\n  east:\n" ASKED KAFKA_LISTENER, at, "off", port, base);
+	uint64_t version = harness.route[0]->version;
+
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness.route[0]->version > version);
+	asked = boot.questions;
+	wanted.node_wanted.cluster = 0;
+	harness_send(&wanted);
+	harness_turns(300);
+	assert_true(boot_serve() && boot.questions == asked);
+	assert_int_equal(node_port(5), 9005);
+	(void)close(boot.listener);
+}
+
+/* What is on disk in the state folder; an empty text if there is nothing. */
+static void read_state(const char *path, char *ret_text, size_t size)
+{
+	FILE *file = fopen(path, "r");
+
+	ret_text[0] = '\0';
+	if (file == NULL)
+		return;
+	ret_text[fread(ret_text, 1, size - 1, file)] = '\0';
+	(void)fclose(file);
+}
+
+static void test_nodes_saved(void **state)
+{
+	static const char head[] = "penstock-nodes 1\nbootstrap 10.9.9.1:6650\n";
+	uint16_t port = harness_port(), base = harness_port();
+	char folder[] = "/tmp/penstock-test-XXXXXX", path[64], text[400];
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/east.nodes", folder);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	/* Lines that are none are left out, the others are good. */
+	(void)fprintf(file,
+		      "%s7 10.9.9.7 9097 az 7\n8 nohost! 1\n9 h 0\n-1 h 1\n10 10.9.9.10 9100\n\n",
+		      head);
+	assert_int_equal(fclose(file), 0);
+	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER "state_dir: %s\n", port, base,
+		      folder);
+	harness_start();
+	HARNESS_UNTIL(harness.route[0] != NULL);
+	assert_int_equal(harness.route[0]->clusters[0].node_count, 2);
+	assert_int_equal(node_port(7), 9097);
+	assert_int_equal(node_port(10), 9100);
+	assert_string_equal(route_node(harness.route[0], 0, 7)->rack, "az 7");
+	tell_node(0, 10, "10.9.9.11", 9101, "");
+	HARNESS_UNTIL(node_port(10) == 9101);
+	HARNESS_UNTIL((read_state(path, text, sizeof(text)), strstr(text, "9101") != NULL));
+	assert_int_equal(strncmp(text, head, sizeof(head) - 1), 0);
+	assert_string_equal(text + sizeof(head) - 1, "7 10.9.9.7 9097 az 7\n10 10.9.9.11 9101\n");
+	(void)unlink(path);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+/* Of other bootstrap brokers: maybe another cluster. */
+static void test_nodes_of_others(void **state)
+{
+	uint16_t port = harness_port(), base = harness_port();
+	char folder[] = "/tmp/penstock-test-XXXXXX", path[64];
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/east.nodes", folder);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	(void)fputs("penstock-nodes 1\nbootstrap 10.9.9.2:6650\n7 10.9.9.7 9097\n", file);
+	assert_int_equal(fclose(file), 0);
+	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER "state_dir: %s\n", port, base,
+		      folder);
+	harness_start();
+	HARNESS_UNTIL(harness.route[0] != NULL);
+	assert_int_equal(harness.route[0]->clusters[0].node_count, 0);
+	(void)unlink(path);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+/* A port for each node besides its own: opened and closed with the listener. */
+static void test_node_ports(void **state)
+{
+	uint16_t port = harness_port(), base = harness_port(), other = harness_port();
+	uint64_t version;
+
+	(void)state;
+	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER, port, base);
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 2 && harness_count(1, MAIL_LISTEN) == 2);
+	assert_int_equal(harness_need(0, MAIL_LISTEN, 1).listen.listener_id, 0);
+	assert_true(harness_connect(port) >= 0 && harness_connect(base) >= 0);
+
+	/* They cannot change where the listener stays... */
+	version = harness.route[0]->version;
+	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER, port, other);
+	harness_signal(SIGHUP);
+	harness_turns(1300);
+	assert_int_equal(harness.route[0]->version, version);
+	assert_int_equal(harness_connect(other), -1);
+
+	/* ...and go with it. */
+	harness_write("listeners:\n - " FORWARD, "one", other);
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness_count(0, MAIL_UNLISTEN) == 1 && harness_count(0, MAIL_LISTEN) == 3);
+	assert_int_equal(harness.route[0]->listener_of_id[0], -1);
+}
+
 static void test_workers_that_take_nothing(void **state)
 {
 	(void)state;
@@ -470,6 +769,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_start, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_port_taken, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_learned, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_nodes, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_nodes_asked, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_nodes_saved, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_nodes_of_others, harness_setup,
+						harness_teardown),
+		cmocka_unit_test_setup_teardown(test_node_ports, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_workers_that_take_nothing, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_reload, harness_setup, harness_teardown),

@@ -82,8 +82,12 @@ static inline void harness_write(const char *format, ...)
 
 static inline struct config *harness_load(void *context, struct config_errors *errors)
 {
+	struct config *config = config_load(harness.path, errors);
+
 	(void)context;
-	return config_load(harness.path, errors);
+	if (config != NULL && harness.change != NULL)
+		harness.change(config);
+	return config;
 }
 
 static inline void *harness_main(void *context)
@@ -91,15 +95,13 @@ static inline void *harness_main(void *context)
 	struct config_errors errors = { .out = stderr };
 	struct control *control = NULL;
 	struct control_args args = {
-		.config = config_load(harness.path, &errors),
+		.config = harness_load(NULL, &errors),
 		.tickets = harness.tickets,
 		.office = &harness.office,
 		.reload = harness_load,
 	};
 
 	(void)context;
-	if (args.config != NULL && harness.change != NULL)
-		harness.change(args.config);
 	if (args.config != NULL)
 		args.tls = tls_set_new(args.config, harness.tickets, &errors);
 	int ret = args.tls == NULL ? -EINVAL : control_open(&control, &args);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What Pulsar keeps in ZooKeeper, in all its forms, and what else may be found there.
+ * What Pulsar and Kafka keep in ZooKeeper, in all its forms, and what else may be found there.
  */
 #include "unit.h"
 
@@ -28,8 +28,11 @@ static void assert_url(const struct discovery_url *url, const char *text)
 
 static void test_url(void **state)
 {
-	static const char *const good[] = { "pulsar://b1:6650", "pulsar+ssl://b1.example.com:6651",
-					    "pulsar://10.0.0.1:1", "pulsar://[2001:db8::1]:65535" };
+	static const char *const good[] = {
+		"pulsar://b1:6650",    "pulsar+ssl://b1.example.com:6651",
+		"pulsar://10.0.0.1:1", "pulsar://[2001:db8::1]:65535",
+		"kafka://k1:9092",     "kafka+ssl://[::1]:9093"
+	};
 	static const char *const bad[] = {
 		"",
 		"b1:6650",
@@ -250,6 +253,168 @@ static void test_size_and_depth(void **state)
 			  &broker));
 }
 
+/* ---- brokers of Kafka ---- */
+
+static bool parse_kafka(const char *id, const char *listener, bool is_tls, const char *json,
+			struct discovery_broker *ret_broker)
+{
+	const struct discovery_wanted wanted = { listener, is_tls };
+	size_t len = strlen(json);
+	uint8_t *copy = exact_copy(json, len);
+	bool is_good = discovery_kafka_json_parse(id, &wanted, copy, len, ret_broker, why);
+
+	free(copy);
+	assert_int_equal(is_good, why[0] == '\0');
+	return is_good;
+}
+
+/* As 3.9.2 writes it. */
+static const char kafka_5[] =
+	"{\"features\":{},\"listener_security_protocol_map\":{\"INTERNAL\":\"PLAINTEXT\","
+	"\"CLIENT\":\"SASL_SSL\",\"V6\":\"SSL\"},\"endpoints\":[\"INTERNAL://127.77.0.31:9091\","
+	"\"CLIENT://Kafka-1.Example.com:9093\",\"V6://[2001:db8::1]:9094\"],\"rack\":\"rack-1\","
+	"\"jmx_port\":-1,\"port\":-1,\"host\":null,\"version\":5,\"timestamp\":\"1700000000000\"}";
+
+static void test_kafka(void **state)
+{
+	struct discovery_broker broker;
+
+	(void)state;
+	assert_true(parse_kafka("7", "client", true, kafka_5, &broker));
+	assert_string_equal(broker.id, "7");
+	assert_int_equal(broker.node, 7);
+	assert_string_equal(broker.rack, "rack-1");
+	assert_url(&broker.tls, "kafka+ssl://kafka-1.example.com:9093");
+	assert_int_equal(broker.plain.port, 0);
+	assert_true(parse_kafka("2147483647", "V6", true, kafka_5, &broker));
+	assert_url(&broker.tls, "kafka+ssl://[2001:db8::1]:9094");
+	/* Without a name: the first that is of that kind. */
+	assert_true(parse_kafka("0", NULL, false, kafka_5, &broker));
+	assert_url(&broker.plain, "kafka://127.77.0.31:9091");
+	assert_int_equal(broker.tls.port, 0);
+	assert_true(parse_kafka("0", NULL, true, kafka_5, &broker));
+	assert_url(&broker.tls, "kafka+ssl://kafka-1.example.com:9093");
+
+	assert_false(parse_kafka("7", "CLIENT", false, kafka_5, &broker));
+	assert_string_equal(why,
+			    "has listener CLIENT with SASL_SSL, and the cluster has no broker_tls");
+	assert_false(parse_kafka("7", "INTERNAL", true, kafka_5, &broker));
+	assert_false(parse_kafka("7", "CLIENTS", true, kafka_5, &broker));
+	assert_string_equal(why, "has no listener CLIENTS");
+}
+
+static void test_kafka_versions(void **state)
+{
+	struct discovery_broker broker;
+
+	(void)state;
+	/* 1: host and port, and nothing else. */
+	assert_true(parse_kafka("1", NULL, false,
+				"{\"version\":1,\"host\":\"K1\",\"port\":9092,\"jmx_port\":1}",
+				&broker));
+	assert_url(&broker.plain, "kafka://k1:9092");
+	assert_string_equal(broker.rack, "");
+	assert_true(parse_kafka("1", "plaintext", false,
+				"{\"version\":1,\"host\":\"2001:db8::9\",\"port\":9092}", &broker));
+	assert_url(&broker.plain, "kafka://[2001:db8::9]:9092");
+	assert_false(parse_kafka("1", "SSL", false, "{\"version\":1,\"host\":\"k\",\"port\":9092}",
+				 &broker));
+	assert_false(parse_kafka("1", NULL, true, "{\"version\":1,\"host\":\"k\",\"port\":9092}",
+				 &broker));
+	/* 2 and 3: endpoints, called after their protocols. */
+	assert_true(parse_kafka("1", NULL, true,
+				"{\"version\":2,\"host\":\"a\",\"port\":1,\"endpoints\":["
+				"\"PLAINTEXT://b:2\",\"SSL://c:3\"]}",
+				&broker));
+	assert_url(&broker.tls, "kafka+ssl://c:3");
+	assert_true(parse_kafka("1", "SASL_PLAINTEXT", false,
+				"{\"version\":3,\"rack\":\"r\",\"endpoints\":["
+				"\"SASL_PLAINTEXT://b:2\"]}",
+				&broker));
+	assert_string_equal(broker.rack, "r");
+	/* Nobody says what is spoken there: the configuration does. */
+	assert_true(parse_kafka("1", "OWN", true, "{\"version\":4,\"endpoints\":[\"OWN://b:2\"]}",
+				&broker));
+	assert_url(&broker.tls, "kafka+ssl://b:2");
+	/* Versions to come. */
+	assert_true(parse_kafka("1", NULL, false,
+				"{\"version\":6,\"new\":[{}],\"endpoints\":[\"PLAINTEXT://b:2\"]}",
+				&broker));
+	/* From 2 on host and port are not what counts. */
+	assert_false(parse_kafka("1", NULL, false, "{\"version\":2,\"host\":\"a\",\"port\":1}",
+				 &broker));
+}
+
+static void test_bad_kafka(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"{",
+		"[]",
+		"null",
+		"{}",
+		"{\"version\":null}",
+		"{\"version\":\"5\",\"endpoints\":[\"PLAINTEXT://b:2\"]}",
+		"{\"version\":0,\"host\":\"a\",\"port\":1}",
+		"{\"version\":-1,\"host\":\"a\",\"port\":1}",
+		"{\"version\":1}",
+		"{\"version\":1,\"host\":\"a\"}",
+		"{\"version\":1,\"host\":null,\"port\":1}",
+		"{\"version\":1,\"host\":\"a\",\"port\":0}",
+		"{\"version\":1,\"host\":\"a\",\"port\":-1}",
+		"{\"version\":1,\"host\":\"a\",\"port\":65536}",
+		"{\"version\":1,\"host\":\"a\",\"port\":\"1\"}",
+		"{\"version\":1,\"host\":\"a b\",\"port\":1}",
+		"{\"version\":1,\"host\":\"a\\u0000\",\"port\":1}",
+		"{\"version\":5,\"endpoints\":null}",
+		"{\"version\":5,\"endpoints\":\"PLAINTEXT://b:2\"}",
+		"{\"version\":5,\"endpoints\":{\"a\":\"PLAINTEXT://b:2\"}}",
+		"{\"version\":5,\"endpoints\":[]}",
+		"{\"version\":5,\"endpoints\":[1,null,[],{}]}",
+		"{\"version\":5,\"endpoints\":[\"\",\":\",\"://\",\"://b:2\",\"PLAINTEXT:b:2\"]}",
+		"{\"version\":5,\"endpoints\":[\"PLAINTEXT://\"]}",
+		"{\"version\":5,\"endpoints\":[\"PLAINTEXT://b\"]}",
+		"{\"version\":5,\"endpoints\":[\"PLAINTEXT://:9092\"]}",
+		"{\"version\":5,\"endpoints\":[\"PLAINTEXT://b:-1\"]}",
+		"{\"version\":5,\"endpoints\":[\"PLAINTEXT://b:65536\"]}",
+		"{\"version\":5,\"endpoints\":[\"PLAINTEXT://b:2/x\"]}",
+		"{\"version\":5,\"endpoints\":[\"PLAINTEXT://2001:db8::1:2\"]}",
+		"{\"version\":5,\"endpoints\":[\"PLAINTEXT://a@b:2\"]}",
+		"{\"version\":5,\"endpoints\":[\"X://b:2\"],\"listener_security_protocol_map\":{"
+		"\"X\":\"QUIC\"}}",
+		"{\"version\":5,\"endpoints\":[\"X://b:2\"],\"listener_security_protocol_map\":[\"X\"]}",
+	};
+	static const char *const ids[] = { "", "-1", "+1", "01", "1 ", "x", "2147483648", "1/2" };
+	struct discovery_broker broker = { .id = "as it was" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		if (parse_kafka("1", NULL, false, bad[i], &broker))
+			fail_msg("taken: %s", bad[i]);
+	for (size_t i = 0; i < COUNT_OF(ids); i++)
+		if (parse_kafka(ids[i], NULL, true, kafka_5, &broker))
+			fail_msg("taken: %s", ids[i]);
+	assert_string_equal(broker.id, "as it was");
+	/* Cut anywhere it is no JSON, and nothing behind the end is read. */
+	for (size_t len = 0; len < sizeof(kafka_5) - 1; len++) {
+		char cut[sizeof(kafka_5)];
+
+		memcpy(cut, kafka_5, len);
+		cut[len] = '\0';
+		assert_false(parse_kafka("1", NULL, true, cut, &broker));
+	}
+	/* A rack that is none, or longer than any, is left out. */
+	assert_true(parse_kafka("1", NULL, false,
+				"{\"version\":3,\"rack\":7,\"endpoints\":[\"PLAINTEXT://b:2\"]}",
+				&broker));
+	assert_string_equal(broker.rack, "");
+	assert_true(parse_kafka("1", NULL, false,
+				"{\"version\":3,\"rack\":\"0123456789012345678901234567890123456789"
+				"012345678901234567890123\",\"endpoints\":[\"PLAINTEXT://b:2\"]}",
+				&broker));
+	assert_string_equal(broker.rack, "");
+}
+
 static void test_owner(void **state)
 {
 	static const char full[] =
@@ -416,6 +581,9 @@ int main(void)
 		cmocka_unit_test(test_odd_listeners),
 		cmocka_unit_test(test_many_listeners),
 		cmocka_unit_test(test_size_and_depth),
+		cmocka_unit_test(test_kafka),
+		cmocka_unit_test(test_kafka_versions),
+		cmocka_unit_test(test_bad_kafka),
 		cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_disabled_owner),
 		cmocka_unit_test(test_bounds),

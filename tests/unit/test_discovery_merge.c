@@ -10,7 +10,8 @@
 
 #include "../../src/control/discovery/discovery_priv.h"
 
-#define NOW (1000 * NS_PER_S)
+#define NOW   (1000 * NS_PER_S)
+#define GRACE (60 * NS_PER_S)
 
 static uint32_t changes;
 static const char *directory;
@@ -48,6 +49,7 @@ static struct config *config_of(uint32_t zookeepers, uint32_t statics)
 		cluster->name = names[i];
 		cluster->zookeeper_session_ns = 30 * NS_PER_S;
 		cluster->zookeeper_resync_ns = 300 * NS_PER_S;
+		cluster->grace_ns = GRACE;
 		if (i < zookeepers) {
 			cluster->zookeeper_servers = "zk:2181";
 			continue;
@@ -82,6 +84,7 @@ static void merge(struct discovery_cluster *cluster, uint64_t now_ns, uint32_t c
 		struct discovery_broker *broker = &fresh.at[i];
 		char url[64];
 
+		broker->node = -1;
 		(void)snprintf(broker->id, sizeof(broker->id), "%s", names[i]);
 		(void)snprintf(url, sizeof(url), "pulsar://%s:6650", names[i]);
 		assert_true(discovery_url_parse(url, &broker->plain));
@@ -195,9 +198,9 @@ static void test_departed_are_allowed_for_a_while(void **state)
 	assert_int_equal(route->clusters[0].broker_count, 1);
 	route_free(route);
 
-	assert_false(discovery_merge_forget(cluster, left + DISCOVERY_GRACE_NS - 1));
-	assert_true(discovery_merge_forget(cluster, left + DISCOVERY_GRACE_NS));
-	route = snapshot(discovery, config, left + DISCOVERY_GRACE_NS);
+	assert_false(discovery_merge_forget(cluster, left + GRACE - 1));
+	assert_true(discovery_merge_forget(cluster, left + GRACE));
+	route = snapshot(discovery, config, left + GRACE);
 	assert_null(find(route, "b1"));
 	assert_non_null(find(route, "b2"));
 	route_free(route);
@@ -296,6 +299,60 @@ static void test_saved_and_read(void **state)
 	/* Other servers may be another cluster. */
 	config->clusters[0].zookeeper_servers = "other:2181";
 	discovery = discovery_of(config);
+	assert_false(discovery->clusters[0]->is_loaded);
+	discovery_free(discovery);
+	free(config);
+}
+
+static void merge_kafka(struct discovery_cluster *cluster, const char *url)
+{
+	struct discovery_brokers fresh = { .count = 1 };
+
+	fresh.at = calloc(1, sizeof(*fresh.at));
+	assert_non_null(fresh.at);
+	fresh.at[0] = (struct discovery_broker){ .id = "7", .node = 7, .rack = "a b" };
+	assert_true(discovery_url_parse(url, &fresh.at[0].tls));
+	discovery_merge(cluster, &fresh, clock_now_ns());
+}
+
+static struct discovery *kafka_again(struct discovery *old, const struct config *config)
+{
+	discovery_free(old);
+	return discovery_of(config);
+}
+
+static void test_kafka_saved_and_read(void **state)
+{
+	struct config *config = config_of(1, 0);
+	struct config_cluster *about = &config->clusters[0];
+
+	(void)state;
+	config->state_dir = directory;
+	about->name = "kafka";
+	about->protocol = CONFIG_KAFKA;
+	about->zookeeper_listener = "CLIENT";
+	about->broker_tls.verify = CONFIG_VERIFY_OFF;
+	struct discovery *discovery = discovery_of(config);
+
+	merge_kafka(discovery->clusters[0], "kafka+ssl://k7:9093");
+	discovery = kafka_again(discovery, config);
+	const struct discovery_broker *broker = discovery_find_node(discovery->clusters[0], 7);
+
+	assert_non_null(broker);
+	assert_string_equal(broker->rack, "a b");
+	assert_string_equal(broker->tls.host, "k7");
+	assert_true(broker->tls.is_kafka);
+
+	/* Another listener has other addresses, a plain one too; and Pulsar none of these. */
+	about->zookeeper_listener = "OTHER";
+	discovery = kafka_again(discovery, config);
+	assert_false(discovery->clusters[0]->is_loaded);
+	about->zookeeper_listener = "CLIENT";
+	about->broker_tls.verify = CONFIG_VERIFY_FULL;
+	discovery = kafka_again(discovery, config);
+	assert_false(discovery->clusters[0]->is_loaded);
+	about->protocol = CONFIG_PULSAR;
+	discovery = kafka_again(discovery, config);
 	assert_false(discovery->clusters[0]->is_loaded);
 	discovery_free(discovery);
 	free(config);
@@ -408,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_departed_are_allowed_for_a_while),
 		cmocka_unit_test(test_departed_are_bounded),
 		cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_kafka_saved_and_read),
 		cmocka_unit_test(test_saved_and_read),
 		cmocka_unit_test(test_spoiled_state),
 		cmocka_unit_test(test_reload),

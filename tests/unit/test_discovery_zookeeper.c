@@ -333,9 +333,18 @@ static void connect_it(void)
 	turn(20);
 }
 
-static void begin(const char *servers, const char *global_servers, enum config_lookup lookup)
+static int32_t last_gone;
+
+static void gone(void *context, const char *name, int32_t node)
 {
-	const struct discovery_host host = { .resolve = resolve, .changed = changed };
+	(void)context;
+	assert_string_equal(name, "east");
+	last_gone = node;
+}
+
+static void begin_with(const struct config_cluster *about)
+{
+	const struct discovery_host host = { .resolve = resolve, .changed = changed, .gone = gone };
 
 	memset(nodes, 0, sizeof(nodes));
 	watch_count = 0;
@@ -347,20 +356,29 @@ static void begin(const char *servers, const char *global_servers, enum config_l
 	config = calloc(1, sizeof(*config));
 	assert_non_null(config);
 	config->cluster_count = 1;
-	config->clusters[0] = (struct config_cluster){
-		.name = "east",
-		.zookeeper_servers = servers,
-		.zookeeper_global_servers = global_servers,
-		.zookeeper_session_ns = 30 * NS_PER_S,
-		.zookeeper_resync_ns = 300 * NS_PER_S,
-		.lookup = lookup,
-	};
+	config->clusters[0] = *about;
+	config->clusters[0].name = "east";
+	config->clusters[0].zookeeper_session_ns = 30 * NS_PER_S;
+	config->clusters[0].zookeeper_resync_ns = 300 * NS_PER_S;
+	last_gone = -1;
 	discovery = discovery_new(&host);
 	assert_non_null(discovery);
 	assert_int_equal(discovery_apply(discovery, config), 0);
 	cluster = discovery->clusters[0];
 	turn(0);
 	changes = 0;
+}
+
+static void begin(const char *servers, const char *global_servers, enum config_lookup lookup)
+{
+	const struct config_cluster about = {
+		.zookeeper_servers = servers,
+		.zookeeper_global_servers = global_servers,
+		.grace_ns = 60 * NS_PER_S,
+		.lookup = lookup,
+	};
+
+	begin_with(&about);
 }
 
 static int finish(void **state)
@@ -446,6 +464,123 @@ static void test_list(void **state)
 	turn(150);
 	assert_int_equal(cluster->brokers.count, 1);
 	assert_string_equal(cluster->brokers.at[0].plain.host, "other");
+}
+
+static void put_kafka(int32_t node, const char *endpoint)
+{
+	char path[64], data[256];
+
+	if (find_node("/brokers/ids") == NULL)
+		put("/brokers/ids", "");
+	(void)snprintf(path, sizeof(path), "/brokers/ids/%d", (int)node);
+	(void)snprintf(data, sizeof(data),
+		       "{\"version\":5,\"rack\":\"r\",\"endpoints\":[\"SSL://x:1\",\"%s\"]}",
+		       endpoint);
+	put(path, data);
+}
+
+/* Where the snapshot has it; NULL: nowhere. */
+static const char *kafka_at(int32_t node, struct route **ret_route)
+{
+	struct route_builder *builder = route_build_begin(config, 1);
+
+	discovery_build(discovery, 0, builder, clock_now_ns());
+	*ret_route = route_build_end(builder);
+	assert_non_null(*ret_route);
+	const struct route_node *found = route_node(*ret_route, 0, node);
+
+	return found == NULL ? NULL : (*ret_route)->clusters[0].endpoints[found->endpoint].host;
+}
+
+static void assert_kafka(int32_t node, const char *host)
+{
+	struct route *route;
+	const char *have = kafka_at(node, &route);
+
+	if (host == NULL)
+		assert_null(have);
+	else
+		assert_string_equal(have, host);
+	route_free(route);
+}
+
+static void test_kafka(void **state)
+{
+	const struct config_cluster about = {
+		.protocol = CONFIG_KAFKA,
+		.zookeeper_servers = "zk1:2181/kafka",
+		.zookeeper_listener = "plaintext",
+		.grace_ns = 300 * NS_PER_MS,
+	};
+
+	(void)state;
+	begin_with(&about);
+	assert_string_equal(given, "10.0.0.1:2181/kafka");
+	put_kafka(1, "PLAINTEXT://k1:9092");
+	put_kafka(10, "PLAINTEXT://k10:9092");
+	put("/brokers/ids/seven", "{\"version\":5,\"endpoints\":[\"PLAINTEXT://k7:9092\"]}");
+	put("/loadbalance/brokers", "");
+	put("/loadbalance/brokers/b:1", "{\"pulsarServiceUrl\":\"pulsar://b:1\"}");
+	connect_it();
+	assert_int_equal(cluster->brokers.count, 2);
+	assert_kafka(1, "k1");
+	assert_kafka(10, "k10");
+	assert_true(discovery_knows_node(discovery, 0, 1, cluster->read_ns));
+	assert_false(discovery_knows_node(discovery, 0, 1, cluster->read_ns + 1));
+	assert_false(discovery_knows_node(discovery, 0, 7, 0));
+	assert_false(discovery_knows_node(discovery, 1, 1, 0));
+
+	/* Data is watched, again and again. */
+	for (int i = 0; i < 3; i++) {
+		char endpoint[64], host[16];
+
+		(void)snprintf(host, sizeof(host), "m%d", i);
+		(void)snprintf(endpoint, sizeof(endpoint), "PLAINTEXT://%s:9092", host);
+		put_kafka(1, endpoint);
+		turn(150);
+		assert_kafka(1, host);
+	}
+	/* A node that cannot be read keeps its last good entry. */
+	put("/brokers/ids/1", "{}");
+	turn(150);
+	assert_kafka(1, "m2");
+
+	/* One comes, one leaves: known for a while, then gone. */
+	put_kafka(2, "PLAINTEXT://k2:9092");
+	cut("/brokers/ids/10");
+	turn(150);
+	assert_kafka(2, "k2");
+	assert_kafka(10, "k10");
+	assert_int_equal(last_gone, -1);
+	turn(400);
+	assert_kafka(10, NULL);
+	assert_int_equal(last_gone, 10);
+
+	/* It moves by coming back elsewhere: that is no leaving. */
+	last_gone = -1;
+	cut("/brokers/ids/2");
+	put_kafka(2, "PLAINTEXT://other:9192");
+	turn(500);
+	assert_kafka(2, "other");
+	assert_int_equal(last_gone, -1);
+
+	/* None left: the last list stays. */
+	cut("/brokers/ids/1");
+	cut("/brokers/ids/2");
+	turn(500);
+	assert_kafka(1, "m2");
+	assert_kafka(2, "other");
+
+	/* A new session watches again. */
+	put_kafka(1, "PLAINTEXT://k1:9092");
+	session_event(last_handle(), ZOO_EXPIRED_SESSION_STATE);
+	turn(400);
+	connect_it();
+	turn(150);
+	assert_kafka(1, "k1");
+	put_kafka(1, "PLAINTEXT://k1b:9092");
+	turn(150);
+	assert_kafka(1, "k1b");
 }
 
 static void test_no_tree_yet(void **state)
@@ -911,6 +1046,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_list, finish),
+		cmocka_unit_test_teardown(test_kafka, finish),
 		cmocka_unit_test_teardown(test_no_tree_yet, finish),
 		cmocka_unit_test_teardown(test_bad_nodes, finish),
 		cmocka_unit_test_teardown(test_vanishing, finish),

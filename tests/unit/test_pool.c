@@ -53,6 +53,40 @@ static void test_generation_survives(void **state)
 	pool_fini(&pool);
 }
 
+/* What a burst has touched is given back, but for the warmest; what is handed out stays as it is.
+ */
+static void test_trim(void **state)
+{
+	(void)state;
+	struct pool pool;
+	uint8_t *objects[6];
+	assert_int_equal(pool_init(&pool, PAGE_BYTES, 6), 0);
+	for (size_t i = 0; i < 6; i++) {
+		objects[i] = pool_get(&pool);
+		memset(objects[i], 'x', PAGE_BYTES);
+	}
+	for (size_t i = 0; i < 5; i++)
+		pool_put(&pool, objects[i]);
+	for (int again = 0; again < 2; again++) {
+		pool_trim(&pool, 2);
+		assert_int_equal(pool.trimmed, 3);
+		for (size_t i = 0; i < 6; i++)
+			assert_int_equal(objects[i][PAGE_BYTES - 1], i < 3 ? 0 : 'x');
+	}
+	for (size_t i = 5; i-- > 2;) /* the warm ones first, then one that was given back */
+		assert_ptr_equal(pool_get(&pool), objects[i]);
+	assert_int_equal(pool.trimmed, 2);
+	memset(objects[2], 'y', PAGE_BYTES);
+	pool_put(&pool, objects[2]);
+	pool_trim(&pool, 1);
+	assert_int_equal(objects[2][0], 'y');
+	pool_trim(&pool, 9);
+	assert_int_equal(objects[2][0], 'y');
+	pool_trim(&pool, 0);
+	assert_int_equal(objects[2][0], 0);
+	pool_fini(&pool);
+}
+
 static void test_sizes(void **state)
 {
 	(void)state;
@@ -72,6 +106,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_generation_survives),
+		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_sizes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

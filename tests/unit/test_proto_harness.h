@@ -151,10 +151,12 @@ static inline int bench_begin(void **state)
 {
 	(void)state;
 	memset(&bench, 0, sizeof(bench));
-	assert_int_equal(proto_pools_init(&bench.pools, 8, 2, 1000), 0);
+	const struct proto_pool_sizes sizes = { .sessions = 8, .books = 2 };
+
+	assert_int_equal(proto_pools_init(&bench.pools, &sizes, 1000), 0);
 	bench.can_reply = true;
 	bench_route(false);
-	proto_begin(&bench.proto, &proto_pulsar_ops);
+	proto_begin(&bench.proto, &proto_pulsar_ops, &bench.pools);
 	return 0;
 }
 

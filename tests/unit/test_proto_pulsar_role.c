@@ -105,7 +105,7 @@ static void begin_again(void)
 {
 	bench_context();
 	bench.proto.ops->end(&bench.proto, &bench.context);
-	proto_begin(&bench.proto, &proto_pulsar_ops);
+	proto_begin(&bench.proto, &proto_pulsar_ops, &bench.pools);
 }
 
 static void test_data(void **state)

@@ -58,7 +58,7 @@ static int setup(void **state)
 	bench.route = route_of(bench.config, brokers, COUNT_OF(brokers), "10.2.0.1");
 	bench.first_frame_max = MOST;
 	bench.client = "10.0.0.1";
-	proto_begin(&bench.proto, &proto_sni_ops);
+	proto_begin(&bench.proto, &proto_sni_ops, NULL);
 	return 0;
 }
 
@@ -94,7 +94,7 @@ static struct proto_verdict see(enum proto_channel channel, struct span bytes)
 /* By a new brain. */
 static struct proto_verdict see_new(struct span bytes)
 {
-	proto_begin(&bench.proto, &proto_sni_ops);
+	proto_begin(&bench.proto, &proto_sni_ops, NULL);
 	return see(PROTO_CLIENT, bytes);
 }
 
@@ -249,7 +249,7 @@ static void check_splits(const struct vector *vector, struct span stream)
 	size_t len = 0;
 	struct proto_verdict verdict;
 
-	proto_begin(&bench.proto, &proto_sni_ops);
+	proto_begin(&bench.proto, &proto_sni_ops, NULL);
 	while ((verdict = see(PROTO_CLIENT, span_of(stream.at, len))).what == PROTO_NEED) {
 		assert_true(verdict.n > len && verdict.n <= stream.len);
 		assert_int_equal(verdict.max, MOST);
@@ -373,7 +373,7 @@ static void test_listener_gone(void **state)
 	struct span hello = hello_of(BROKER1, NULL, TLS13);
 
 	(void)state;
-	proto_begin(&bench.proto, &proto_sni_ops);
+	proto_begin(&bench.proto, &proto_sni_ops, NULL);
 	assert_int_equal(see(PROTO_CLIENT, span_of(hello.at, hello.len - 1)).what, PROTO_NEED);
 	bench.listener = -1;
 	assert_refused(see(PROTO_CLIENT, hello), CLOSE_LISTENER_GONE, 80);

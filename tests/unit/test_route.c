@@ -445,6 +445,132 @@ static void test_owner(void **state)
 	route_free(route);
 }
 
+/* Kafka's brokers by id; of the same one told twice the second counts. */
+static void test_node(void **state)
+{
+	(void)state;
+	static const int32_t ids[] = { 7, 1001, 0, 3, 7, INT32_MAX };
+	reset_config();
+	struct route_builder *builder = route_build_begin(&config, 1);
+	char rack[] = "rack-a";
+	for (size_t i = 0; i < COUNT_OF(ids); i++) {
+		char host[] = "a";
+		host[0] = (char)('a' + i);
+		const struct route_endpoint endpoint = { .host = host, .port = 9092 };
+		const struct route_node node = {
+			.id = ids[i],
+			.endpoint = route_build_endpoint(builder, 0, &endpoint),
+			.rack = i == 4 ? rack : NULL,
+		};
+		route_build_node(builder, 0, &node);
+	}
+	struct route *route = route_build_end(builder);
+	memset(rack, 'x', 4);
+	assert_int_equal(route->clusters[0].node_count, 5);
+	for (size_t i = 0; i < COUNT_OF(ids); i++) {
+		const struct route_node *node = route_node(route, 0, ids[i]);
+		const char host[] = { (char)('a' + (i == 0 ? 4 : i)), '\0' };
+		assert_int_equal(node->id, ids[i]);
+		assert_string_equal(route->clusters[0].endpoints[node->endpoint].host, host);
+		assert_int_equal(node->rack != NULL, ids[i] == 7);
+	}
+	assert_string_equal(route_node(route, 0, 7)->rack, "rack-a");
+	assert_null(route_node(route, 0, 4));
+	assert_null(route_node(route, 0, -1));
+	assert_null(route_node(route, 1, 7));
+	route_free(route);
+}
+
+static void add_node(struct route_builder *builder, int32_t id, uint32_t ip, uint64_t told_ns)
+{
+	char host[ADDR_TEXT_MAX];
+	struct route_endpoint endpoint = { .host = host, .port = 9092, .addr_count = ip > 0 };
+
+	(void)snprintf(host, sizeof(host), "b%u", (unsigned)ip);
+	endpoint.addrs[0] = addr_v4(0x0a000000 + ip, 0);
+	const struct route_node node = {
+		.id = id,
+		.endpoint = route_build_endpoint(builder, 0, &endpoint),
+		.told_ns = told_ns,
+	};
+	route_build_node(builder, 0, &node);
+}
+
+/* A broker comes back where another one was, and nothing newer is known of that one: it is nowhere.
+ * Of words that are equally new none is wrong. */
+static void test_node_replaced(void **state)
+{
+	(void)state;
+	reset_config();
+	struct route_builder *builder = route_build_begin(&config, 1);
+	add_node(builder, 1, 1, 10);
+	add_node(builder, 2, 2, 10);
+	add_node(builder, 3, 1, 30); /* where 1 was, */
+	add_node(builder, 4, 2, 20); /* where 2 was, */
+	add_node(builder, 5, 2, 25); /* and 5 after it */
+	add_node(builder, 6, 6, 40);
+	add_node(builder, 7, 6, 40);
+	add_node(builder, 8, 0, 50); /* its address is not known yet */
+	struct route *route = route_build_end(builder);
+	const struct addr at[] = {
+		addr_v4(0x0a000001, 9092),
+		addr_v4(0x0a000002, 9092),
+		addr_v4(0x0a000006, 9092),
+		addr_v4(0x0a000006, 9093),
+	};
+	assert_int_equal(route->clusters[0].node_count, 5);
+	assert_null(route_node(route, 0, 1));
+	assert_null(route_node(route, 0, 2));
+	assert_null(route_node(route, 0, 4));
+	assert_int_equal(route_node(route, 0, 3)->told_ns, 30);
+	assert_non_null(route_node(route, 0, 5));
+	assert_non_null(route_node(route, 0, 6));
+	assert_non_null(route_node(route, 0, 7));
+	/* Connections that were made before. */
+	assert_true(route_is_another_node(route, 0, 1, &at[0]));
+	assert_true(route_is_another_node(route, 0, 2, &at[1]));
+	assert_true(route_is_another_node(route, 0, 3, &at[1]));
+	assert_false(route_is_another_node(route, 0, 3, &at[0]));
+	assert_false(route_is_another_node(route, 0, 6, &at[2]));
+	assert_false(route_is_another_node(route, 0, 7, &at[2]));
+	assert_false(route_is_another_node(route, 0, 7, &at[3])); /* another port is nobody's */
+	assert_false(route_is_another_node(route, 0, 8, &at[0]));
+	assert_false(route_is_another_node(route, 1, 3, &at[1]));
+	route_free(route);
+}
+
+static void add_node_of_two(struct route_builder *builder, int32_t id, uint32_t one, uint32_t other)
+{
+	char host[ADDR_TEXT_MAX];
+	struct route_endpoint endpoint = { .host = host, .port = 9092, .addr_count = 2 };
+
+	(void)snprintf(host, sizeof(host), "n%d", (int)id);
+	endpoint.addrs[0] = addr_v4(0x0a000000 + one, 0);
+	endpoint.addrs[1] = addr_v4(0x0a000000 + other, 0);
+	const struct route_node node = {
+		.id = id,
+		.endpoint = route_build_endpoint(builder, 0, &endpoint),
+	};
+	route_build_node(builder, 0, &node);
+}
+
+/* A load balancer in front of all of them, of whose addresses DNS gives now these, now those: which
+ * of them a connection is to says nothing. */
+static void test_nodes_behind_one_door(void **state)
+{
+	(void)state;
+	reset_config();
+	struct route_builder *builder = route_build_begin(&config, 1);
+	add_node_of_two(builder, 1, 1, 2);
+	add_node_of_two(builder, 2, 2, 3);
+	add_node_of_two(builder, 3, 4, 5);
+	struct route *route = route_build_end(builder);
+	const struct addr shared = addr_v4(0x0a000003, 9092), apart = addr_v4(0x0a000004, 9092);
+	assert_false(route_is_another_node(route, 0, 1, &shared));
+	assert_true(route_is_another_node(route, 0, 1, &apart));
+	route_free(route);
+}
+
 static void test_snapshot(void **state)
 {
 	(void)state;
@@ -487,10 +613,12 @@ static void test_snapshot(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_target),	   cmocka_unit_test(test_check_active),
-		cmocka_unit_test(test_not_loaded), cmocka_unit_test(test_empty_rules),
-		cmocka_unit_test(test_find),	   cmocka_unit_test(test_any),
-		cmocka_unit_test(test_owner),	   cmocka_unit_test(test_snapshot),
+		cmocka_unit_test(test_target),	      cmocka_unit_test(test_check_active),
+		cmocka_unit_test(test_not_loaded),    cmocka_unit_test(test_empty_rules),
+		cmocka_unit_test(test_find),	      cmocka_unit_test(test_any),
+		cmocka_unit_test(test_owner),	      cmocka_unit_test(test_node),
+		cmocka_unit_test(test_node_replaced), cmocka_unit_test(test_nodes_behind_one_door),
+		cmocka_unit_test(test_snapshot),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

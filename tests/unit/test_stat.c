@@ -54,6 +54,58 @@ static void test_counts(void **state)
 	}
 }
 
+static void test_kafka_times(void **state)
+{
+	(void)state;
+	static struct stat_kafka_api api;
+	static struct stat_kafka_node node;
+	static const struct {
+		uint64_t us;
+		uint32_t bucket;
+	} rows[] = { { 0, 0 },	     { 256, 0 },	{ 257, 1 },	  { 1024, 1 },
+		     { 1025, 2 },    { 4096, 2 },	{ 16384, 3 },	  { 16385, 4 },
+		     { 65536, 4 },   { 262144, 5 },	{ 1048576, 6 },	  { 4194304, 7 },
+		     { 4194305, 8 }, { UINT32_MAX, 8 }, { UINT64_MAX, 8 } };
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint64_t before = api.times.us[rows[i].bucket];
+		stat_kafka_response(&api, &node, 1, rows[i].us);
+		assert_int_equal(api.times.us[rows[i].bucket], before + 1);
+		assert_true(rows[i].us <= stat_kafka_bucket_us(rows[i].bucket));
+		if (rows[i].bucket > 0)
+			assert_true(rows[i].us > stat_kafka_bucket_us(rows[i].bucket - 1));
+	}
+	assert_int_equal(api.response_bytes, COUNT_OF(rows));
+	assert_memory_equal(&node.times, &api.times, sizeof(node.times));
+	stat_kafka_response(&api, NULL, 1, 0); /* of no broker that is known */
+	assert_int_equal(api.times.us[0], node.times.us[0] + 1);
+}
+
+/* As many brokers as there are places have one each, always the same; all others share one. */
+static void test_kafka_places(void **state)
+{
+	(void)state;
+	static struct stat_kafka_places places;
+	static bool is_taken[STAT_KAFKA_NODES];
+	const int32_t brokers = (STAT_KAFKA_NODES - 1) / 3;
+	uint16_t listener;
+	int32_t node;
+	for (uint16_t id = 0; id < 3; id++)
+		for (int32_t n = 0; n < brokers; n++) {
+			uint16_t place = stat_kafka_place(&places, id, n - 1);
+			assert_in_range(place, 1, STAT_KAFKA_NODES - 1);
+			assert_false(is_taken[place]);
+			is_taken[place] = true;
+			assert_int_equal(stat_kafka_place(&places, id, n - 1), place);
+			assert_true(stat_kafka_place_of(&places, place, &listener, &node));
+			assert_int_equal(listener, id);
+			assert_int_equal(node, n - 1);
+		}
+	assert_int_not_equal(stat_kafka_place(&places, 3, INT32_MAX), STAT_KAFKA_OTHERS);
+	assert_int_equal(stat_kafka_place(&places, 4, 0), STAT_KAFKA_OTHERS);
+	assert_int_not_equal(stat_kafka_place(&places, 0, 0), STAT_KAFKA_OTHERS);
+	assert_false(stat_kafka_place_of(&places, STAT_KAFKA_OTHERS, &listener, &node));
+}
+
 static void test_err(void **state)
 {
 	(void)state;
@@ -137,9 +189,10 @@ static void test_cpu(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tables), cmocka_unit_test(test_counts),
-		cmocka_unit_test(test_err),    cmocka_unit_test(test_rng),
-		cmocka_unit_test(test_clock),  cmocka_unit_test(test_cpu),
+		cmocka_unit_test(test_tables),	    cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_kafka_times), cmocka_unit_test(test_kafka_places),
+		cmocka_unit_test(test_err),	    cmocka_unit_test(test_rng),
+		cmocka_unit_test(test_clock),	    cmocka_unit_test(test_cpu),
 		cmocka_unit_test(test_route),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,6 +305,126 @@ static void test_client_refuses_us(void **state)
 	SSL_CTX_free(peer);
 }
 
+/* ---- another certificate for each client ---------------------------------------------------- */
+
+/* A cluster of Kafka whose brokers are shown what these lines say. */
+static struct tls_set *load_lines(const char *lines)
+{
+	char path[128];
+
+	pki_path(path, "clients", "lines");
+	FILE *file = pki_create(path);
+
+	assert_true(fputs(lines, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	return load(
+		"clusters: { k: { protocol: kafka, discovery: { bootstrap: [b] }, broker_tls: "
+		"{ ca_file: %s/root.pem, clients_file: %s, " FILES(
+			"client") " } } }\n"
+				  "listeners: [{ name: l, bind: \"127.0.0.1:1\", cluster: k, kafka: { advertise: g "
+				  "}, tls: { " FILES(
+					  "gate") ", client_auth: require, client_ca_file: %s/root.pem } "
+						  "}]\n",
+		pki_folder, path, FOLDER2, FOLDER2, pki_folder);
+}
+
+/* `count` lines, each for somebody else, and lines that say nothing in between. */
+static void many_lines(char *text, size_t size, int count)
+{
+	struct sink sink = sink_of(text, size - 1);
+
+	for (int i = 0; i < count; i++) {
+		char line[400];
+
+		(void)snprintf(line, sizeof(line), "# %d\n\ncn:c%d %s %s\n", i, i, client.cert_file,
+			       client.key_file);
+		sink_str(&sink, line);
+	}
+	assert_false(sink.full);
+	text[sink.len] = '\0';
+}
+
+/* 64 lines are taken, each with its own context; the 65th is one too many. */
+static void test_clients(void **state)
+{
+	static char text[65 * 400];
+
+	(void)state;
+	many_lines(text, sizeof(text), 64);
+	struct tls_set *set = load_lines(text);
+	uint32_t count;
+
+	if (set == NULL)
+		fail_msg("%s", said);
+	(void)tls_set_expiries(set, &count);
+	assert_int_equal(count, 66); /* and cert_file, and penstock's own for clients */
+	assert_non_null(strstr(said, "warning: cluster k: broker_tls.clients_file, line 192: "));
+	forget(set);
+	many_lines(text, sizeof(text), 65);
+	set = load_lines(text);
+	assert_null(set);
+	assert_int_equal(errors.error_count, 1);
+	if (strstr(said, "clients.lines:195: cluster k: broker_tls.clients_file: there are more "
+			 "than 64 lines") == NULL)
+		fail_msg("%s", said);
+	forget(set);
+}
+
+/* With the folder of the certificates for each @. */
+static void fill(char *text, size_t size, const char *from)
+{
+	struct sink sink = sink_of(text, size - 1);
+
+	for (; *from != '\0'; from++) {
+		if (*from == '@')
+			sink_str(&sink, pki_folder);
+		else
+			sink_u8(&sink, (uint8_t)*from);
+	}
+	assert_false(sink.full);
+	text[sink.len] = '\0';
+}
+
+static void lines_are_refused(const char *lines, const char *why)
+{
+	struct tls_set *set = load_lines(lines);
+
+	if (set != NULL || errors.error_count != 1 || strstr(said, why) == NULL)
+		fail_msg("%u: not '%s' but '%s'", errors.error_count, why, said);
+	forget(set);
+}
+
+/* One wrong line is enough, wherever it stands; the place is told, and it is the line's. */
+static void test_bad_clients(void **state)
+{
+	static const struct {
+		const char *line, *why;
+	} rows[] = {
+		{ "", "clients.lines: cluster k: broker_tls.clients_file: is for nobody" },
+		{ "# cn:a b c\n", "is for nobody: there is no line in it" },
+		{ "cn:a @/own.pem\n",
+		  "clients.lines:1: cluster k: broker_tls.clients_file: it must "
+		  "have three words" },
+		{ "\n* @/own.pem @/own.key more\n", "clients.lines:2: cluster k: "
+						    "broker_tls.clients_file: it has more" },
+		{ "own @/own.pem @/own.key\n", "who it is for is none of cn:" },
+		{ "* \"@/own.pem @/own.key\n", "a word in quotes that has no end" },
+		{ "* @/own.pem @/own.key\ncn:b @/nothing.pem @/own.key\n",
+		  "cluster k: broker_tls.clients_file, line 2: @/nothing.pem: " },
+		{ "* @/own.pem @/nothing.key\n",
+		  "cluster k: broker_tls.clients_file, line 1: @/nothing.key: " },
+		{ "* @/own.pem @/gate.key\n", "gate.key: is not the key of " },
+	};
+	char line[600], why[300];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		fill(line, sizeof(line), rows[i].line);
+		fill(why, sizeof(why), rows[i].why);
+		lines_are_refused(line, why);
+	}
+}
+
 static int setup(void **state)
 {
 	char alone_file[128];
@@ -357,6 +477,7 @@ int main(void)
 		cmocka_unit_test(test_warnings), cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_no_files), cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_issuers),	 cmocka_unit_test(test_client_refuses_us),
+		cmocka_unit_test(test_clients),	 cmocka_unit_test(test_bad_clients),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

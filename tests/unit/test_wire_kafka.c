@@ -198,12 +198,9 @@ static void see_produce(const struct vector *vector)
 {
 	size_t size;
 	uint8_t *frame = vector_bytes(vector, 3, &size);
-	struct kafka_request request;
+	struct kafka_request request = vector_request(frame, size);
 	struct kafka_why why;
 	bool was_found = false;
-	assert_int_equal(kafka_request_head(span_of(frame, size), KAFKA_FRAME_BROKER, &request,
-					    &why),
-			 WIRE_OK);
 	for (size_t len = 12; len <= size; len++) {
 		uint8_t *copy = exact_copy(frame, len);
 		int16_t acks = 99;
@@ -226,6 +223,51 @@ static void test_acks(void **state)
 {
 	(void)state;
 	assert_int_equal(vectors_each("produce", see_produce), 3 * 14);
+}
+
+/* Where it says so, and nowhere else: with the byte changed it is the frame that says the other. */
+static void see_metadata(const struct vector *vector)
+{
+	size_t size;
+	uint8_t *frame = vector_bytes(vector, 4, &size);
+	const char *creates = vector->words[1];
+	struct kafka_creation creation = { 0 };
+	struct kafka_request request = vector_request(frame, size);
+	struct kafka_why why;
+	bool was_found = false;
+	for (size_t len = 12; len <= size; len++) {
+		uint8_t *copy = exact_copy(frame, len);
+		enum wire res =
+			kafka_metadata_creates(span_of(copy, len), &request, &creation, &why);
+		free(copy);
+		assert_true(res == WIRE_OK || (res == WIRE_MORE && !was_found));
+		if (res == WIRE_MORE)
+			check_more(&why, len, size);
+		was_found = res == WIRE_OK;
+	}
+	assert_true(was_found);
+	if (strcmp(creates, "-") == 0) {
+		assert_int_equal(creation.at, 0);
+		assert_int_equal(creation.is_asked, vector_number(vector, 2) > 0);
+	} else {
+		assert_true(creation.at > 0 && creation.at < size);
+		assert_int_equal(creation.is_asked, strcmp(creates, "yes") == 0);
+		assert_int_equal(frame[creation.at], creation.is_asked);
+		if (creation.is_asked) { /* behind it are at most two other flags and tags */
+			frame[creation.at] = 0;
+			assert_int_equal(kafka_metadata_creates(span_of(frame, size), &request,
+								&creation, &why),
+					 WIRE_OK);
+			assert_false(creation.is_asked);
+		}
+	}
+	free(frame);
+}
+
+static void test_metadata(void **state)
+{
+	(void)state;
+	assert_int_equal(vectors_each("metadata", see_metadata), 4 * (4 + 2 * 10));
 }
 
 static enum kafka_bad request_bad(const char *bytes, size_t len)
@@ -336,18 +378,50 @@ static void test_response_heads(void **state)
 	assert_int_equal(response.frame_size, UINT64_C(0x80000003));
 }
 
+static void test_mistakes(void **state)
+{
+	static const struct {
+		const char *at;
+		size_t len;
+		enum kafka_mistake want;
+	} rows[] = {
+		{ "GET / HTTP/1.1", 14, KAFKA_MISTAKE_HTTP },
+		{ "\x16\x03\x01\x02\x00", 5, KAFKA_MISTAKE_TLS },
+		{ "\x15\x03\x03\x00\x02\x02\x28", 7, KAFKA_MISTAKE_NONE },
+		{ "SSH-2.0-x", 9, KAFKA_MISTAKE_SSH },
+		{ "PROXY TCP4 ", 11, KAFKA_MISTAKE_PROXY },
+		{ "\r\n\r\n\0\r\nQUIT\n", 12, KAFKA_MISTAKE_PROXY },
+		{ "\0\0\0\x30\0\0\0\x2c\x08\x02\x12\x28", 12, KAFKA_MISTAKE_PULSAR },
+		/* A command of no bytes or more than there are, and another first field. */
+		{ "\0\0\0\x30\0\0\0\0\x08\x02\x12\x28", 12, KAFKA_MISTAKE_NONE },
+		{ "\0\0\0\x30\0\0\0\x2d\x08\x02\x12\x28", 12, KAFKA_MISTAKE_NONE },
+		{ "\0\0\0\x30\0\0\0\x2c\x09\x02\x12\x28", 12, KAFKA_MISTAKE_NONE },
+		{ "\0\0\0\x20\0\x12\0\3\0\0\0\1\0\5", 14, KAFKA_MISTAKE_NONE },
+		{ "", 0, KAFKA_MISTAKE_NONE },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint8_t *copy = exact_copy(rows[i].at, rows[i].len);
+		if (kafka_mistake(span_of(copy, rows[i].len)) != rows[i].want)
+			fail_msg("row %zu", i);
+		free(copy);
+	}
+	assert_true(kafka_is_tls_alert(span_of("\x15\x03\x03\x00\x02\x02\x28", 7)));
+	assert_true(kafka_is_tls_alert(span_of("\x15\x03\x01\x00\x02", 5)));
+	assert_false(kafka_is_tls_alert(span_of("\x15\x03\x01\x00", 4)));
+	assert_false(kafka_is_tls_alert(span_of("\x15\x02\x01\x00\x02", 5)));
+	assert_false(kafka_is_tls_alert(span_of("\x15\x03\x01\x00\x03", 5)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),
-		cmocka_unit_test(test_no_address_is_passed_on),
-		cmocka_unit_test(test_ways),
-		cmocka_unit_test(test_bad_texts),
-		cmocka_unit_test(test_requests),
-		cmocka_unit_test(test_acks),
-		cmocka_unit_test(test_bad_requests),
-		cmocka_unit_test(test_bad_headers),
-		cmocka_unit_test(test_response_heads),
+		cmocka_unit_test(test_table),	    cmocka_unit_test(test_no_address_is_passed_on),
+		cmocka_unit_test(test_ways),	    cmocka_unit_test(test_bad_texts),
+		cmocka_unit_test(test_requests),    cmocka_unit_test(test_acks),
+		cmocka_unit_test(test_metadata),    cmocka_unit_test(test_bad_requests),
+		cmocka_unit_test(test_bad_headers), cmocka_unit_test(test_response_heads),
+		cmocka_unit_test(test_mistakes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

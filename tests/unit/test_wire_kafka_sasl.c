@@ -141,6 +141,37 @@ static void test_plain(void **state)
 	assert_span(user, "alice");
 }
 
+/* Answers of ours, as a client would read a broker's. */
+static void test_answers(void **state)
+{
+	(void)state;
+	for (int16_t version = 0; version <= 2; version++) {
+		uint8_t bytes[KAFKA_SASL_ANSWER_MAX];
+		struct sink sink = sink_of(bytes, sizeof(bytes));
+		struct kafka_request request = { .key = KAFKA_SASL_AUTHENTICATE,
+						 .version = version,
+						 .correlation = 7 };
+		struct kafka_sasl_result result;
+		struct kafka_why why;
+		int16_t error;
+		kafka_sasl_answer(&sink, &request, false);
+		assert_false(sink.full);
+		assert_int_equal(kafka_sasl_result(sink_written(&sink), version, &result, &why),
+				 WIRE_OK);
+		assert_int_equal(result.error, 58);
+		request.key = KAFKA_SASL_HANDSHAKE;
+		for (int none = 0; version < 2 && none < 2; none++) {
+			sink = sink_of(bytes, sizeof(bytes));
+			kafka_sasl_answer(&sink, &request, none != 0);
+			assert_int_equal(kafka_sasl_handshake_error(sink_written(&sink), &error,
+								    &why),
+					 WIRE_OK);
+			assert_int_equal(error, 33);
+			assert_int_equal(sink.len, none ? 14 : 14 + 7 + 2 * 15);
+		}
+	}
+}
+
 static void test_tokens(void **state)
 {
 	(void)state;
@@ -191,12 +222,29 @@ static void test_is_no_request(void **state)
 	}
 }
 
+/* Requests that would be refused are requests all the same. */
+static void test_is_request(void **state)
+{
+	(void)state;
+	static const struct bytes requests[] = {
+		BYTES("\0\0\0\x0a\0\3\0\x0c\0\0\0\1\xff\xff"),
+		BYTES("\0\0\0\x0a\0\3\0\x63\0\0\0\1\xff\xff"),
+		BYTES("\0\0\0\x0e\0\x60\0\0\0\0\0\1\0\4abcd"),
+		BYTES("\0\0\0\x64\1\xf3\0\0\0\0\0\1\0\4"),
+	};
+	for (size_t i = 0; i < COUNT_OF(requests); i++) {
+		if (!kafka_sasl_is_request(span_of(requests[i].at, requests[i].len)))
+			fail_msg("request %zu", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests), cmocka_unit_test(test_responses),
-		cmocka_unit_test(test_plain),	 cmocka_unit_test(test_tokens),
-		cmocka_unit_test(test_raw),	 cmocka_unit_test(test_is_no_request),
+		cmocka_unit_test(test_requests),   cmocka_unit_test(test_responses),
+		cmocka_unit_test(test_plain),	   cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_raw),	   cmocka_unit_test(test_is_no_request),
+		cmocka_unit_test(test_is_request), cmocka_unit_test(test_answers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,6 +208,43 @@ static void test_vectors(void **state)
 	(void)vectors_each("response", see_response);
 }
 
+/* A frame that ends early, or late, and says so: refused, and until then nothing of an address has
+ * gone on. */
+static void see_cut(const struct vector *vector)
+{
+	static struct run run;
+	int16_t key = (int16_t)vector_number(vector, 0),
+		version = (int16_t)vector_number(vector, 1);
+	struct kafka_names names = { .name = vector_name };
+	uint8_t *bytes;
+	if (!is_stream_way(key, version))
+		return;
+	struct span frame = with_beyond(vector, &bytes);
+	size_t size = frame.len - BEYOND;
+	for (size_t len = 9; len <= size + 1; len++) {
+		struct sink head = sink_of(bytes, 4);
+		sink_u32(&head, (uint32_t)len - 4);
+		/* What lies behind a frame that is cut is the rest of it. */
+		struct span cut = span_of(bytes, len + BEYOND < frame.len ? len + BEYOND : len);
+		uint8_t *copy = malloc(len + BEYOND);
+		assert_non_null(copy);
+		memset(copy, 0, len + BEYOND);
+		memcpy(copy, cut.at, cut.len);
+		bool is_good = run_stream(&run, span_of(copy, len + BEYOND), key, version, &names,
+					  len % 2 == 0 ? arrive_bytewise : arrive_split, 0);
+		assert_int_equal(is_good, len == size);
+		assert_false(has_real_host(sink_written(&run.sent)));
+		free(copy);
+	}
+	free(bytes);
+}
+
+static void test_cut(void **state)
+{
+	(void)state;
+	(void)vectors_each("response", see_cut);
+}
+
 /* One byte changed: refused, or the same length comes out, however it arrives. */
 static void see_damaged(const struct vector *vector)
 {
@@ -226,9 +263,10 @@ static void see_damaged(const struct vector *vector)
 		bool is_good_bytewise =
 			run_stream(&run, frame, key, version, &names, arrive_bytewise, 0);
 		assert_int_equal(is_good, is_good_bytewise);
-		if (is_good)
+		if (is_good) {
 			assert_memory_equal(whole.out, run.out, whole.sent.len);
-		else
+			assert_int_equal(find(sink_written(&run.sent), key, version).foreign, 0);
+		} else
 			assert_int_equal(whole.last.bad, run.last.bad);
 		bytes[i / COUNT_OF(changes)] ^= changes[i % COUNT_OF(changes)];
 	}
@@ -367,14 +405,21 @@ static void test_doubled(void **state)
 	struct sink sink = sink_of(out, sizeof(out));
 	struct kafka_rewritten ret;
 	struct kafka_why why;
-	assert_true(run_stream(&run, frame, KAFKA_FETCH, 17, &names, arrive_split, 0));
-	assert_true(run.last.is_bare);
-	assert_null(memchr(run.out + 21, 'h', run.sent.len - 21));
-	assert_null(memchr(run.out + 21, 'i', run.sent.len - 21));
+	for (int16_t version = 16; version <= 18; version++) {
+		assert_true(run_stream(&run, frame, KAFKA_FETCH, version, &names, arrive_split, 0));
+		assert_true(run.last.is_bare);
+		assert_null(memchr(run.out + 21, 'h', run.sent.len - 21));
+		assert_null(memchr(run.out + 21, 'i', run.sent.len - 21));
+	}
 	frame.len -= BEYOND;
-	assert_int_equal(kafka_rewrite(frame, KAFKA_FETCH, 17, &names, &sink, &ret, &why), WIRE_OK);
-	assert_int_equal(ret.nodes, 2);
-	assert_int_equal(find(sink_written(&sink), KAFKA_FETCH, 17).foreign, 0);
+	for (int16_t version = 16; version <= 18; version++) {
+		sink.len = 0;
+		assert_int_equal(kafka_rewrite(frame, KAFKA_FETCH, version, &names, &sink, &ret,
+					       &why),
+				 WIRE_OK);
+		assert_int_equal(ret.nodes, 2);
+		assert_int_equal(find(sink_written(&sink), KAFKA_FETCH, version).foreign, 0);
+	}
 }
 
 /* ---- records -------------------------------------------------------------------------------- */
@@ -469,10 +514,11 @@ static void test_long_tail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),	   cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_spare),	   cmocka_unit_test(test_pad_number),
-		cmocka_unit_test(test_doubled),	   cmocka_unit_test(test_records_unseen),
-		cmocka_unit_test(test_read_ahead), cmocka_unit_test(test_long_tail),
+		cmocka_unit_test(test_vectors),	       cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_damaged),	       cmocka_unit_test(test_spare),
+		cmocka_unit_test(test_pad_number),     cmocka_unit_test(test_doubled),
+		cmocka_unit_test(test_records_unseen), cmocka_unit_test(test_read_ahead),
+		cmocka_unit_test(test_long_tail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

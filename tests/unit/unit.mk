@@ -3,19 +3,19 @@
 # The tests of base, wire, route and mail link only these modules: they prove that nothing above is
 # needed, they build while something above does not, and test_mail brings its own uring_wake.
 
-CORE_TESTS := addr log pool queue route route_sni route_topic span stat timer wire_hello \
-	wire_kafka wire_kafka_rewrite wire_kafka_sasl wire_kafka_stream wire_kafka_versions \
-	wire_proxy wire_pulsar wire_pulsar_role
+CORE_TESTS := addr log pace pool queue route route_sni route_topic span stat timer wire_hello \
+	wire_kafka wire_kafka_answer wire_kafka_refusal wire_kafka_rewrite wire_kafka_sasl wire_kafka_stream wire_kafka_versions \
+	wire_proxy wire_pulsar wire_pulsar_role wire_sasl wire_kafka_login
 CORE_OBJS := $(filter $(B)/src/base/% $(B)/src/wire/% $(B)/src/route/%,$(OBJS))
 
 $(CORE_TESTS:%=$(B)/tests/unit/test_%): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lz -lcmocka -lprotobuf-c
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lz -lcrypto -lcmocka -lprotobuf-c
 
 $(B)/tests/unit/test_mail: $(B)/tests/unit/test_mail.o $(CORE_OBJS) \
 		$(filter $(B)/src/mail/%,$(OBJS))
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lcmocka
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lcrypto -lcmocka
 
 # The messages of Pulsar as protobuf-c encodes them: an oracle for src/wire, which does without.
 PULSAR_PB := $(B)/tests/unit/pulsar_subset.pb-c

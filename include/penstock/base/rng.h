@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct rng {
@@ -20,6 +21,9 @@ void rng_seed(struct rng *rng, uint64_t seed);
 
 /* The next 64 bits (SplitMix64). */
 uint64_t rng_next(struct rng *rng);
+
+/* Bytes from the kernel that nobody can foresee: for nonces. Does not come from any struct rng. */
+void rng_secret(void *bytes, size_t size);
 
 /* Uniform in [0, bound); bound > 0. */
 uint64_t rng_below(struct rng *rng, uint64_t bound);

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include <penstock/base/close.h>
+#include <penstock/base/stat_kafka.h>
 
 enum stat_id {
 #define STAT(NAME, metric, labels, type, help) STAT_##NAME,
@@ -37,9 +38,11 @@ struct stat_block {
 	_Atomic uint64_t heartbeat_ns;	/* last turn of the loop, for /healthz */
 	_Atomic uint64_t acked_version; /* newest snapshot this worker has taken */
 	struct stat_listener listener[STAT_LISTENERS_MAX];
+	struct stat_kafka kafka;
 };
 
-/* Connections of a route, of all workers together: a route's limit is the process's. */
+/* Connections of a route, or of a listener, of all workers together: their limits are the
+ * process's. */
 struct stat_route {
 	_Atomic uint64_t total;
 	_Atomic uint64_t active;
@@ -54,12 +57,9 @@ struct stat_row {
 
 extern const struct stat_row stat_rows[STAT_COUNT];
 
-/* Relaxed single-writer add: a plain load and store, no locked instruction. */
 static inline void stat_add(struct stat_block *block, enum stat_id stat, uint64_t n)
 {
-	uint64_t old = atomic_load_explicit(&block->value[stat], memory_order_relaxed);
-
-	atomic_store_explicit(&block->value[stat], old + n, memory_order_relaxed);
+	stat_count(&block->value[stat], n);
 }
 
 static inline void stat_sub(struct stat_block *block, enum stat_id stat, uint64_t n)

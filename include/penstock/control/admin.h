@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * admin: the HTTP server of the control thread: /metrics /healthz /readyz /brokers /connections
- * /routes /certs on the admin address, /status.html and /metrics on the Java proxy's web port.
- * Thread:   control (libmicrohttpd without threads of its own, its epoll fd polled on our ring)
- * Memory:   at most ADMIN_CONNECTIONS connections of 32 KiB and ADMIN_BODIES /connections bodies
- * Errors:   0 or -errno at open; later HTTP status codes
- * See:      docs/METRICS.md
+ * admin: the HTTP server of the control thread: /metrics /healthz /readyz /brokers[.txt]
+ * /connections /routes /certs on the admin address, /status.html and /metrics on the Java proxy's
+ * web port. Thread:   control (libmicrohttpd without threads of its own, its epoll fd polled on our
+ * ring) Memory:   at most ADMIN_CONNECTIONS connections of 32 KiB and ADMIN_BODIES /connections
+ * bodies Errors:   0 or -errno at open; later HTTP status codes See:      docs/METRICS.md
  */
 #pragma once
 
@@ -38,6 +37,19 @@ struct admin_cluster {
 	uint64_t age_ns;
 	const char *zookeeper;
 	uint32_t broker_count, namespace_count;
+	bool is_kafka;
+	bool is_by_rule; /* of Kafka: the configuration says where each node is */
+	bool is_asked;	 /* of Kafka: bootstrap brokers are, and how that went: */
+	uint64_t asked_good, asked_failed;
+	const char *why; /* the last round failed; empty: it did not */
+};
+
+/* Where a broker of Kafka is known from. */
+struct admin_node {
+	const char *source;
+	bool is_leaving; /* no longer listed: for a time of grace */
+	bool has_age;
+	uint64_t age_ns; /* since it was last said */
 };
 
 struct admin_certificate {
@@ -57,6 +69,8 @@ struct admin_host {
 	const struct route *(*route)(void *context);
 	void (*state)(void *context, struct admin_state *ret_state);
 	bool (*cluster)(void *context, uint32_t index, struct admin_cluster *ret_cluster);
+	/* False: nothing more is known of it. */
+	bool (*node)(void *context, uint32_t cluster, int32_t id, struct admin_node *ret_node);
 	/* By file; false past the last. Valid until the next turn of the loop. */
 	bool (*certificate)(void *context, uint32_t index,
 			    struct admin_certificate *ret_certificate);

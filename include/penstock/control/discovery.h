@@ -23,9 +23,6 @@
 /* After a reconnect the C client re-arms all watches in one packet, and a server drops a client
  * whose packet exceeds jute.maxbuffer (1 MiB): it would reconnect for ever. */
 #define DISCOVERY_WATCH_BYTES	 (512 * 1024)
-/* A broker that left is no candidate any more, but a client that was sent to it a moment ago gets
- * "service not ready" (and tries again) instead of "not allowed" (and gives up). */
-#define DISCOVERY_GRACE_NS	 (60 * 1000000000ull)
 /* Answering lookups from ownership that may have moved is worse than asking a broker. */
 #define DISCOVERY_DIRECT_NS	 (5 * 1000000000ull)
 
@@ -40,6 +37,8 @@ struct discovery_host {
 			    bool *ret_is_final);
 	/* Something a snapshot shows has changed. */
 	void (*changed)(void *context);
+	/* A broker of Kafka left ZooKeeper, and its time of grace is over. NULL: nobody asks. */
+	void (*gone)(void *context, const char *cluster, int32_t node);
 	void *context;
 };
 
@@ -66,6 +65,18 @@ void discovery_namespace(struct discovery *discovery, uint32_t cluster, const ch
 /* Adds the cluster, its brokers, endpoints and ownership to a snapshot. */
 void discovery_build(struct discovery *discovery, uint32_t cluster, struct route_builder *builder,
 		     uint64_t now_ns);
+/* Is that broker of Kafka in ZooKeeper, and was the list true at that time or later? */
+bool discovery_knows_node(const struct discovery *discovery, uint32_t cluster, int32_t node,
+			  uint64_t since_ns);
+enum discovery_node_state {
+	DISCOVERY_NODE_NONE,
+	DISCOVERY_NODE_LISTED,
+	DISCOVERY_NODE_SAVED, /* on the list of the last run, which is not confirmed yet */
+	DISCOVERY_NODE_LEAVING,
+};
+/* What ZooKeeper says of that broker of Kafka, and how old that is. */
+enum discovery_node_state discovery_node_state(const struct discovery *discovery, uint32_t cluster,
+					       int32_t node, uint64_t now_ns, uint64_t *ret_age_ns);
 /* False: no such cluster. */
 MUST_USE bool discovery_view(const struct discovery *discovery, uint32_t cluster, uint64_t now_ns,
 			     struct discovery_view *ret_view);

@@ -26,6 +26,10 @@ uint64_t tls_set_stamp(const struct tls_set *set);
 /* NULL: no TLS there. `set` may be NULL. */
 struct tls_context *tls_set_listener(const struct tls_set *set, uint32_t listener);
 struct tls_context *tls_set_cluster(const struct tls_set *set, uint32_t cluster);
+/* What brokers of the cluster are shown for the client with this certificate, where that is another
+ * than for most; NULL: it is not. */
+struct tls_context *tls_set_signer(const struct tls_set *set, uint32_t cluster,
+				   const struct tls_peer *peer);
 
 /* How a route ends TLS with its clients; NULL: it passes it through. `config`: the set's. */
 struct tls_context *tls_set_route(const struct tls_set *set, const struct config *config,

@@ -90,6 +90,15 @@ enum wire kafka_request_body(struct span bytes, const struct kafka_request *requ
 enum wire kafka_produce_acks(struct span bytes, const struct kafka_request *request,
 			     int16_t *ret_acks, struct kafka_why *why);
 
+/* Asking for topics creates those that are not there, where brokers allow it
+ * (auto.create.topics.enable), unless the request says not to. */
+struct kafka_creation {
+	bool is_asked; /* it does not say not to */
+	size_t at;     /* from v4 on: where it says so, a byte; 0: before, it cannot */
+};
+enum wire kafka_metadata_creates(struct span bytes, const struct kafka_request *request,
+				 struct kafka_creation *ret, struct kafka_why *why);
+
 /* ---- responses ------------------------------------------------------------------------------ */
 
 struct kafka_response {
@@ -100,3 +109,19 @@ struct kafka_response {
 /* From the first 8 bytes. */
 enum wire kafka_response_head(struct span bytes, uint32_t frame_max, struct kafka_response *ret,
 			      struct kafka_why *why);
+
+/* ---- what is no Kafka at all ---------------------------------------------------------------- */
+
+/* What a client speaks whose first bytes are no request that can be taken. */
+enum kafka_mistake {
+	KAFKA_MISTAKE_NONE,
+	KAFKA_MISTAKE_HTTP,
+	KAFKA_MISTAKE_TLS,
+	KAFKA_MISTAKE_PULSAR,
+	KAFKA_MISTAKE_SSH,
+	KAFKA_MISTAKE_PROXY
+};
+enum kafka_mistake kafka_mistake(struct span bytes);
+/* What a TLS port says to plain requests: an alert, which a client would take for a frame of 352 MB
+ * (kafka.md 3.10). */
+bool kafka_is_tls_alert(struct span bytes);

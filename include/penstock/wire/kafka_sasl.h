@@ -26,12 +26,27 @@ enum wire kafka_sasl_token(struct span bytes, const struct kafka_request *reques
 
 struct kafka_sasl_result {
 	int16_t error;
+	struct span message; /* why not, for people */
+	struct span token;   /* the server's */
 	int64_t lifetime_ms; /* after which the client must authenticate again; 0: never */
 };
 /* What a SaslAuthenticate response says. */
 enum wire kafka_sasl_result(struct span bytes, int16_t version, struct kafka_sasl_result *ret,
 			    struct kafka_why *why);
 
+/* Words of ours in a broker's place, to requests of up to SaslHandshake v1 and SaslAuthenticate v2;
+ * at most KAFKA_SASL_ANSWER_MAX bytes. To a handshake: another mechanism, or none at all
+ * (`has_none`). To a token: not
+ * with this one. */
+#define KAFKA_SASL_ANSWER_MAX 160
+void kafka_sasl_answer(struct sink *sink, const struct kafka_request *request, bool has_none);
+
+/* Mechanisms whose first token says who its sender is, in clear. */
+enum kafka_sasl_shown { KAFKA_SASL_SHOWS_NOBODY, KAFKA_SASL_SHOWS_PLAIN, KAFKA_SASL_SHOWS_SCRAM };
+enum kafka_sasl_shown kafka_sasl_shows(struct span mechanism);
+/* The user a first token is of, into the sink. false: it is no such token, the user acts for
+ * another one, or there is no room. */
+MUST_USE bool kafka_sasl_user(enum kafka_sasl_shown shown, struct span token, struct sink *user);
 /* Who a PLAIN token says its sender is. false: it is no such token. */
 MUST_USE bool kafka_sasl_plain_user(struct span token, struct span *ret_user);
 

@@ -18,10 +18,10 @@ struct kafka_policy {
 	bool pass_unknown; /* keys that the table does not have: they may show addresses */
 	bool hide_vendor;  /* keys from KAFKA_VENDOR_KEY on */
 	bool show_quorum;  /* DescribeQuorum v2, which names controllers: else at most v1 */
-	int16_t fetch_max; /* 0: as the table; 15: no Fetch ever has an address (kafka.md 3.7) */
 };
 
-/* false: not a key of the table. */
+/* What is denied is not offered to clients any more, except Produce, which some of them must see to
+ * be able to fetch. false: not a key of the table. */
 MUST_USE bool kafka_policy_deny(struct kafka_policy *policy, int16_t key);
 /* Denies all that writes, creates, alters or deletes (column `access` of kafka_api.def). */
 void kafka_policy_read_only(struct kafka_policy *policy);
@@ -54,10 +54,13 @@ void kafka_versions_answer(struct sink *sink, int32_t correlation);
 
 struct kafka_versions {
 	int16_t error;
-	uint32_t removed,
-		clamped; /* entries; neither: pass the frame as it is, the sink is empty */
+	uint32_t removed, clamped; /* entries */
+	uint32_t unknown;	   /* of those removed: keys that the table does not have, */
+	uint32_t denied;	   /* and calls that the policy denies */
 };
-/* The response, with only what the policy offers. `frame` is one whole frame. */
+/* The response, with only what the policy offers. `frame` is one whole frame; if nothing is written
+ * it is to be passed as it is. Error 35 (UNSUPPORTED_VERSION) with a list that cannot be read
+ * becomes the v0 answer of brokers of before KIP-511: the error and no list. */
 enum wire kafka_versions_rewrite(struct span frame, int16_t version,
 				 const struct kafka_policy *policy, struct sink *sink,
 				 struct kafka_versions *ret, struct kafka_why *why);

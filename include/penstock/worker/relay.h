@@ -10,7 +10,7 @@
  *     pipe (spliced in, not out yet)      only while pass > 0, and then nothing else is held
  *     out: done .. filled                 put in between (an edited frame), waiting for the sink
  *     in:  done .. decided                decided on, waiting for the sink
- *     in:  decided .. filled              not decided on yet
+ *     in:  decided .. filled              not decided on yet; is_peeked: in the socket, too
  *
  * A lane waits for one thing at a time: its source to be readable, its sink to be writable, or a
  * buffer. While the sink is blocked the source is not read: the sender's TCP window does the rest.
@@ -86,6 +86,7 @@ struct lane {
 	uint8_t small_run;	/* small reads in a row, while promoted */
 	bool is_promoted;	/* splice rather than copy */
 	bool is_splice_off;	/* by configuration, or this socket cannot */
+	bool is_peeked;		/* what `in` holds is to be read yet; nothing of it is decided */
 	bool saw_fin, sent_fin; /* of the source; to the sink */
 	bool is_finishing;	/* close_notify is said or waits for room: nothing goes behind it */
 	bool is_corked;		/* the sink's socket may keep bytes back until relay_push */
@@ -143,6 +144,9 @@ enum relay_status relay_flush(struct relay *relay, struct lane *lane);
  * most `max` of them (so that bulk stays in the socket for splice). RELAY_DECIDE: they are there.
  */
 enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min, size_t max);
+/* The same for bytes that most likely will pass, with many more behind them: where they can be
+ * spliced, they are only looked at. What is decided then is as after relay_read. */
+enum relay_status relay_peek(struct relay *relay, struct lane *lane, size_t min, size_t max);
 
 /* The bytes not decided on yet. */
 struct span relay_undecided(const struct relay *relay, const struct lane *lane);
@@ -186,6 +190,9 @@ struct lane *relay_queue_pop(struct relay_queue *queue);
 /* Takes the lane out of whatever queue it is in. */
 void relay_queue_leave(struct lane *lane);
 
+/* Now and then: gives back the memory of buffers that a burst has used, as when a thousand clients
+ * come at once, and each holds its first request until its broker is connected. */
+void relay_trim(struct relay *relay);
 struct relay_buf *relay_buf_get(struct relay *relay);
 void relay_buf_put(struct relay *relay, struct relay_buf *buf);
 struct relay_pipe *relay_pipe_get(struct relay *relay);

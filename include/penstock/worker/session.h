@@ -44,6 +44,7 @@ struct session_dial {
 	int fd;
 	uint32_t start, candidate; /* round robin over the candidates */
 	uint64_t tried;		   /* a bit per candidate, of the first 64 */
+	int32_t node;		   /* of Kafka, that is waited for */
 	uint16_t port;
 	char *host;    /* whom TLS is to be spoken to: HOST_MAX bytes of env->names; NULL: nobody */
 	uint8_t which; /* 0: the session's own; 1 + i: side connection i */
@@ -82,13 +83,19 @@ struct session {
 	uint64_t frame_ns;  /* since when a frame has been incomplete; 0: none is */
 	uint64_t dial_ns;   /* how long connecting took */
 	uint64_t abort_ns;  /* when to stop waiting in ABORT */
+	uint64_t hold_ns;   /* when its held lanes are to look again; 0: they wait for no time */
 	int client_fd, broker_fd;
 	uint32_t cluster;
 	struct tls_end *client_tls, *broker_tls; /* NULL: that end is plain */
-	char *server_name; /* HOST_MAX bytes of env->names; NULL: none is known */
-	char *principal;   /* the same: whom the client's verified certificate names */
+	struct tls_context *signer; /* how brokers are shown this client; NULL: as most */
+	char *server_name;	    /* HOST_MAX bytes of env->names; NULL: none is known */
+	char *principal;	    /* the same: whom the client's verified certificate names */
+	char *user;		    /* the same: as whom its broker of Kafka is to know it */
+	int32_t node;		    /* of Kafka, that the client wants; SESSION_ANY_NODE */
+	uint32_t judged_version;    /* of the last snapshot asked whether its broker is that node */
 	uint16_t listener_id;
 	uint16_t rule_id; /* of the route it was counted for; SESSION_NO_RULE: none */
+	uint16_t place; /* where its broker is counted (stat_kafka.h); SESSION_NO_PLACE: nowhere */
 	uint8_t state;
 	uint8_t reason;	    /* enum close_reason, once known */
 	uint8_t held;	    /* a bit per lane: its brain said HOLD */
@@ -97,9 +104,12 @@ struct session {
 	bool is_forward;
 	bool is_routed;	 /* by server name, and nothing but bytes: it has no cluster */
 	bool is_tallied; /* counted in office->per_ip */
+	bool is_entered; /* counted in office->gates */
 	bool is_draining;
-	bool is_silent;	 /* the client waits for TLS: nothing may be said to it in clear */
-	bool is_tending; /* session_side_tend is at work */
+	bool is_silent; /* the client waits for TLS: nothing may be said to it in clear */
+	bool is_drain_due;
+	bool is_moved;			       /* its broker is another one than the client wants */
+	bool is_tending;		       /* session_side_tend is at work */
 	bool is_client_reset, is_broker_reset; /* learned while sending */
 	struct addr peer;		       /* who connected to us */
 	struct addr client; /* who that is on behalf of: PROXY header, else peer */
@@ -108,11 +118,13 @@ struct session {
 	struct session_dial dial;
 };
 
-#define SESSION_NO_RULE UINT16_MAX
+#define SESSION_NO_RULE	 UINT16_MAX
+#define SESSION_NO_PLACE UINT16_MAX
+#define SESSION_ANY_NODE (-1)
 
-#define SESSION_RESTS	256 /* direct-mapped tables of a worker */
-#define SESSION_ASKED	256
-#define SESSION_HINTS	3
+#define SESSION_RESTS	 256 /* direct-mapped tables of a worker */
+#define SESSION_ASKED	 256
+#define SESSION_HINTS	 20
 
 /* A broker that did not answer: others go first for a while. */
 struct session_rest {
@@ -149,10 +161,11 @@ struct session_env {
 	struct proto_pools protos;
 	struct pool sessions, sides, names;
 	uint32_t unrouted;
-	uint8_t *scratch; /* SESSION_SCRATCH bytes for verdicts */
+	uint8_t *scratch;	   /* SESSION_SCRATCH bytes for verdicts */
+	struct proto_nodes *nodes; /* where brains leave notes */
 	struct session_rest *rests;
 	struct session_asked *asked;
-	uint64_t hinted_ns[SESSION_HINTS]; /* when a kind of client was last explained */
+	uint64_t hinted_ns[SESSION_HINTS]; /* when a kind of trouble was last explained */
 	uint64_t refused_ns; /* when a broker that refused our own credential was last told of */
 };
 
@@ -190,6 +203,8 @@ void session_open_dial(struct session *session, struct span target);
  * client if the rule ends TLS. */
 void session_open_route(struct session *session, uint32_t rule);
 
+/* It waits for nothing any more with a buffer in its hand (limits.unrouted). */
+void session_open_routed(struct session *session);
 /* The broker end is connected: relays, as soon as there is a buffer for what goes first. */
 void session_open_connected(struct session *session);
 /* The PROXY header for a broker, when the configuration asks for one. */
@@ -201,6 +216,8 @@ void session_open_proxy_header(const struct session *session, struct sink *sink)
 void session_dial_begin(struct session_dial *dial, struct span target);
 void session_dial_forward(struct session_dial *dial, const struct route_endpoint *endpoint);
 void session_dial_rule(struct session_dial *dial);
+/* A broker of Kafka by its id; waits a while for one that nobody has told of yet. */
+void session_dial_node(struct session_dial *dial, int32_t node);
 void session_dial_cancel(struct session_dial *dial);
 /* How TLS is spoken to brokers of the session's cluster, or to where its route leads; NULL: it is
  * not. */
@@ -218,6 +235,14 @@ bool session_known_rests(const struct session_env *env, const struct addr *addr)
 void session_known_rest(struct session_env *env, const struct addr *addr);
 void session_known_works(struct session_env *env, const struct addr *addr);
 bool session_known_learned(const struct session *session, struct span host, uint16_t port);
+/* Somebody waits for a node of this cluster, or it is not where it was: control may be able to find
+ * out. */
+void session_known_want_node(const struct session *session);
+/* Where a broker of Kafka is, if that was told later than at since_ns. */
+MUST_USE bool session_known_node(const struct session *session, int32_t node, uint64_t since_ns,
+				 struct mail_nodes_place *ret_place);
+/* Is its broker another one than its client wants, by now? */
+bool session_known_moved(struct session *session);
 /* Takes the notes a brain left: tells control, remembers. */
 void session_known_notes(struct session *session, const struct proto_context *context);
 
@@ -282,10 +307,28 @@ void session_close_drain(struct session *session, uint64_t at_ns);
 /* (Re)starts the timer of a relayed session for whatever is due first. */
 void session_close_schedule(struct session *session);
 
+/* ---- session_hint.c ---- */
+
+/* Says in the log what was wrong and what helps, for the reason the session ends for. */
+void session_hint(const struct session *session);
+/* A call that is denied was answered in the broker's place, and the connection goes on. */
+void session_hint_denied(const struct session *session);
+/* Clients were told of a broker that its listener has no port for. */
+void session_hint_nowhere(const struct session *session, int32_t node);
+
+/* ---- session_user.c ---- */
+
+/* As whom the client's broker is to know it, where penstock authenticates to brokers; `peer`: its
+ * verified certificate, or NULL. False: no line is for it. */
+MUST_USE bool session_user_choose(struct session *session, const struct tls_peer *peer);
+
 /* ---- session_log.c ---- */
 
 /* A broker did not take our own credential, or not for this client; what it said. */
 void session_log_role(const struct session *session, const struct addr *broker, struct span said);
+/* The same, of Kafka. */
+void session_log_login(const struct session *session, const struct addr *broker,
+		       enum kafka_login_fault fault, struct span said);
 void session_log(const struct session *session);
 /* The line of a connection that was refused before it became a session (id 0). */
 void session_log_refused(const struct session_env *env, const struct mail_handoff *handoff,

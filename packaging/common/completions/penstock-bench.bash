@@ -8,7 +8,7 @@ _penstock_bench() {
         offer='load sink --help'
     elif (($COMP_CWORD == 2)); then
         case $verb in
-        load) offer='stream pingpong open crr hello tls idle mice pulsar-lookup pulsar-produce pulsar-consume pulsar-reconnect kafka-metadata kafka-produce kafka-fetch' ;;
+        load) offer='stream pingpong open crr hello tls idle mice pulsar-lookup pulsar-produce pulsar-consume pulsar-reconnect kafka-metadata kafka-topics kafka-produce kafka-fetch kafka-idle' ;;
         sink) offer='echo discard marked source hello mice pulsar kafka' ;;
         esac
     else
@@ -30,8 +30,10 @@ _penstock_bench() {
     'load pulsar-consume') offer='--help --to --connections --bytes --seconds --warm-up --cpu-of --hgrm --rate --schedule --spin-us --topic --namespace --payload --stay --fill --publish-to' ;;
     'load pulsar-reconnect') offer='--help --to --connections --seconds --warm-up --cpu-of --hgrm --topic --topics --namespace --stay' ;;
     'load kafka-metadata') offer='--help --to --connections --seconds --warm-up --cpu-of --hgrm --rate --schedule --spin-us --topic --topics --window' ;;
+    'load kafka-topics') offer='--help --to --connections --seconds --warm-up --cpu-of --hgrm --rate --schedule --spin-us --topic --topics --window' ;;
     'load kafka-produce') offer='--help --to --connections --bytes --seconds --warm-up --cpu-of --hgrm --rate --schedule --spin-us --topic --topics --payload --window --stay' ;;
     'load kafka-fetch') offer='--help --to --connections --bytes --seconds --warm-up --cpu-of --hgrm --rate --schedule --spin-us --topic --topics --payload --stay --fill --max-bytes' ;;
+    'load kafka-idle') offer='--help --to --connections --seconds --cpu-of --tls --sni --alpn --cipher --cafile --insecure' ;;
     'sink echo') offer='--help --listen --delay-us' ;;
     'sink discard') offer='--help --listen' ;;
     'sink marked') offer='--help --listen' ;;

@@ -3,7 +3,7 @@
 _penstock() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
     local command=${COMP_WORDS[1]} flags=
-    local commands='run proxy check doctor import version help'
+    local commands='run proxy check doctor import show version help'
     local paths='certificates.refresh= certificates.warn_before= certificates.warn_every= egress.allow.hosts= egress.allow.networks= egress.allow.ports= limits.connections= limits.per_ip= limits.unrouted= limits.lookups= limits.first_frame= limits.pipes= limits.handshakes= limits.tls_memory= limits.max_frame= timeouts.hello= timeouts.handshake= timeouts.connect= timeouts.frame= timeouts.half_close= timeouts.idle= timeouts.drain= drain.lame_duck= drain.spread= process.workers= process.cpus= process.busy_poll= admin.listen= web.listen= web.status_file= web.metrics= web.cluster_name= log.level= log.format= log.access= state_dir='
 
     COMPREPLY=()
@@ -35,6 +35,7 @@ _penstock() {
     check) flags='--config -c --dump --quiet -q --help -h' ;;
     doctor) flags='--config -c --json --sysctl --help -h' ;;
     import) flags='--help -h' ;;
+    show) flags='--config -c --admin --json --help -h' ;;
     version) flags='--help -h' ;;
     -*) flags='--config -c --help -h --version' ;;
     esac
@@ -43,6 +44,7 @@ _penstock() {
         compopt -o filenames
         return
     fi
+    [[ $command == show && $word != -* ]] && flags=brokers
     COMPREPLY=($(compgen -W "$flags" -- "$word"))
 }
 complete -F _penstock penstock

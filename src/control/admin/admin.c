@@ -68,7 +68,15 @@ static unsigned show_brokers(struct admin *admin, struct MHD_Connection *connect
 			     struct admin_text *text)
 {
 	(void)connection;
-	admin_show_brokers(admin, text);
+	admin_brokers_json(admin, text);
+	return MHD_HTTP_OK;
+}
+
+static unsigned show_broker_table(struct admin *admin, struct MHD_Connection *connection,
+				  struct admin_text *text)
+{
+	(void)connection;
+	admin_brokers_table(admin, text);
 	return MHD_HTTP_OK;
 }
 
@@ -113,6 +121,7 @@ static const struct page pages[] = {
 	{ "/healthz", TYPE_TEXT, show_health, true, false },
 	{ "/readyz", TYPE_TEXT, show_ready, true, false },
 	{ "/brokers", TYPE_JSON, show_brokers, true, false },
+	{ "/brokers.txt", TYPE_TEXT, show_broker_table, true, false },
 	{ "/connections", TYPE_JSON, NULL, true, false },
 	{ "/routes", TYPE_JSON, show_routes, true, false },
 	{ "/certs", TYPE_JSON, show_certificates, true, false },

@@ -199,6 +199,26 @@ static void write_ages(const struct admin *admin, struct admin_text *text, uint3
 				   cluster.namespace_count);
 }
 
+static void write_asked(const struct admin *admin, struct admin_text *text, uint32_t count)
+{
+	struct admin_cluster cluster;
+
+	admin_metrics_head(text, "penstock_bootstrap_rounds_total", "counter",
+			   "Times bootstrap brokers of Kafka were asked where all brokers are");
+	for (uint32_t i = 0; i < count; i++) {
+		if (!admin->host.cluster(admin->host.context, i, &cluster) || !cluster.is_asked)
+			continue;
+		for (int is_good = 0; is_good < 2; is_good++) {
+			admin_text_printf(text, "penstock_bootstrap_rounds_total{cluster=");
+			admin_text_label(text, cluster.name);
+			admin_text_printf(text, ",result=\"%s\"} %llu\n",
+					  is_good ? "good" : "failed",
+					  (unsigned long long)(is_good ? cluster.asked_good
+								       : cluster.asked_failed));
+		}
+	}
+}
+
 static void write_states(const struct admin *admin, struct admin_text *text, uint32_t count)
 {
 	static const char *const states[] = { "connected", "connecting", "expired", "none" };
@@ -243,6 +263,7 @@ static void write_control(const struct admin *admin, struct admin_text *text)
 
 	admin->host.state(admin->host.context, &state);
 	write_ages(admin, text, state.cluster_count);
+	write_asked(admin, text, state.cluster_count);
 	write_states(admin, text, state.cluster_count);
 	write_one(text, "penstock_snapshot_version", "gauge", "Version of the routing snapshot",
 		  state.snapshot_version);
@@ -274,6 +295,7 @@ void admin_metrics_write(const struct admin *admin, struct admin_text *text)
 	write_listeners(admin, text);
 	admin_metrics_route_write(admin, text);
 	write_stats(admin, text);
+	admin_metrics_kafka_write(admin, text);
 	write_dials(admin, text);
 	admin_metrics_certificate_write(admin, text);
 	write_control(admin, text);

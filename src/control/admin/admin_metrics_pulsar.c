@@ -37,7 +37,8 @@ static struct sums add_up(const struct admin *admin)
 								  memory_order_acquire);
 
 				sums.closed += n;
-				if (reason == CLOSE_CONN_LIMIT || reason == CLOSE_CONN_LIMIT_IP)
+				if (reason == CLOSE_CONN_LIMIT || reason == CLOSE_CONN_LIMIT_IP ||
+				    reason == CLOSE_CONN_LIMIT_LISTENER)
 					sums.rejected += n;
 			}
 			/* After what was closed, so that active is never below zero. */

@@ -88,6 +88,7 @@ uint64_t admin_metrics_sum(const struct admin *admin, enum stat_id stat);
 void admin_metrics_route_write(const struct admin *admin, struct admin_text *text);
 void admin_metrics_certificate_write(const struct admin *admin, struct admin_text *text);
 void admin_metrics_pulsar_write(const struct admin *admin, struct admin_text *text);
+void admin_metrics_kafka_write(const struct admin *admin, struct admin_text *text);
 void admin_process_write(struct admin_text *text, uint64_t started_wall_us);
 
 /* ---- admin_routes.c --------------------------------------------------------------------------
@@ -106,10 +107,15 @@ struct admin_question {
 bool admin_routes_show(const struct admin *admin, const struct admin_question *question,
 		       struct admin_text *text);
 
+/* ---- admin_brokers.c --------------------------------------------------------------------------
+ */
+
+void admin_brokers_json(const struct admin *admin, struct admin_text *text);
+void admin_brokers_table(const struct admin *admin, struct admin_text *text);
+
 /* ---- admin_show.c, admin_rows.c ---------------------------------------------------------------
  */
 
-void admin_show_brokers(const struct admin *admin, struct admin_text *text);
 void admin_show_certificates(const struct admin *admin, struct admin_text *text);
 /* False, and a reason: a worker's loop does not turn. */
 bool admin_show_health(const struct admin *admin, struct admin_text *text);

@@ -1,76 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * admin_show: what a person or a script wants to see: the brokers, our certificates, and whether
- * all threads are alive.
+ * admin_show: what a person or a script wants to see: our certificates, and whether all threads are
+ * alive.
  */
 #include <stdio.h>
 #include <time.h>
 
 #include "admin_priv.h"
-
-static void write_broker(struct admin_text *text, bool is_first, const char *id, const char *url,
-			 const char *url_tls, bool is_learned)
-{
-	admin_text_printf(text, "%s{\"id\":", is_first ? "" : ",");
-	admin_text_json(text, id);
-	admin_text_printf(text, ",\"url\":");
-	admin_text_json(text, url);
-	admin_text_printf(text, ",\"url_tls\":");
-	admin_text_json(text, url_tls);
-	admin_text_printf(text, ",\"learned\":%s}", is_learned ? "true" : "false");
-}
-
-static void write_learned(struct admin_text *text, bool is_first,
-			  const struct route_endpoint *endpoint)
-{
-	char url[HOST_MAX + 32];
-	bool is_v6 = strchr(endpoint->host, ':') != NULL;
-
-	(void)snprintf(url, sizeof(url), "pulsar%s://%s%.255s%s:%u", endpoint->is_tls ? "+ssl" : "",
-		       is_v6 ? "[" : "", endpoint->host, is_v6 ? "]" : "", endpoint->port);
-	write_broker(text, is_first, url, endpoint->is_tls ? NULL : url,
-		     endpoint->is_tls ? url : NULL, true);
-}
-
-static void write_brokers(struct admin_text *text, const struct route_cluster *cluster)
-{
-	bool is_first = true;
-
-	for (uint32_t i = 0; i < cluster->broker_count; i++) {
-		const struct route_broker *broker = &cluster->brokers[i];
-
-		write_broker(text, is_first, broker->id, broker->url, broker->url_tls, false);
-		is_first = false;
-	}
-	for (uint32_t i = 0; i < cluster->endpoint_count; i++) {
-		if (!cluster->endpoints[i].is_learned)
-			continue;
-		write_learned(text, is_first, &cluster->endpoints[i]);
-		is_first = false;
-	}
-}
-
-void admin_show_brokers(const struct admin *admin, struct admin_text *text)
-{
-	const struct route *route = admin->host.route(admin->host.context);
-	struct admin_cluster cluster;
-
-	admin_text_printf(text, "{\"clusters\":[");
-	for (uint32_t i = 0; admin->host.cluster(admin->host.context, i, &cluster); i++) {
-		admin_text_printf(text, "%s{\"name\":", i == 0 ? "" : ",");
-		admin_text_json(text, cluster.name);
-		admin_text_printf(text,
-				  ",\"source\":\"%s\",\"loaded\":%s,\"age_seconds\":%.3f,"
-				  "\"zookeeper\":\"%s\",\"brokers\":[",
-				  cluster.is_zookeeper ? "zookeeper" : "urls",
-				  cluster.is_loaded ? "true" : "false",
-				  (double)cluster.age_ns / 1e9, cluster.zookeeper);
-		if (route != NULL && i < route->cluster_count)
-			write_brokers(text, &route->clusters[i]);
-		admin_text_printf(text, "]}");
-	}
-	admin_text_printf(text, "]}\n");
-}
 
 void admin_show_certificates(const struct admin *admin, struct admin_text *text)
 {

@@ -53,6 +53,15 @@ const struct discovery_broker *discovery_find(const struct discovery_cluster *cl
 	return NULL;
 }
 
+const struct discovery_broker *discovery_find_node(const struct discovery_cluster *cluster,
+						   int32_t node)
+{
+	for (uint32_t i = 0; node >= 0 && i < cluster->brokers.count; i++)
+		if (cluster->brokers.at[i].node == node)
+			return &cluster->brokers.at[i];
+	return NULL;
+}
+
 bool discovery_list_has(const struct discovery_brokers *brokers, const struct discovery_url *url)
 {
 	for (uint32_t i = 0; i < brokers->count; i++) {
@@ -82,6 +91,7 @@ static void cluster_free(struct discovery_cluster *cluster)
 	free(cluster->name);
 	free(cluster->servers);
 	free(cluster->global_servers);
+	free(cluster->listener);
 	free(cluster->urls);
 	free(cluster->state_path);
 	free(cluster);
@@ -103,6 +113,7 @@ static bool copy_urls(struct discovery_cluster *cluster, const struct config_clu
 
 		url->port = config->urls[i].port;
 		url->is_tls = config->urls[i].is_tls;
+		url->is_kafka = config->protocol == CONFIG_KAFKA;
 		if (!span_to_str(span_str(config->urls[i].host), url->host, sizeof(url->host)))
 			continue; /* config has checked: cannot be */
 		for (char *at = url->host; *at != '\0'; at++)
@@ -126,6 +137,9 @@ cluster_new(struct discovery *discovery, const struct config_cluster *config, co
 							 : &discovery_static_ops,
 		.session_ns = config->zookeeper_session_ns,
 		.resync_ns = config->zookeeper_resync_ns,
+		.grace_ns = config->grace_ns,
+		.is_kafka = config->protocol == CONFIG_KAFKA,
+		.is_tls = config->protocol == CONFIG_KAFKA && config_speaks_tls(config),
 		.is_direct =
 			config->zookeeper_servers != NULL && config->lookup == CONFIG_LOOKUP_DIRECT,
 		.read_ns = clock_now_ns(),
@@ -133,6 +147,7 @@ cluster_new(struct discovery *discovery, const struct config_cluster *config, co
 	if (!copy_text(&cluster->name, config->name) ||
 	    !copy_text(&cluster->servers, config->zookeeper_servers) ||
 	    !copy_text(&cluster->global_servers, config->zookeeper_global_servers) ||
+	    !copy_text(&cluster->listener, config->zookeeper_listener) ||
 	    !copy_urls(cluster, config)) {
 		cluster_free(cluster);
 		return NULL;
@@ -151,8 +166,9 @@ static bool is_same_source(const struct discovery_cluster *a, const struct disco
 	if (strcmp(a->name, b->name) != 0 || !is_same_text(a->servers, b->servers) ||
 	    !is_same_text(a->global_servers, b->global_servers) ||
 	    !is_same_text(a->state_path, b->state_path) || a->session_ns != b->session_ns ||
-	    a->resync_ns != b->resync_ns || a->is_direct != b->is_direct ||
-	    a->url_count != b->url_count)
+	    !is_same_text(a->listener, b->listener) || a->is_kafka != b->is_kafka ||
+	    a->is_tls != b->is_tls || a->resync_ns != b->resync_ns || a->grace_ns != b->grace_ns ||
+	    a->is_direct != b->is_direct || a->url_count != b->url_count)
 		return false;
 	for (uint32_t i = 0; i < a->url_count; i++)
 		if (!discovery_url_equal(&a->urls[i], &b->urls[i]))
@@ -317,6 +333,32 @@ void discovery_namespace(struct discovery *discovery, uint32_t cluster, const ch
 {
 	if (cluster < discovery->cluster_count && discovery->clusters[cluster]->is_direct)
 		discovery_zookeeper_namespace(discovery->clusters[cluster], name);
+}
+
+bool discovery_knows_node(const struct discovery *discovery, uint32_t cluster, int32_t node,
+			  uint64_t since_ns)
+{
+	const struct discovery_cluster *at =
+		cluster < discovery->cluster_count ? discovery->clusters[cluster] : NULL;
+
+	return at != NULL && at->servers != NULL && at->extra_age_ns == 0 &&
+	       at->read_ns >= since_ns && discovery_find_node(at, node) != NULL;
+}
+
+enum discovery_node_state discovery_node_state(const struct discovery *discovery, uint32_t index,
+					       int32_t node, uint64_t now_ns, uint64_t *ret_age_ns)
+{
+	if (index >= discovery->cluster_count || discovery->clusters[index]->servers == NULL)
+		return DISCOVERY_NODE_NONE;
+	const struct discovery_cluster *cluster = discovery->clusters[index];
+
+	*ret_age_ns = discovery_merge_age_ns(cluster, now_ns);
+	if (discovery_find_node(cluster, node) != NULL)
+		return cluster->extra_age_ns > 0 ? DISCOVERY_NODE_SAVED : DISCOVERY_NODE_LISTED;
+	for (uint32_t i = 0; i < cluster->departed_count; i++)
+		if (cluster->departed[i].node == node)
+			return DISCOVERY_NODE_LEAVING;
+	return DISCOVERY_NODE_NONE;
 }
 
 bool discovery_view(const struct discovery *discovery, uint32_t index, uint64_t now_ns,

@@ -24,7 +24,7 @@ static bool read_url(const json_t *object, const char *key, bool is_tls,
 		(void)snprintf(why, DISCOVERY_WHY_MAX, "%s is not a text", key);
 		return false;
 	}
-	if (!discovery_url_parse(text, &url) || url.is_tls != is_tls) {
+	if (!discovery_url_parse(text, &url) || url.is_tls != is_tls || url.is_kafka) {
 		(void)snprintf(why, DISCOVERY_WHY_MAX, "%s \"%.100s\" is not %s://host:port", key,
 			       text, is_tls ? "pulsar+ssl" : "pulsar");
 		return false;
@@ -92,7 +92,7 @@ bool discovery_broker_json_parse(const char *id, const uint8_t *bytes, size_t le
 				 struct discovery_broker *ret_broker,
 				 char why[static DISCOVERY_WHY_MAX])
 {
-	struct discovery_broker broker = { .listeners = NULL };
+	struct discovery_broker broker = { .node = -1 };
 
 	if (!span_to_str(span_str(id), broker.id, sizeof(broker.id))) {
 		(void)snprintf(why, DISCOVERY_WHY_MAX, "has too long a name");

@@ -22,6 +22,31 @@ int32_t discovery_build_url(struct discovery_cluster *cluster, uint32_t index,
 	return route_build_endpoint(builder, index, &endpoint);
 }
 
+/* `told_ns` 0: it has left, and whoever is where it was is another. */
+static void build_node(uint32_t index, struct route_builder *builder, int32_t id, const char *rack,
+		       int32_t endpoint, uint64_t told_ns)
+{
+	const struct route_node node = {
+		.id = id,
+		.endpoint = endpoint,
+		.rack = rack[0] != '\0' ? rack : NULL,
+		.told_ns = told_ns,
+	};
+
+	if (endpoint >= 0)
+		route_build_node(builder, index, &node);
+}
+
+/* Allowed, but not among the brokers to choose from. */
+static void build_departed(struct discovery_cluster *cluster, uint32_t index,
+			   struct route_builder *builder, const struct discovery_departed *departed)
+{
+	int32_t endpoint = discovery_build_url(cluster, index, builder, &departed->url);
+
+	if (departed->node >= 0 && discovery_find_node(cluster, departed->node) == NULL)
+		build_node(index, builder, departed->node, "", endpoint, 0);
+}
+
 static void build_broker(struct discovery_cluster *cluster, uint32_t index,
 			 struct route_builder *builder, const struct discovery_broker *broker)
 {
@@ -34,6 +59,9 @@ static void build_broker(struct discovery_cluster *cluster, uint32_t index,
 		.tls = discovery_build_url(cluster, index, builder, &broker->tls),
 	};
 
+	if (broker->node >= 0)
+		build_node(index, builder, broker->node, broker->rack,
+			   entry.plain >= 0 ? entry.plain : entry.tls, cluster->read_ns);
 	for (uint32_t i = 0; i < broker->listener_count; i++)
 		(void)discovery_build_url(cluster, index, builder, &broker->listeners[i]);
 	route_build_broker(builder, index, &entry);
@@ -51,9 +79,8 @@ void discovery_build(struct discovery *discovery, uint32_t index, struct route_b
 			    cluster->read_ns);
 	for (uint32_t i = 0; i < cluster->brokers.count; i++)
 		build_broker(cluster, index, builder, &cluster->brokers.at[i]);
-	/* Allowed, but not among the brokers to choose from. */
 	for (uint32_t i = 0; i < cluster->departed_count; i++)
-		(void)discovery_build_url(cluster, index, builder, &cluster->departed[i].url);
+		build_departed(cluster, index, builder, &cluster->departed[i]);
 	if (is_direct)
 		discovery_zookeeper_build(cluster, index, builder);
 }

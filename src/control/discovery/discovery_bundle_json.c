@@ -14,7 +14,7 @@ static bool read_url(const json_t *root, const char *key, bool is_tls, struct di
 	if (value == NULL || json_is_null(value))
 		return true;
 	return json_is_string(value) && discovery_url_parse(json_string_value(value), url) &&
-	       url->is_tls == is_tls;
+	       !url->is_kafka && url->is_tls == is_tls;
 }
 
 bool discovery_bundle_json_owner(const uint8_t *bytes, size_t len,

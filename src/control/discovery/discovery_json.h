@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * discovery_json: what Pulsar keeps in ZooKeeper, read from JSON. Pure functions over bytes that
- * anybody with write access to ZooKeeper may have made.
- * Thread:   any
- * Errors:   false with a sentence, and nothing written
+ * discovery_json: what Pulsar and Kafka keep in ZooKeeper, read from JSON. Pure functions over
+ * bytes that anybody with write access to ZooKeeper may have made. Thread:   any Errors:   false
+ * with a sentence, and nothing written
  */
 #pragma once
 
@@ -26,6 +25,21 @@ json_t *discovery_json_load(const uint8_t *bytes, size_t len, char why[static DI
 MUST_USE bool discovery_broker_json_parse(const char *id, const uint8_t *bytes, size_t len,
 					  struct discovery_broker *ret_broker,
 					  char why[static DISCOVERY_WHY_MAX]);
+
+/* ---- discovery_kafka_json.c -------------------------------------------------------------------
+ */
+
+/* Which listener of a broker is wanted. */
+struct discovery_wanted {
+	const char *listener; /* NULL: the first of that kind */
+	bool is_tls;
+};
+
+/* /brokers/ids/<id> of Kafka, versions 1 to 5 and later (kafka.md 5.1). */
+MUST_USE bool discovery_kafka_json_parse(const char *id, const struct discovery_wanted *wanted,
+					 const uint8_t *bytes, size_t len,
+					 struct discovery_broker *ret_broker,
+					 char why[static DISCOVERY_WHY_MAX]);
 
 /* ---- discovery_bundle_json.c ------------------------------------------------------------------
  */

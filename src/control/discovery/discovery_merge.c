@@ -8,13 +8,15 @@
 
 #include "discovery_priv.h"
 
+#define OLD_NS	       (2 * NS_PER_S)  /* ZooKeeper was lost for a while */
 #define STALE_NS       (60 * NS_PER_S) /* an age worth a warning */
 #define STALE_AGAIN_NS (300 * NS_PER_S)
 
 static bool is_same_broker(const struct discovery_broker *a, const struct discovery_broker *b)
 {
-	if (strcmp(a->id, b->id) != 0 || !discovery_url_equal(&a->plain, &b->plain) ||
-	    !discovery_url_equal(&a->tls, &b->tls) || a->listener_count != b->listener_count)
+	if (strcmp(a->id, b->id) != 0 || strcmp(a->rack, b->rack) != 0 ||
+	    !discovery_url_equal(&a->plain, &b->plain) || !discovery_url_equal(&a->tls, &b->tls) ||
+	    a->listener_count != b->listener_count)
 		return false;
 	for (uint32_t i = 0; i < a->listener_count; i++)
 		if (!discovery_url_equal(&a->listeners[i], &b->listeners[i]))
@@ -32,7 +34,9 @@ static bool is_same_list(const struct discovery_brokers *a, const struct discove
 	return true;
 }
 
-static void depart(struct discovery_cluster *cluster, const struct discovery_url *url,
+/* A broker that left is no candidate any more, but a client that was sent to it a moment ago gets
+ * "service not ready" (and tries again) instead of "not allowed" (and gives up). */
+static void depart(struct discovery_cluster *cluster, const struct discovery_url *url, int32_t node,
 		   uint64_t until_ns)
 {
 	uint32_t oldest = 0;
@@ -42,6 +46,7 @@ static void depart(struct discovery_cluster *cluster, const struct discovery_url
 	for (uint32_t i = 0; i < cluster->departed_count; i++) {
 		if (discovery_url_equal(&cluster->departed[i].url, url)) {
 			cluster->departed[i].until_ns = until_ns;
+			cluster->departed[i].node = node;
 			return;
 		}
 		if (cluster->departed[i].until_ns < cluster->departed[oldest].until_ns)
@@ -50,26 +55,41 @@ static void depart(struct discovery_cluster *cluster, const struct discovery_url
 	uint32_t at = cluster->departed_count < DISCOVERY_DEPARTED_MAX ? cluster->departed_count++
 								       : oldest;
 
-	cluster->departed[at] = (struct discovery_departed){ .url = *url, .until_ns = until_ns };
+	cluster->departed[at] = (struct discovery_departed){
+		.url = *url,
+		.node = node,
+		.until_ns = until_ns,
+	};
 }
 
 /* Everything of `old` that `fresh` does not name any more. */
 static void depart_all(struct discovery_cluster *cluster, const struct discovery_brokers *old,
 		       const struct discovery_brokers *fresh, uint64_t now_ns)
 {
-	uint64_t until_ns = now_ns + DISCOVERY_GRACE_NS;
+	uint64_t until_ns = now_ns + cluster->grace_ns;
 
 	for (uint32_t i = 0; i < old->count; i++) {
 		const struct discovery_broker *broker = &old->at[i];
 
 		if (!discovery_list_has(fresh, &broker->plain))
-			depart(cluster, &broker->plain, until_ns);
+			depart(cluster, &broker->plain, broker->node, until_ns);
 		if (!discovery_list_has(fresh, &broker->tls))
-			depart(cluster, &broker->tls, until_ns);
+			depart(cluster, &broker->tls, broker->node, until_ns);
 		for (uint32_t j = 0; j < broker->listener_count; j++)
 			if (!discovery_list_has(fresh, &broker->listeners[j]))
-				depart(cluster, &broker->listeners[j], until_ns);
+				depart(cluster, &broker->listeners[j], -1, until_ns);
 	}
+}
+
+static void say_gone(struct discovery_cluster *cluster, int32_t node)
+{
+	const struct discovery_host *host = &cluster->discovery->host;
+
+	log_info("node_gone",
+		 "cluster %s: node %d has left ZooKeeper; clients that want it are refused",
+		 cluster->name, (int)node);
+	if (host->gone != NULL)
+		host->gone(host->context, cluster->name, node);
 }
 
 bool discovery_merge_forget(struct discovery_cluster *cluster, uint64_t now_ns)
@@ -82,6 +102,9 @@ bool discovery_merge_forget(struct discovery_cluster *cluster, uint64_t now_ns)
 
 		if (departed->until_ns > now_ns && !discovery_has_url(cluster, &departed->url))
 			cluster->departed[kept++] = *departed;
+		else if (departed->node >= 0 &&
+			 discovery_find_node(cluster, departed->node) == NULL)
+			say_gone(cluster, departed->node);
 	}
 	cluster->departed_count = kept;
 	return kept < count;
@@ -128,8 +151,12 @@ void discovery_merge(struct discovery_cluster *cluster, struct discovery_brokers
 		}
 		return;
 	}
+	bool was_old = discovery_merge_age_ns(cluster, now_ns) > OLD_NS;
+
 	discovery_merge_confirm(cluster, now_ns);
 	cluster->warned_ns = 0;
+	if (was_old && cluster->is_kafka)
+		discovery_changed(cluster); /* what was told meanwhile is no newer any more */
 	if (cluster->is_loaded && is_same_list(&cluster->brokers, fresh)) {
 		/* Newer node versions, though. */
 		discovery_brokers_fini(&cluster->brokers);

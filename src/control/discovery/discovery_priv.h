@@ -13,6 +13,7 @@
 #include <penstock/base/log.h>
 #include <penstock/base/rng.h>
 #include <penstock/control/discovery.h>
+#include <penstock/mail/nodes.h>
 
 struct discovery_cluster;
 struct discovery_zookeeper;
@@ -23,11 +24,13 @@ struct discovery_zookeeper;
 struct discovery_url {
 	char host[HOST_MAX]; /* lower case, v6 without brackets */
 	uint16_t port;	     /* 0: none */
-	bool is_tls;
+	bool is_tls, is_kafka;
 };
 
 struct discovery_broker {
-	char id[DISCOVERY_ID_MAX];
+	char id[DISCOVERY_ID_MAX]; /* of Kafka: its node id */
+	int32_t node;		   /* the same as a number; -1: not Kafka's */
+	char rack[MAIL_RACK_MAX];  /* of Kafka; empty: none */
 	struct discovery_url plain, tls;
 	struct discovery_url *listeners; /* advertised listeners, both kinds */
 	uint32_t listener_count;
@@ -43,6 +46,7 @@ struct discovery_brokers {
 /* A broker URL no longer listed, still allowed for a while. */
 struct discovery_departed {
 	struct discovery_url url;
+	int32_t node; /* of Kafka: clients may still come for it; -1: none */
 	uint64_t until_ns;
 };
 
@@ -67,8 +71,10 @@ struct discovery_cluster {
 	char *servers, *global_servers;
 	struct discovery_url *urls;
 	uint32_t url_count;
-	uint64_t session_ns, resync_ns;
+	uint64_t session_ns, resync_ns, grace_ns;
 	bool is_direct;
+	bool is_kafka, is_tls; /* of Kafka: which kind of listener is dialled */
+	char *listener;	       /* of Kafka: its name; NULL: the first of that kind */
 
 	/* The list. */
 	struct discovery_brokers brokers;
@@ -98,6 +104,9 @@ struct discovery {
 void discovery_changed(struct discovery_cluster *cluster);
 const struct discovery_broker *discovery_find(const struct discovery_cluster *cluster,
 					      const char *id);
+/* The broker of Kafka with that id. */
+const struct discovery_broker *discovery_find_node(const struct discovery_cluster *cluster,
+						   int32_t node);
 /* Is this the URL of a broker on the list? */
 bool discovery_has_url(const struct discovery_cluster *cluster, const struct discovery_url *url);
 bool discovery_list_has(const struct discovery_brokers *brokers, const struct discovery_url *url);
@@ -128,7 +137,7 @@ int32_t discovery_build_url(struct discovery_cluster *cluster, uint32_t index,
 /* ---- discovery_url.c --------------------------------------------------------------------------
  */
 
-/* "pulsar://host:port", "pulsar+ssl://host:port". */
+/* "pulsar://host:port", "pulsar+ssl://host:port", and both with kafka, which is our own. */
 MUST_USE bool discovery_url_parse(const char *text, struct discovery_url *ret_url);
 bool discovery_url_equal(const struct discovery_url *a, const struct discovery_url *b);
 /* 0 for no URL, else the length written. */

@@ -9,6 +9,7 @@
 #include "discovery_json.h"
 
 #define BROKERS		"/loadbalance/brokers"
+#define KAFKA_BROKERS	"/brokers/ids"
 #define PATH_SIZE	(sizeof(BROKERS) + DISCOVERY_ID_MAX)
 
 #define RC_NO_AUTH_MARK UINT64_MAX /* no mzxid */
@@ -20,6 +21,11 @@ struct discovery_round_entry {
 	bool is_found;
 	struct discovery_broker broker;
 };
+
+static const char *brokers_of(const struct discovery_round *round)
+{
+	return round->is_kafka ? KAFKA_BROKERS : BROKERS;
+}
 
 void discovery_round_end(struct discovery_round *round)
 {
@@ -44,7 +50,7 @@ bool discovery_round_begin(struct discovery_round *round, struct discovery_sessi
 {
 	discovery_round_end(round);
 	round->number++;
-	if (!discovery_session_children(session, BROKERS, true, tag_of(round, 0)))
+	if (!discovery_session_children(session, brokers_of(round), true, tag_of(round, 0)))
 		return false;
 	round->is_going = true;
 	round->is_full = is_full;
@@ -54,16 +60,19 @@ bool discovery_round_begin(struct discovery_round *round, struct discovery_sessi
 	return true;
 }
 
-bool discovery_round_is_mine(const struct discovery_letter *letter)
+bool discovery_round_is_mine(const struct discovery_round *round,
+			     const struct discovery_letter *letter)
 {
-	return span_starts(span_str(letter->path), BROKERS);
+	return span_starts(span_str(letter->path), brokers_of(round));
 }
 
-static void path_of(char path[static PATH_SIZE], const char *name)
+static void path_of(const struct discovery_round *round, char path[static PATH_SIZE],
+		    const char *name)
 {
 	struct sink sink = sink_of(path, PATH_SIZE - 1);
 
-	sink_str(&sink, BROKERS "/");
+	sink_str(&sink, brokers_of(round));
+	sink_u8(&sink, '/');
 	sink_str(&sink, name);
 	CHECK(!sink.full); /* names that are too long were left out */
 	path[sink.len] = '\0';
@@ -83,8 +92,12 @@ static void add_entry(struct discovery_round *round, struct discovery_session *s
 		return;
 	}
 	round->entry_count++;
-	path_of(path, name);
-	if (discovery_session_exists(session, path, false, tag_of(round, round->entry_count)))
+	path_of(round, path, name);
+	uint64_t tag = tag_of(round, round->entry_count);
+
+	/* Kafka writes its nodes when listeners change, and only then. */
+	if (round->is_kafka ? discovery_session_get(session, path, true, tag)
+			    : discovery_session_exists(session, path, false, tag))
 		round->open++;
 	else
 		round->is_failed = true;
@@ -119,7 +132,7 @@ static void on_list(struct discovery_round *round, struct discovery_session *ses
 
 	if (letter->rc == RC_NO_NODE) {
 		/* No broker has ever started here. Its creation is watched; the answer counts. */
-		if (discovery_session_exists(session, BROKERS, true, tag_of(round, 0)))
+		if (discovery_session_exists(session, brokers_of(round), true, tag_of(round, 0)))
 			round->open++;
 		else
 			round->is_failed = true;
@@ -129,7 +142,7 @@ static void on_list(struct discovery_round *round, struct discovery_session *ses
 		if (letter->rc == RC_NO_AUTH && is_new(round, letter, RC_NO_AUTH_MARK))
 			log_error("discovery_unreadable",
 				  "cluster %s: %s may not be read; its ACL must allow it",
-				  session->cluster, BROKERS);
+				  session->cluster, brokers_of(round));
 		round->is_failed = true;
 		return;
 	}
@@ -180,6 +193,18 @@ static void on_exists(struct discovery_round *round, const struct discovery_clus
 		round->is_failed = true;
 }
 
+static bool parse(const struct discovery_round *round, const struct discovery_cluster *cluster,
+		  struct discovery_round_entry *entry, const struct discovery_letter *letter,
+		  char why[static DISCOVERY_WHY_MAX])
+{
+	const struct discovery_wanted wanted = { cluster->listener, cluster->is_tls };
+
+	return round->is_kafka ? discovery_kafka_json_parse(entry->name, &wanted, letter->bytes,
+							    letter->len, &entry->broker, why)
+			       : discovery_broker_json_parse(entry->name, letter->bytes,
+							     letter->len, &entry->broker, why);
+}
+
 static void on_data(struct discovery_round *round, const struct discovery_cluster *cluster,
 		    const struct discovery_session *session, struct discovery_round_entry *entry,
 		    const struct discovery_letter *letter)
@@ -193,8 +218,7 @@ static void on_data(struct discovery_round *round, const struct discovery_cluste
 		round->is_failed = true;
 		return;
 	}
-	if (letter->rc == RC_OK && discovery_broker_json_parse(entry->name, letter->bytes,
-							       letter->len, &entry->broker, why)) {
+	if (letter->rc == RC_OK && parse(round, cluster, entry, letter, why)) {
 		entry->is_found = true;
 		entry->broker.czxid = letter->czxid;
 		entry->broker.mzxid = letter->mzxid;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * discovery_round: one reading of /loadbalance/brokers: the names, then for each name whether its
- * node is known already (by czxid), then the data of those that are not. A node that vanishes
- * between two questions is skipped; one that cannot be understood keeps its last good entry.
+ * discovery_round: one reading of the brokers in ZooKeeper: the names, then for each name of
+ * Pulsar's whether its node is known already (by czxid), then the data of those that are not; of
+ * Kafka's always the data, which is watched. A node that vanishes between two questions is skipped;
+ * one that cannot be understood keeps its last good entry.
  * Thread:   control
  */
 #pragma once
@@ -26,6 +27,7 @@ struct discovery_round_entry;
 
 struct discovery_round {
 	bool is_going, is_full, is_failed;
+	bool is_kafka;
 	uint32_t number; /* so that answers to an older round are told apart */
 	uint64_t started_ns;
 	struct discovery_round_entry *entries;
@@ -41,7 +43,8 @@ MUST_USE bool discovery_round_begin(struct discovery_round *round,
 				    uint64_t now_ns);
 /* Gives it up. */
 void discovery_round_end(struct discovery_round *round);
-bool discovery_round_is_mine(const struct discovery_letter *letter);
+bool discovery_round_is_mine(const struct discovery_round *round,
+			     const struct discovery_letter *letter);
 MUST_USE enum discovery_round_step discovery_round_letter(struct discovery_round *round,
 							  const struct discovery_cluster *cluster,
 							  struct discovery_session *session,

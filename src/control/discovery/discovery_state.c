@@ -3,10 +3,12 @@
  * discovery_state: the last broker list of a cluster on disk, so that a start without ZooKeeper can
  * serve:
  *
- *     {"version": 1, "servers": "...", "saved": <seconds since 1970>,
- *      "brokers": [{"id": "...", "url": "...", "url_tls": "...", "listeners": ["...", ...]}]}
+ *     {"version": 1, "servers": "...", "listener": "...", "saved": <seconds since 1970>,
+ *      "brokers": [{"id": "...", "url": "...", "url_tls": "...", "listeners": ["...", ...],
+ *                   "rack": "..."}]}
  *
  * Only a list read through the same connect string is taken: another one may be another cluster.
+ * Of Kafka's brokers, whose ids are numbers, only the listener that was wanted is there.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -48,9 +50,14 @@ static json_t *broker_to_json(const struct discovery_broker *broker)
 
 	for (uint32_t i = 0; i < broker->listener_count; i++)
 		(void)json_array_append_new(listeners, url_to_json(&broker->listeners[i]));
-	return json_pack("{s:s, s:o, s:o, s:o}", "id", broker->id, "url",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "rack", broker->rack, "id", broker->id, "url",
 			 url_to_json(&broker->plain), "url_tls", url_to_json(&broker->tls),
 			 "listeners", listeners);
+}
+
+static const char *listener_of(const struct discovery_cluster *cluster)
+{
+	return cluster->listener == NULL ? "" : cluster->listener;
 }
 
 static char *to_text(const struct discovery_cluster *cluster)
@@ -61,8 +68,9 @@ static char *to_text(const struct discovery_cluster *cluster)
 
 	for (uint32_t i = 0; i < cluster->brokers.count; i++)
 		(void)json_array_append_new(brokers, broker_to_json(&cluster->brokers.at[i]));
-	json_t *root = json_pack("{s:i, s:s, s:I, s:o}", "version", STATE_VERSION, "servers",
-				 cluster->servers, "saved", (json_int_t)saved, "brokers", brokers);
+	json_t *root = json_pack("{s:i, s:s, s:s, s:I, s:o}", "version", STATE_VERSION, "servers",
+				 cluster->servers, "listener", listener_of(cluster), "saved",
+				 (json_int_t)saved, "brokers", brokers);
 	char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
 
 	json_decref(root);
@@ -88,17 +96,36 @@ static bool read_url(const json_t *value, struct discovery_url *ret_url)
 	       (json_is_string(value) && discovery_url_parse(json_string_value(value), ret_url));
 }
 
-static bool read_broker(const json_t *object, struct discovery_broker *broker)
+/* What a broker of Kafka has besides. False: it is one and the cluster is not, or the other way
+ * round, or for the other kind of listener. */
+static bool read_kafka(const struct discovery_cluster *cluster, const json_t *object,
+		       struct discovery_broker *broker)
+{
+	const struct discovery_url *url = cluster->is_tls ? &broker->tls : &broker->plain;
+	const char *rack = json_string_value(json_object_get(object, "rack"));
+	uint64_t node;
+
+	if (!cluster->is_kafka)
+		return !broker->plain.is_kafka && !broker->tls.is_kafka;
+	if (!url->is_kafka || !span_to_u64(span_str(broker->id), &node) || node > INT32_MAX)
+		return false;
+	broker->node = (int32_t)node;
+	return rack == NULL || span_to_str(span_str(rack), broker->rack, sizeof(broker->rack));
+}
+
+static bool read_broker(const struct discovery_cluster *cluster, const json_t *object,
+			struct discovery_broker *broker)
 {
 	const char *id = json_string_value(json_object_get(object, "id"));
 	const json_t *listeners = json_object_get(object, "listeners");
 	size_t count = json_array_size(listeners);
 
-	*broker = (struct discovery_broker){ .listeners = NULL };
+	*broker = (struct discovery_broker){ .node = -1 };
 	if (id == NULL || !span_to_str(span_str(id), broker->id, sizeof(broker->id)) ||
 	    !read_url(json_object_get(object, "url"), &broker->plain) ||
 	    !read_url(json_object_get(object, "url_tls"), &broker->tls) ||
-	    (broker->plain.port == 0 && broker->tls.port == 0) || count > DISCOVERY_LISTENERS_MAX)
+	    (broker->plain.port == 0 && broker->tls.port == 0) || count > DISCOVERY_LISTENERS_MAX ||
+	    !read_kafka(cluster, object, broker))
 		return false;
 	if (count == 0)
 		return true;
@@ -113,7 +140,8 @@ static bool read_broker(const json_t *object, struct discovery_broker *broker)
 	return true;
 }
 
-static void read_brokers(const json_t *list, struct discovery_brokers *brokers)
+static void read_brokers(const struct discovery_cluster *cluster, const json_t *list,
+			 struct discovery_brokers *brokers)
 {
 	size_t size = json_array_size(list);
 
@@ -121,7 +149,7 @@ static void read_brokers(const json_t *list, struct discovery_brokers *brokers)
 		return;
 	brokers->at = calloc(size, sizeof(*brokers->at));
 	for (size_t i = 0; brokers->at != NULL && i < size; i++)
-		if (read_broker(json_array_get(list, i), &brokers->at[brokers->count]))
+		if (read_broker(cluster, json_array_get(list, i), &brokers->at[brokers->count]))
 			brokers->count++;
 }
 
@@ -129,15 +157,17 @@ static bool read_state(struct discovery_cluster *cluster, const json_t *root, ui
 		       char why[static DISCOVERY_WHY_MAX])
 {
 	const char *servers = json_string_value(json_object_get(root, "servers"));
+	const char *listener = json_string_value(json_object_get(root, "listener"));
 	json_int_t saved = json_integer_value(json_object_get(root, "saved"));
 	uint64_t wall_s = clock_wall_us() / 1000000;
 	struct discovery_brokers brokers = { .at = NULL };
 
 	(void)snprintf(why, DISCOVERY_WHY_MAX, "is of another version or other servers");
 	if (json_integer_value(json_object_get(root, "version")) != STATE_VERSION ||
-	    servers == NULL || strcmp(servers, cluster->servers) != 0)
+	    servers == NULL || strcmp(servers, cluster->servers) != 0 ||
+	    strcmp(listener == NULL ? "" : listener, listener_of(cluster)) != 0)
 		return false;
-	read_brokers(json_object_get(root, "brokers"), &brokers);
+	read_brokers(cluster, json_object_get(root, "brokers"), &brokers);
 	(void)snprintf(why, DISCOVERY_WHY_MAX, "holds no broker");
 	if (brokers.count == 0) {
 		discovery_brokers_fini(&brokers);

@@ -20,6 +20,7 @@ static int start(struct discovery_cluster *cluster)
 		struct discovery_broker *broker = &fresh.at[i];
 		char text[DISCOVERY_URL_MAX];
 
+		broker->node = -1;
 		(void)discovery_url_format(&cluster->urls[i], text);
 		memcpy(broker->id, text, strlen(text) + 1);
 		*(cluster->urls[i].is_tls ? &broker->tls : &broker->plain) = cluster->urls[i];

@@ -10,8 +10,13 @@ bool discovery_url_parse(const char *text, struct discovery_url *ret_url)
 {
 	static const struct {
 		const char *prefix;
-		bool is_tls;
-	} schemes[] = { { "pulsar://", false }, { "pulsar+ssl://", true } };
+		bool is_tls, is_kafka;
+	} schemes[] = {
+		{ "pulsar://", false, false },
+		{ "pulsar+ssl://", true, false },
+		{ "kafka://", false, true },
+		{ "kafka+ssl://", true, true },
+	};
 	struct span rest = span_str(text);
 	struct discovery_url url = { .port = 0 };
 	struct span host;
@@ -30,13 +35,15 @@ bool discovery_url_parse(const char *text, struct discovery_url *ret_url)
 		if (*at >= 'A' && *at <= 'Z')
 			*at = (char)(*at - 'A' + 'a');
 	url.is_tls = schemes[scheme].is_tls;
+	url.is_kafka = schemes[scheme].is_kafka;
 	*ret_url = url;
 	return true;
 }
 
 bool discovery_url_equal(const struct discovery_url *a, const struct discovery_url *b)
 {
-	return a->port == b->port && a->is_tls == b->is_tls && strcmp(a->host, b->host) == 0;
+	return a->port == b->port && a->is_tls == b->is_tls && a->is_kafka == b->is_kafka &&
+	       strcmp(a->host, b->host) == 0;
 }
 
 size_t discovery_url_format(const struct discovery_url *url, char text[static DISCOVERY_URL_MAX])
@@ -46,9 +53,9 @@ size_t discovery_url_format(const struct discovery_url *url, char text[static DI
 	text[0] = '\0';
 	if (url->port == 0)
 		return 0;
-	int len =
-		snprintf(text, DISCOVERY_URL_MAX, "pulsar%s://%s%s%s:%u", url->is_tls ? "+ssl" : "",
-			 is_v6 ? "[" : "", url->host, is_v6 ? "]" : "", url->port);
+	int len = snprintf(text, DISCOVERY_URL_MAX, "%s%s://%s%s%s:%u",
+			   url->is_kafka ? "kafka" : "pulsar", url->is_tls ? "+ssl" : "",
+			   is_v6 ? "[" : "", url->host, is_v6 ? "]" : "", url->port);
 
 	CHECK(len > 0 && len < DISCOVERY_URL_MAX);
 	return (size_t)len;

@@ -3,7 +3,8 @@
  * discovery_zookeeper: a cluster's brokers from ZooKeeper: a watch on the children of
  * /loadbalance/brokers, never on their data (the Modular load manager rewrites that every minute,
  * and URLs do not change in a node's life); the data once per node; all of it again every
- * zookeeper_resync_ns and after each reconnect. Reading the list is a round (discovery_round.c).
+ * zookeeper_resync_ns and after each reconnect. Of Kafka the children of /brokers/ids and their
+ * data are watched. Reading the list is a round (discovery_round.c).
  */
 #include "discovery_round.h"
 
@@ -84,6 +85,7 @@ static int start(struct discovery_cluster *cluster)
 	cluster->zookeeper = calloc(1, sizeof(*cluster->zookeeper));
 	if (cluster->zookeeper == NULL)
 		return -ENOMEM;
+	cluster->zookeeper->round.is_kafka = cluster->is_kafka;
 	if (start_sessions(cluster))
 		return 0;
 	stop(cluster);
@@ -194,7 +196,7 @@ bool discovery_zookeeper_letter(struct discovery_cluster *cluster,
 	if (letter->what == DISCOVERY_STATE)
 		on_state_letter(cluster, is_local ? &zookeeper->local : &zookeeper->global, letter,
 				now_ns);
-	else if (discovery_round_is_mine(letter))
+	else if (discovery_round_is_mine(&zookeeper->round, letter))
 		on_list_letter(cluster, letter, now_ns);
 	else if (zookeeper->ownership != NULL)
 		discovery_ownership_letter(zookeeper->ownership, letter, now_ns);

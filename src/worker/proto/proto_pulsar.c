@@ -283,8 +283,9 @@ static void pulsar_see(struct proto *proto, enum proto_channel channel, struct s
 	}
 }
 
-static void pulsar_begin(struct proto *proto)
+static void pulsar_begin(struct proto *proto, struct proto_pools *pools)
 {
+	(void)pools;
 	proto->pulsar.phase = PULSAR_PHASE_FIRST;
 }
 
@@ -324,6 +325,7 @@ static void pulsar_refuse(struct proto *proto, enum close_reason reason, struct 
 	case CLOSE_SPOOFED_ORIGINAL:
 	case CLOSE_CONN_LIMIT:
 	case CLOSE_CONN_LIMIT_IP:
+	case CLOSE_CONN_LIMIT_LISTENER:
 	case CLOSE_FRAME_TOO_BIG:
 	case CLOSE_FRAME_ZERO:
 	case CLOSE_FRAME_MALFORMED:

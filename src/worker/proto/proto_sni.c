@@ -18,8 +18,9 @@ static void refuse(struct proto_verdict *ret, enum close_reason reason)
 	*ret = (struct proto_verdict){ .what = PROTO_REFUSE, .reason = reason };
 }
 
-static void sni_begin(struct proto *proto)
+static void sni_begin(struct proto *proto, struct proto_pools *pools)
 {
+	(void)pools;
 	proto->sni = (struct proto_sni){ .version = 0 };
 }
 
@@ -129,6 +130,7 @@ static enum hello_alert alert_of(enum close_reason reason, const struct hello *h
 		[CLOSE_TARGET_SYNTAX_DENIED] = HELLO_ALERT_UNRECOGNIZED_NAME,
 		[CLOSE_TARGET_SPECIAL_DENIED] = HELLO_ALERT_UNRECOGNIZED_NAME,
 		[CLOSE_CONN_LIMIT_IP] = HELLO_ALERT_INTERNAL_ERROR,
+		[CLOSE_CONN_LIMIT_LISTENER] = HELLO_ALERT_INTERNAL_ERROR,
 		[CLOSE_CONN_LIMIT_ROUTE] = HELLO_ALERT_INTERNAL_ERROR,
 		[CLOSE_LISTENER_GONE] = HELLO_ALERT_INTERNAL_ERROR,
 		[CLOSE_CONNECT_TIMEOUT] = HELLO_ALERT_INTERNAL_ERROR,

@@ -53,6 +53,7 @@ void relay_lane_fini(struct relay *relay, struct lane *lane)
 		relay_pipe_put(relay, lane->pipe);
 	lane->in = lane->out = NULL;
 	lane->pipe = NULL;
+	lane->is_peeked = false;
 }
 
 void relay_count(struct relay *relay, struct lane *lane, size_t n, bool is_splice)
@@ -154,10 +155,17 @@ enum relay_status relay_flush(struct relay *relay, struct lane *lane)
 	return status;
 }
 
+/* Is more to go out right behind what is held? The rest of a frame most likely is in the socket; of
+ * a stream without frames nobody knows. */
+static bool has_more(const struct relay *relay, const struct lane *lane)
+{
+	return relay_undecided(relay, lane).len > 0 || (lane->pass > 0 && lane->pass != RELAY_ALL);
+}
+
 enum relay_status relay_move(struct relay *relay, struct lane *lane)
 {
 	if (lane->in != NULL || lane->out != NULL || lane->pipe != NULL) {
-		enum relay_status status = flush(relay, lane, relay_undecided(relay, lane).len > 0);
+		enum relay_status status = flush(relay, lane, has_more(relay, lane));
 
 		if (status != RELAY_DECIDE)
 			return status;
@@ -179,6 +187,24 @@ static void compact(struct relay_buf *buf)
 	memmove(buf->bytes, buf->bytes + buf->decided, buf->filled - buf->decided);
 	buf->filled -= buf->decided;
 	buf->done = buf->decided = 0;
+}
+
+/* What was looked at is read after all. */
+static void take_peeked(struct lane *lane)
+{
+	if (!lane->is_peeked)
+		return;
+	/* It was there a moment ago, and only this lane takes it. */
+	CHECK(net_discard(lane->source, lane->in->filled) == (ssize_t)lane->in->filled);
+	lane->is_peeked = false;
+}
+
+/* What was looked at goes by inside the kernel. */
+static void leave_peeked(struct relay *relay, struct lane *lane)
+{
+	relay_buf_put(relay, lane->in);
+	lane->in = NULL;
+	lane->is_peeked = false;
 }
 
 /* Reads up to `max` bytes behind the undecided ones: at least `min`, or all there are. What the
@@ -206,6 +232,7 @@ enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min,
 		return RELAY_DECIDE;
 	if (lane->saw_fin)
 		return RELAY_FIN;
+	take_peeked(lane);
 	if (lane->in == NULL) {
 		lane->in = relay_can_read(relay) ? relay_buf_get(relay) : NULL;
 		if (lane->in == NULL)
@@ -231,6 +258,30 @@ enum relay_status relay_read(struct relay *relay, struct lane *lane, size_t min,
 	return n < 0 ? relay_end_wait(lane, RELAY_WAIT_SOURCE) : RELAY_WAIT_SOURCE;
 }
 
+enum relay_status relay_peek(struct relay *relay, struct lane *lane, size_t min, size_t max)
+{
+	CHECK(lane->pass == 0 && lane->pipe == NULL && lane->out == NULL);
+	CHECK(min <= max && max <= RELAY_BUF_BYTES);
+	if (!lane->is_promoted || lane->source_tls != NULL || lane->in != NULL || lane->saw_fin ||
+	    !relay_can_read(relay))
+		return relay_read(relay, lane, min, max);
+
+	struct relay_buf *buf = relay_buf_get(relay);
+	ssize_t n = net_peek(lane->source, buf->bytes, max);
+
+	if (n < (ssize_t)min) {
+		relay_buf_put(relay, buf);
+		if (n < 0 && n != -EAGAIN) /* looking takes the error off the socket, too */
+			return relay_source_failed(lane, n);
+		return n == -EAGAIN ? RELAY_WAIT_SOURCE : relay_read(relay, lane, min, max);
+	}
+	buf->done = buf->decided = 0;
+	buf->filled = (uint32_t)n;
+	lane->in = buf;
+	lane->is_peeked = true;
+	return RELAY_DECIDE;
+}
+
 struct span relay_undecided(const struct relay *relay, const struct lane *lane)
 {
 	(void)relay;
@@ -241,10 +292,14 @@ struct span relay_undecided(const struct relay *relay, const struct lane *lane)
 
 void relay_pass(struct relay *relay, struct lane *lane, uint64_t n)
 {
+	CHECK(lane->pass == 0);
+	if (lane->is_peeked && n >= RELAY_SMALL_BYTES)
+		leave_peeked(relay, lane);
+	take_peeked(lane);
+
 	size_t have = relay_undecided(relay, lane).len;
 	size_t now = n < have ? (size_t)n : have;
 
-	CHECK(lane->pass == 0);
 	if (lane->in != NULL)
 		lane->in->decided += (uint32_t)now;
 	lane->pass = n == RELAY_ALL ? RELAY_ALL : n - now;
@@ -255,6 +310,7 @@ void relay_drop(struct relay *relay, struct lane *lane, size_t n)
 	if (n == 0)
 		return;
 	CHECK(lane->in != NULL && n <= lane->in->filled - lane->in->decided);
+	take_peeked(lane);
 	/* Only once the bytes before it are out, so that `done` may step over it. */
 	CHECK(lane->in->done == lane->in->decided);
 	lane->in->decided += (uint32_t)n;

@@ -31,6 +31,7 @@ static enum relay_status copy_once(struct relay *relay, struct lane *lane, struc
 	ssize_t sent = relay_end_send(lane, buf->bytes, (size_t)got);
 
 	if (sent > 0) {
+		lane->is_corked = false;
 		buf->done = (uint32_t)sent;
 		relay_count(relay, lane, (size_t)sent, false);
 	}
@@ -60,6 +61,7 @@ static enum relay_status copy_peeked(struct relay *relay, struct lane *lane)
 		return RELAY_WAIT_SINK;
 	if (sent < 0)
 		return relay_sink_failed(lane, sent);
+	lane->is_corked = false;
 	/* They were there a moment ago, and only this lane takes them. */
 	CHECK(relay_end_discard(lane, (size_t)sent) == sent);
 	relay_took(lane, (size_t)sent);

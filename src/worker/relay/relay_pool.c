@@ -10,9 +10,17 @@
 
 #include "relay_priv.h"
 
+#define BUFS_KEPT 32 /* free ones that keep their memory: 2 MiB of each worker */
+
 static uint32_t pipe_count(const struct relay *relay)
 {
 	return (uint32_t)stat_get(relay->stats, STAT_PIPES_IN_USE);
+}
+
+/* In whole pages, so that those of a burst can be given back. */
+static size_t buf_size(void)
+{
+	return (sizeof(struct relay_buf) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }
 
 int relay_init(struct relay *relay, uint32_t bufs, uint32_t pipes, struct stat_block *stats)
@@ -21,7 +29,7 @@ int relay_init(struct relay *relay, uint32_t bufs, uint32_t pipes, struct stat_b
 	relay_queue_init(&relay->starved);
 	relay_queue_init(&relay->gathering);
 
-	int ret = pool_init(&relay->bufs, sizeof(struct relay_buf), bufs);
+	int ret = pool_init(&relay->bufs, buf_size(), bufs);
 
 	if (ret < 0)
 		return ret;
@@ -50,6 +58,11 @@ void relay_fini(struct relay *relay)
 	free(relay->pipes);
 	free(relay->peeked);
 	pool_fini(&relay->bufs);
+}
+
+void relay_trim(struct relay *relay)
+{
+	pool_trim(&relay->bufs, BUFS_KEPT);
 }
 
 struct relay_buf *relay_buf_get(struct relay *relay)

@@ -28,6 +28,7 @@ enum relay_status relay_splice_flush(struct relay *relay, struct lane *lane)
 			return relay_sink_failed(lane, n);
 		CHECK((size_t)n <= pipe->fill);
 		pipe->fill -= (uint32_t)n;
+		lane->is_corked = false;
 		relay_count(relay, lane, (size_t)n, true);
 	}
 	pipe_put(relay, lane);
@@ -71,6 +72,10 @@ enum relay_status relay_splice(struct relay *relay, struct lane *lane)
 		}
 		if (got <= 0) {
 			pipe_put(relay, lane);
+			/* Woken for nothing again and again: an urgent byte, which splice does not
+			 * step over. A read does. */
+			if (got == -EAGAIN && reads == 0)
+				note_size(lane, 0);
 			if (got == -EAGAIN)
 				return relay_end_wait(lane, RELAY_WAIT_SOURCE);
 			if (got < 0)

@@ -27,7 +27,8 @@ static int tables_init(struct session_env *env)
 	env->scratch = malloc(SESSION_SCRATCH);
 	env->rests = calloc(SESSION_RESTS, sizeof(*env->rests));
 	env->asked = calloc(SESSION_ASKED, sizeof(*env->asked));
-	if (env->scratch == NULL || env->rests == NULL || env->asked == NULL)
+	env->nodes = calloc(1, sizeof(*env->nodes));
+	if (env->scratch == NULL || env->rests == NULL || env->asked == NULL || env->nodes == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -37,6 +38,20 @@ static uint64_t lookups_share(const struct config *config, uint32_t workers)
 	if (config->limits.lookups == CONFIG_OFF)
 		return CONFIG_OFF;
 	return (config->limits.lookups + workers - 1) / workers;
+}
+
+static int pools_init(struct session_env *env, const struct config *config,
+		      const struct config_budget *budget)
+{
+	const struct proto_pool_sizes sizes = {
+		.sessions = (uint32_t)budget->sessions_per_worker,
+		.books = (uint32_t)budget->hops_per_worker,
+		.chunks = (uint32_t)budget->chunks_per_worker,
+		.bulks = (uint32_t)budget->bulks_per_worker,
+	};
+
+	return proto_pools_init(&env->protos, &sizes,
+				lookups_share(config, env->office->worker_count));
 }
 
 int session_env_init(struct session_env *env, const struct config *config,
@@ -70,16 +85,14 @@ int session_env_init(struct session_env *env, const struct config *config,
 				(uint32_t)budget.hops_per_worker);
 	if (ret == 0)
 		ret = pool_init(&env->names, HOST_MAX,
-				(uint32_t)(3 * budget.sessions_per_worker +
+				(uint32_t)(4 * budget.sessions_per_worker +
 					   budget.hops_per_worker));
 	if (ret == 0)
 		ret = tls_new(&env->tls,
 			      (uint32_t)(2 * budget.sessions_per_worker + budget.hops_per_worker),
 			      (uint32_t)config->limits.handshakes, env->stats);
 	if (ret == 0)
-		ret = proto_pools_init(&env->protos, (uint32_t)budget.sessions_per_worker,
-				       (uint32_t)budget.hops_per_worker,
-				       lookups_share(config, office->worker_count));
+		ret = pools_init(env, config, &budget);
 	return ret;
 }
 
@@ -94,6 +107,7 @@ void session_env_fini(struct session_env *env)
 	free(env->scratch);
 	free(env->rests);
 	free(env->asked);
+	free(env->nodes);
 }
 
 const char *session_state_name(enum session_state state)
@@ -139,6 +153,12 @@ static void follow_rule(struct session *session)
 		session_close_refuse(session, CLOSE_LISTENER_GONE, span_of(NULL, 0));
 }
 
+/* What its brokers speak may be another protocol now. */
+static bool speaks_as_before(const struct session *session, const struct config_cluster *cluster)
+{
+	return (session->proto.ops == &proto_kafka_ops) == (cluster->protocol == CONFIG_KAFKA);
+}
+
 void session_follow_config(struct session_env *env, const struct route *old)
 {
 	const struct config *config = env->route->config;
@@ -157,7 +177,8 @@ void session_follow_config(struct session_env *env, const struct route *old)
 			continue;
 		}
 		session->cluster = map[session->cluster];
-		if (session->cluster < config->cluster_count)
+		if (session->cluster < config->cluster_count &&
+		    speaks_as_before(session, &config->clusters[session->cluster]))
 			continue;
 		/* Bytes of a data connection need no cluster any more. */
 		session->cluster = 0;

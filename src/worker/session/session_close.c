@@ -43,16 +43,20 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 	 * (operations.md 2.4). */
 	session_tls_close(env, &session->broker_tls, &session->broker_fd, reset);
 	session_tls_close(env, &session->client_tls, &session->client_fd, reset);
-	session_lane_context(session, &context);
-	if (session->proto.ops != NULL)
-		session->proto.ops->end(&session->proto, &context);
 	if (session->is_unrouted) {
 		env->unrouted--;
 		stat_sub(env->stats, STAT_UNROUTED, 1);
 	}
 	if (session->is_tallied)
 		tally_remove(env->office->per_ip, &session->client);
+	if (session->is_entered)
+		stat_route_leave(&env->office->gates[session->listener_id].count);
 	session_log(session);
+	session_lane_context(session, &context);
+	if (session->proto.ops != NULL)
+		session->proto.ops->end(&session->proto, &context);
+	if (session->place != SESSION_NO_PLACE)
+		stat_count(&session_node(session)->active, 0 - UINT64_C(1));
 	if (session->rule_id != SESSION_NO_RULE)
 		stat_route_leave(&env->office->routes[session->rule_id]);
 	if (session->server_name != NULL)
@@ -61,6 +65,12 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 	if (session->principal != NULL)
 		pool_put(&env->names, session->principal);
 	session->principal = NULL;
+	if (session->user != NULL)
+		pool_put(&env->names, session->user);
+	session->user = NULL;
+	if (session->signer != NULL)
+		tls_context_put(session->signer);
+	session->signer = NULL;
 	atomic_store_explicit(&stats->closed[reason],
 			      atomic_load_explicit(&stats->closed[reason], memory_order_relaxed) +
 				      1,
@@ -81,8 +91,11 @@ static void abort_go_on(struct session *session)
 	struct session_env *env = session->env;
 	enum lane_id id = (enum lane_id)session->abort_lane;
 	struct lane *lane = &session->lane[id];
+	uint64_t before = lane->bytes;
 	enum relay_status status = relay_flush(&env->relay, lane);
 	bool is_late = env->now_ns >= session->abort_ns;
+
+	session_count_moved(session, id, lane->bytes - before);
 
 	if (status == RELAY_WAIT_SINK && !is_late) {
 		session_lane_wait(session, id, status);
@@ -168,7 +181,7 @@ static void say(struct session *session, enum close_reason reason, struct sink *
 	if (!is_before_tls(session)) {
 		if (session->proto.ops != NULL)
 			session->proto.ops->refuse(&session->proto, reason, sink);
-	} else if (reason == CLOSE_CONN_LIMIT_IP) {
+	} else if (reason == CLOSE_CONN_LIMIT_IP || reason == CLOSE_CONN_LIMIT_LISTENER) {
 		hello_write_alert(sink, &unknown, HELLO_ALERT_INTERNAL_ERROR);
 	}
 }
@@ -178,6 +191,26 @@ static void say(struct session *session, enum close_reason reason, struct sink *
 static bool has_no_words(const struct session *session)
 {
 	return session->client_tls != NULL && session->proto.ops == NULL;
+}
+
+/* A broker of Kafka that is away would have reset the connection, which clients try again. An
+ * orderly end before the first answer means the wrong protocol to some (franz-go), and they do not.
+ */
+static bool is_away(const struct session *session, enum close_reason reason)
+{
+	char who = close_rows[reason].who;
+
+	return session->proto.kind == PROTO_KIND_KAFKA && !session->proto.kafka->is_dialled &&
+	       (who == 'S' || who == 's');
+}
+
+/* A request is there that will not be answered, behind a response that may still be under way: a
+ * reset, which unread bytes would make of the end, takes that along. */
+static bool is_between(const struct session *session, enum close_reason reason)
+{
+	return session->proto.kind == PROTO_KIND_KAFKA &&
+	       (reason == CLOSE_DRAIN || reason == CLOSE_NODE_MOVED) &&
+	       relay_can_emit(&session->lane[LANE_TO_CLIENT]);
 }
 
 void session_close_refuse(struct session *session, enum close_reason reason, struct span bytes)
@@ -194,9 +227,10 @@ void session_close_refuse(struct session *session, enum close_reason reason, str
 		bytes = sink_written(&sink);
 	}
 	/* An alert that TLS has sent is to be read too. */
-	if (!session->is_silent && (bytes.len == 0 || !relay_can_emit(lane) ||
-				    !relay_emit(&env->relay, lane, bytes, false))) {
-		session_close(session, reason, has_no_words(session));
+	if (!session->is_silent && !is_between(session, reason) &&
+	    (bytes.len == 0 || !relay_can_emit(lane) ||
+	     !relay_emit(&env->relay, lane, bytes, false))) {
+		session_close(session, reason, has_no_words(session) || is_away(session, reason));
 		return;
 	}
 	session->reason = (uint8_t)reason;
@@ -215,12 +249,13 @@ void session_close_go_on(struct session *session)
 
 /* ---- time ---- */
 
-/* The deadline that is due first and what it means; 0: none. */
+/* The deadline that is due first and what it means (NONE: lanes are held until then); 0: none. */
 static uint64_t next_deadline(const struct session *session, enum close_reason *ret_reason)
 {
 	const struct config *config = session_config(session->env);
 	bool is_half =
 		session->lane[LANE_TO_BROKER].sent_fin || session->lane[LANE_TO_CLIENT].sent_fin;
+	bool is_login = session_is_login(session);
 	const struct {
 		uint64_t since_ns, span_ns;
 		enum close_reason reason;
@@ -228,8 +263,12 @@ static uint64_t next_deadline(const struct session *session, enum close_reason *
 		{ session->active_ns, config->timeouts.idle_ns, CLOSE_IDLE },
 		{ is_half ? session->active_ns : 0, config->timeouts.half_close_ns,
 		  CLOSE_HALF_CLOSE_TIMEOUT },
-		{ session->frame_ns, config->timeouts.frame_ns, CLOSE_FRAME_TIMEOUT },
+		{ is_login ? 0 : session->frame_ns, config->timeouts.frame_ns,
+		  CLOSE_FRAME_TIMEOUT },
+		{ is_login ? session->frame_ns : 0, config->timeouts.handshake_ns,
+		  CLOSE_BROKER_AUTH_TIMEOUT },
 		{ session->is_draining ? session->abort_ns : 0, 0, CLOSE_DRAIN },
+		{ session->hold_ns, 0, CLOSE_NONE },
 	};
 	uint64_t first = 0;
 
@@ -256,9 +295,22 @@ void session_close_schedule(struct session *session)
 		set_timer(session, at);
 }
 
-static bool has_open_lookup(const struct session *session)
+/* Is an answer awaited? */
+static bool is_asked(const struct session *session)
 {
-	return session->proto.kind == PROTO_KIND_LOOKUP && session->proto.pulsar.book != NULL;
+	switch (session->proto.kind) {
+	case PROTO_KIND_LOOKUP:
+		return session->proto.pulsar.book != NULL;
+	case PROTO_KIND_KAFKA:
+		return session->proto.kafka->asked_count > 0 ||
+		       session->proto.kafka->denial != NULL;
+	case PROTO_KIND_NEW:
+	case PROTO_KIND_DATA:
+	case PROTO_KIND_FORWARD:
+	case PROTO_KIND_ROUTED:
+		break;
+	}
+	return false;
 }
 
 static void on_relay_timer(struct session *session)
@@ -273,8 +325,15 @@ static void on_relay_timer(struct session *session)
 		set_timer(session, at);
 		return;
 	}
+	if (reason == CLOSE_NONE) {
+		session->hold_ns = 0; /* whoever has to wait longer says so again */
+		session_lane_resume_held(session);
+		session_close_schedule(session);
+		return;
+	}
 	if (reason == CLOSE_DRAIN &&
-	    (has_open_lookup(session) || !relay_can_emit(&session->lane[LANE_TO_CLIENT]))) {
+	    (is_asked(session) || !relay_can_emit(&session->lane[LANE_TO_CLIENT]))) {
+		session->is_drain_due = true; /* what is asked now is for another gateway */
 		session->abort_ns = env->now_ns + NS_PER_S / 10;
 		set_timer(session, session->abort_ns);
 		return;

@@ -14,6 +14,9 @@
 
 #include "session_priv.h"
 
+#define NODE_AGAIN_NS (NS_PER_S / 20)
+#define NODE_AHEAD_NS (2 * NS_PER_S) /* so long a word may be ahead of the snapshot */
+
 static void try_next(struct session_dial *dial);
 
 static struct session_env *env_of(const struct session_dial *dial)
@@ -36,6 +39,8 @@ struct tls_context *session_dial_tls(const struct session_dial *dial)
 
 	if (session->is_forward)
 		return NULL;
+	if (session->signer != NULL)
+		return session->signer;
 	if (!session->is_routed)
 		return tls_set_cluster(route->tls, session->cluster);
 	return rule != ROUTE_NO_RULE ? tls_set_route_target(route->tls, route->config, rule) : NULL;
@@ -489,4 +494,94 @@ void session_dial_rule(struct session_dial *dial)
 {
 	dial->started_ns = env_of(dial)->now_ns;
 	begin_candidates(dial, SESSION_WAY_RULE);
+}
+
+/* ---- brokers of Kafka ---- */
+
+static void look_for_node(struct session_dial *dial);
+
+static void on_node_timer(struct timer *timer)
+{
+	look_for_node(CONTAINER_OF(timer, struct session_dial, timer));
+}
+
+/* A client may come before anything has told of its node, and after a while of that it will not
+ * get better. */
+static void wait_for_node(struct session_dial *dial)
+{
+	struct session_env *env = env_of(dial);
+
+	if (env->now_ns >= dial->started_ns + connect_ns(dial)) {
+		finish(dial, CLOSE_NODE_UNKNOWN);
+		return;
+	}
+	if (env->now_ns == dial->started_ns)
+		session_known_want_node(dial->session);
+	timer_set(&env->wheel, &dial->timer, env->now_ns + NODE_AGAIN_NS, on_node_timer);
+}
+
+/* Where a node is by the rule of the configuration. */
+static void begin_ruled_node(struct session_dial *dial, const struct route_node *node)
+{
+	struct session_env *env = env_of(dial);
+	const struct config_cluster *cluster =
+		&session_config(env)->clusters[dial->session->cluster];
+	char host[HOST_MAX];
+	struct sink sink = sink_of(host, sizeof(host) - 1);
+	struct route_endpoint ruled = { .host = host, .port = cluster->node_port };
+
+	config_kafka_host(span_str(cluster->node_host), cluster->name, dial->node,
+			  span_str(node != NULL && node->rack != NULL ? node->rack : ""), &sink);
+	if (sink.full) {
+		finish(dial, CLOSE_NODE_UNKNOWN);
+		return;
+	}
+	host[sink.len] = '\0';
+	const struct route_endpoint *known =
+		route_find(env->route, dial->session->cluster, span_str(host), ruled.port);
+
+	begin_endpoint(dial, known != NULL ? known : &ruled);
+}
+
+/* Words later than this are ahead of the snapshot. */
+static uint64_t ahead_since(const struct session_env *env, const struct route_node *node)
+{
+	uint64_t since_ns = env->now_ns > NODE_AHEAD_NS ? env->now_ns - NODE_AHEAD_NS : 0;
+
+	if (node == NULL)
+		return 0;
+	return node->told_ns > since_ns ? node->told_ns : since_ns;
+}
+
+/* The snapshot is told what answers say within a tenth of a second; a client may be faster, and
+ * where its node was there may be another one by now. */
+static void look_for_node(struct session_dial *dial)
+{
+	struct session_env *env = env_of(dial);
+	const struct session *session = dial->session;
+	const struct route_node *node = route_node(env->route, session->cluster, dial->node);
+	struct mail_nodes_place place;
+
+	dial->session->judged_version = (uint32_t)env->route->version;
+	if (session_config(env)->clusters[session->cluster].node_host != NULL) {
+		begin_ruled_node(dial, node);
+	} else if (session_known_node(session, dial->node, ahead_since(env, node), &place)) {
+		const struct route_endpoint told = { .host = place.host, .port = place.port };
+		const struct route_endpoint *known =
+			route_find(env->route, session->cluster, span_str(place.host), place.port);
+
+		begin_endpoint(dial, known != NULL ? known : &told);
+	} else if (node != NULL) {
+		begin_endpoint(dial,
+			       &env->route->clusters[session->cluster].endpoints[node->endpoint]);
+	} else {
+		wait_for_node(dial);
+	}
+}
+
+void session_dial_node(struct session_dial *dial, int32_t node)
+{
+	dial->started_ns = env_of(dial)->now_ns;
+	dial->node = node;
+	look_for_node(dial);
 }

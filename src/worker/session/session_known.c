@@ -70,6 +70,62 @@ static void learn(struct session *session, struct span url)
 		stat_add(env->stats, STAT_MAIL_FULL, 1);
 }
 
+bool session_known_node(const struct session *session, int32_t node, uint64_t since_ns,
+			struct mail_nodes_place *ret_place)
+{
+	const struct session_env *env = session->env;
+
+	return mail_nodes_find(env->office->nodes, cluster_name(session), node, since_ns,
+			       env->now_ns, ret_place);
+}
+
+/* Each snapshot is asked once, by the next request; the one it was dialled by not at all. Where a
+ * rule says how nodes are called, addresses that brokers tell are none to judge by. Without a
+ * broker there is nothing to judge, and on the session's way out maybe no cluster either. */
+bool session_known_moved(struct session *session)
+{
+	const struct session_env *env = session->env;
+	uint32_t version = (uint32_t)env->route->version;
+
+	if (session->broker_fd < 0 || session->judged_version == version ||
+	    session->node == SESSION_ANY_NODE)
+		return session->is_moved;
+	session->judged_version = version;
+	session->is_moved = session_config(env)->clusters[session->cluster].node_host == NULL &&
+			    route_is_another_node(env->route, session->cluster, session->node,
+						  &session->broker);
+	return session->is_moved;
+}
+
+void session_known_want_node(const struct session *session)
+{
+	struct session_env *env = session->env;
+	struct mail mail = { .kind = MAIL_NODE_WANTED };
+
+	mail.node_wanted.cluster = session->cluster;
+	if (!mail_send(&env->office->control, env->ring, &mail))
+		stat_add(env->stats, STAT_MAIL_FULL, 1);
+}
+
+static void learn_node(struct session *session, const struct proto_node *node)
+{
+	struct session_env *env = session->env;
+	struct mail mail = { .kind = MAIL_NODE,
+			     .node = { .cluster = session->cluster, .id = node->id } };
+	struct mail_nodes_place *place = &mail.node.place;
+
+	place->port = node->port;
+	if (!span_to_str(node->host, place->host, sizeof(place->host)))
+		return;
+	if (!span_to_str(node->rack, place->rack, sizeof(place->rack)))
+		place->rack[0] = '\0';
+	if (!mail_nodes_add(env->office->nodes, cluster_name(session), node->id, place,
+			    env->now_ns))
+		return;
+	if (!mail_send(&env->office->control, env->ring, &mail))
+		stat_add(env->stats, STAT_MAIL_FULL, 1);
+}
+
 static void want_namespace(struct session *session, struct span name)
 {
 	struct session_env *env = session->env;
@@ -96,6 +152,8 @@ void session_known_notes(struct session *session, const struct proto_context *co
 	/* Brokers found in ZooKeeper need no learning; a fixed URL knows only itself. */
 	for (int i = 0; cluster->zookeeper_servers == NULL && i < PROTO_NOTES; i++)
 		learn(session, context->learned[i]);
+	for (uint32_t i = 0; i < context->nodes->count; i++)
+		learn_node(session, &context->nodes->at[i]);
 	if (context->seen_namespace.len > 0 && cluster->lookup == CONFIG_LOOKUP_DIRECT)
 		want_namespace(session, context->seen_namespace);
 }

@@ -19,7 +19,9 @@ void session_lane_context(struct session *session, struct proto_context *ret_con
 {
 	struct session_env *env = session->env;
 	const struct config *config = session_config(env);
+	const struct config_listener *listener = session_listener(env, session->listener_id);
 
+	env->nodes->count = 0;
 	*ret_context = (struct proto_context){
 		.route = env->route,
 		.listener = env->route->listener_of_id[session->listener_id],
@@ -27,16 +29,29 @@ void session_lane_context(struct session *session, struct proto_context *ret_con
 		.client = session->client,
 		.principal = session->principal != NULL ? span_str(session->principal)
 							: span_of(NULL, 0),
+		.user = session->user != NULL ? span_str(session->user) : span_of(NULL, 0),
 		.now_ns = env->now_ns,
 		.first_frame_max = (uint32_t)config->limits.first_frame,
 		.frame_max = (uint32_t)config->limits.max_frame,
 		.scratch = sink_of(env->scratch, PROTO_FRAME_MAX),
+		.kafka = listener != NULL ? &listener->kafka : NULL,
+		.is_draining = session->is_drain_due,
+		.is_moved = session_known_moved(session),
 		.pools = &env->protos,
 		.stats = env->stats,
+		.node = session_node(session),
+		.spliced = session->lane[LANE_TO_CLIENT].spliced,
+		.nodes = env->nodes,
 	};
 }
 
 /* ---- what the brain wants done ---- */
+
+static void note_moved(struct session *session, enum lane_id id, uint64_t n)
+{
+	session->active_ns = session->env->now_ns;
+	session_count_moved(session, id, n);
+}
 
 static enum next do_need(struct session *session, enum lane_id id,
 			 const struct proto_verdict *verdict, enum relay_status *ret_status)
@@ -44,13 +59,15 @@ static enum next do_need(struct session *session, enum lane_id id,
 	struct session_env *env = session->env;
 	struct lane *lane = &session->lane[id];
 
-	*ret_status = relay_read(&env->relay, lane, (size_t)verdict->n, verdict->max);
+	*ret_status =
+		(verdict->is_bulk ? relay_peek : relay_read)(&env->relay, lane, (size_t)verdict->n,
+							     verdict->max);
 	if (*ret_status == RELAY_DECIDE)
 		return NEXT_MOVE;
 	/* A frame begun must be finished in time; between frames there is no hurry. The first one
 	 * has the time of timeouts.hello. */
 	if (session->state == SESSION_RELAY && session->frame_ns == 0 &&
-	    relay_undecided(&env->relay, lane).len > 0) {
+	    (verdict->is_begun || relay_undecided(&env->relay, lane).len > 0)) {
 		session->frame_ns = env->now_ns;
 		session_close_schedule(session);
 	}
@@ -65,8 +82,11 @@ static enum next do_emit(struct session *session, enum lane_id id,
 
 	/* There is a buffer: session_lane_run saw to it before it asked. */
 	bool has_more = relay_undecided(relay, &session->lane[id]).len > verdict->n;
+	uint64_t before = session->lane[out].bytes;
 
 	CHECK(relay_emit(relay, &session->lane[out], verdict->bytes, has_more));
+	if (out != id && session->lane[out].bytes > before) /* its own turn does not see that */
+		note_moved(session, out, session->lane[out].bytes - before);
 	relay_drop(relay, &session->lane[id], (size_t)verdict->n);
 	if (out != id && session->lane[out].out != NULL)
 		session_lane_soon(session, out);
@@ -94,18 +114,23 @@ static void source_lost(struct session *session, enum lane_id id)
 		session_close_abort(session, id, reason);
 }
 
-static enum next do_hold(struct session *session, enum lane_id id)
+static enum next do_hold(struct session *session, enum lane_id id, uint64_t until_ns)
 {
 	struct lane *lane = &session->lane[id];
 
-	if (!session->lane[lane_other(id)].sent_fin) {
+	if (until_ns > 0 && (session->hold_ns == 0 || until_ns < session->hold_ns)) {
+		session->hold_ns = until_ns;
+		session_close_schedule(session);
+	}
+	if (until_ns > 0 || !session->lane[lane_other(id)].sent_fin) {
 		uring_cancel(session->env->ring, &lane->op);
 		session->held |= (uint8_t)(1u << id);
 		return NEXT_DONE;
 	}
-	/* The lane it waits for has ended: it would wait for ever. Questions that nobody can answer
-	 * any more may go to the broker; an answer that may not go as it is ends the session. */
-	if (id == LANE_TO_BROKER) {
+	/* The lane it waits for has ended: it would wait for ever. Lookups that nobody can answer
+	 * any more may go to the broker, which Kafka's requests may not without having been looked
+	 * at; an answer that may not go as it is ends the session. */
+	if (id == LANE_TO_BROKER && session->proto.kind == PROTO_KIND_LOOKUP) {
 		relay_pass(&session->env->relay, lane, RELAY_ALL);
 		return NEXT_MOVE;
 	}
@@ -113,13 +138,30 @@ static enum next do_hold(struct session *session, enum lane_id id)
 	return NEXT_DONE;
 }
 
+/* An authentication has its own time, from its first request to its end, whichever lane is at work.
+ */
+static void note_frame(struct session *session, const struct proto_verdict *verdict)
+{
+	if (UNLIKELY(session->is_unrouted) && session->state == SESSION_RELAY &&
+	    session->proto.kafka->login == KAFKA_LOGIN_OVER)
+		session_open_routed(session);
+	if (!session_is_login(session)) {
+		if (verdict->what != PROTO_NEED)
+			session->frame_ns = 0;
+		return;
+	}
+	if (session->frame_ns == 0) {
+		session->frame_ns = session->env->now_ns;
+		session_close_schedule(session);
+	}
+}
+
 static enum next carry_out(struct session *session, enum lane_id id,
 			   const struct proto_verdict *verdict, enum relay_status *ret_status)
 {
 	struct lane *lane = &session->lane[id];
 
-	if (verdict->what != PROTO_NEED)
-		session->frame_ns = 0;
+	note_frame(session, verdict);
 	switch (verdict->what) {
 	case PROTO_NEED:
 		return do_need(session, id, verdict, ret_status);
@@ -133,7 +175,7 @@ static enum next carry_out(struct session *session, enum lane_id id,
 	case PROTO_REPLY:
 		return do_emit(session, id, verdict);
 	case PROTO_HOLD:
-		return do_hold(session, id);
+		return do_hold(session, id, verdict->until_ns);
 	case PROTO_DIAL:
 		CHECK(id == LANE_TO_BROKER && session->state == SESSION_HELLO);
 		session_open_dial(session, verdict->target);
@@ -181,11 +223,21 @@ static enum next decide(struct session *session, enum lane_id id, enum relay_sta
 	session->proto.ops->see(&session->proto, channel, relay_undecided(&env->relay, lane),
 				&context, &verdict);
 	session_known_notes(session, &context);
-	if (context.refused.len > 0)
+	if (UNLIKELY(context.is_denied))
+		session_hint_denied(session);
+	if (UNLIKELY(context.is_nowhere))
+		session_hint_nowhere(session, context.nowhere);
+	if (context.login_fault != KAFKA_LOGIN_NONE)
+		session_log_login(session, &session->broker, context.login_fault, context.refused);
+	else if (context.refused.len > 0)
 		session_log_role(session, &session->broker, context.refused);
 	if (context.server_name.len > 0)
 		session_lane_keep_name(session, context.server_name);
-	return carry_out(session, id, &verdict, ret_status);
+	enum next next = carry_out(session, id, &verdict, ret_status);
+
+	if (UNLIKELY(context.is_secret)) /* and the session may be gone */
+		explicit_bzero(env->scratch, PROTO_FRAME_MAX);
+	return next;
 }
 
 /* ---- waiting ---- */
@@ -363,6 +415,7 @@ static void finished(struct session *session, enum lane_id id)
 		return;
 	}
 	watch_source(env, lane);
+	session->active_ns = env->now_ns; /* it is half closed from now on, however idle it was */
 	session_close_schedule(session);
 }
 
@@ -441,6 +494,10 @@ static void move_and_wait(struct session *session, enum lane_id id)
 		enum next next = NEXT_WAIT;
 
 		status = relay_move(&session->env->relay, lane);
+		if (lane->bytes != before) {
+			note_moved(session, id, lane->bytes - before);
+			before = lane->bytes;
+		}
 		if (status == RELAY_DECIDE)
 			next = decide(session, id, &status);
 		if (next == NEXT_DONE)
@@ -449,7 +506,7 @@ static void move_and_wait(struct session *session, enum lane_id id)
 			break;
 	}
 	if (lane->bytes != before)
-		session->active_ns = session->env->now_ns;
+		note_moved(session, id, lane->bytes - before);
 	settle(session, id, status);
 }
 
@@ -458,6 +515,7 @@ void session_lane_run(struct session *session, enum lane_id id)
 	struct session_env *env = session->env;
 	struct lane *lane = &session->lane[id];
 	uint64_t session_id = session->id;
+	uint64_t before = lane->bytes;
 
 	relay_queue_leave(lane);
 	if (!lane->op.is_multishot)
@@ -497,7 +555,10 @@ void session_lane_run(struct session *session, enum lane_id id)
 	relay_push(&session->lane[LANE_TO_CLIENT]);
 	if (UNLIKELY(session->proto.kind == PROTO_KIND_LOOKUP))
 		session_side_tend(session);
-	if (UNLIKELY(session->held != 0 && (session->held & (1u << id)) == 0))
+	/* A lane that is held itself may have sent what the other waited for: both would wait for
+	 * ever. */
+	if (UNLIKELY(session->held != 0 &&
+		     ((session->held & (1u << id)) == 0 || lane->bytes != before)))
 		session_lane_resume_held(session);
 }
 

@@ -7,7 +7,6 @@
 
 #include "session_priv.h"
 
-#define HINT_NS	 (60 * NS_PER_S)
 #define ROLE_NS	 NS_PER_S
 #define SAID_MAX 200 /* of a broker's words */
 
@@ -65,44 +64,6 @@ static void log_route(struct log_line *line, const struct session *session)
 		rule != ROUTE_NO_RULE ? session_config(session->env)->routes[rule].label : "-");
 }
 
-/* What clients do that their users do not expect (tls.md 1.4). */
-static const char *const hints[SESSION_HINTS] = {
-	"a client sent no server name. Java clients send none for addresses and for names without a "
-	"dot: let brokers advertise full names, or set no_sni",
-	"a client sent no server name. Java clients send none for addresses and for names without a "
-	"dot: let them use full names, or remove tls.require_name",
-	"a client sent an address for a server name, as C++ and Python clients do: let it use a name, "
-	"or set unknown",
-};
-
-/* The hint that goes with how it ended; SESSION_HINTS: none. */
-static uint32_t hint_of(const struct session *session)
-{
-	struct addr addr;
-
-	if (session->reason == CLOSE_SNI_MISSING)
-		return 0;
-	if (session->reason == CLOSE_CLIENT_TLS_MISSING_NAME)
-		return 1;
-	if (session->reason == CLOSE_NO_ROUTE && addr_parse_ip(session_server_name(session), &addr))
-		return 2;
-	return SESSION_HINTS;
-}
-
-/* What the log cannot say in a word, once in a while. */
-static void hint(const struct session *session)
-{
-	struct session_env *env = session->env;
-	uint32_t which = hint_of(session);
-
-	if (which == SESSION_HINTS ||
-	    (env->hinted_ns[which] != 0 && env->now_ns - env->hinted_ns[which] < HINT_NS))
-		return;
-	env->hinted_ns[which] = env->now_ns;
-	log_info("sni_hint", "listener %s: %s", env->route->listener_name[session->listener_id],
-		 hints[which]);
-}
-
 void session_log_role(const struct session *session, const struct addr *broker, struct span said)
 {
 	struct session_env *env = session->env;
@@ -118,6 +79,38 @@ void session_log_role(const struct session *session, const struct addr *broker, 
 		 session_config(env)->clusters[session->cluster].name, addr_format(broker, addr),
 		 session->principal != NULL ? session->principal : "-",
 		 (int)(said.len < SAID_MAX ? said.len : SAID_MAX), (const char *)said.at);
+}
+
+/* What a broker says, without what is no text. */
+static const char *show_said(struct span said, char text[static SAID_MAX + 1])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < said.len && len < SAID_MAX; i++) {
+		bool is_text = said.at[i] > ' ' && said.at[i] <= '~';
+
+		if (is_text || (len > 0 && text[len - 1] != ' '))
+			text[len++] = (char)(is_text ? said.at[i] : ' ');
+	}
+	text[len] = '\0';
+	return text;
+}
+
+void session_log_login(const struct session *session, const struct addr *broker,
+		       enum kafka_login_fault fault, struct span said)
+{
+	struct session_env *env = session->env;
+	char addr[ADDR_TEXT_MAX], text[SAID_MAX + 1];
+
+	if (env->refused_ns != 0 && env->now_ns - env->refused_ns < ROLE_NS)
+		return;
+	env->refused_ns = env->now_ns;
+	log_warn(
+		"broker_auth_failed",
+		"cluster %s: broker %s, authenticated to as %s: %s%s%s; see clusters.%s.broker_sasl",
+		session_config(env)->clusters[session->cluster].name, addr_format(broker, addr),
+		session->user, kafka_login_fault_text(fault), said.len > 0 ? ": " : "",
+		show_said(said, text), session_config(env)->clusters[session->cluster].name);
 }
 
 static void log_term(struct log_line *line, enum close_reason reason, char phase)
@@ -147,7 +140,7 @@ void session_log(const struct session *session)
 	char addr[ADDR_TEXT_MAX];
 	struct log_line line;
 
-	hint(session);
+	session_hint(session);
 	if (!begin_line(env, session->reason, session->id, session->listener_id,
 			session->proto.kind, &line))
 		return;
@@ -160,6 +153,8 @@ void session_log(const struct session *session)
 		log_route(&line, session);
 	if (session->principal != NULL)
 		log_str(&line, "principal", session->principal);
+	if (session->user != NULL)
+		log_str(&line, "user", session->user);
 	log_term(&line, session->reason, phase_letter(session));
 	log_amounts(&line, bytes, lane[0].spliced + lane[1].spliced, session->dial_ns,
 		    env->now_ns - session->accepted_ns);

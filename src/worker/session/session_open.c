@@ -21,7 +21,7 @@ static void on_hello_timer(struct timer *timer)
 	session_close_refuse(session, CLOSE_HELLO_TIMEOUT, span_of(NULL, 0));
 }
 
-static void set_routed(struct session *session)
+void session_open_routed(struct session *session)
 {
 	struct session_env *env = session->env;
 
@@ -103,11 +103,27 @@ void session_open_connected(struct session *session)
 	session_lane_run(session, LANE_TO_BROKER);
 }
 
+/* Only brokers that were there have a place: clients can make up server names. */
+static void count_node(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct stat_kafka_node *node;
+
+	if (session->proto.kind != PROTO_KIND_KAFKA)
+		return;
+	session->place = stat_kafka_place(env->office->places, session->listener_id, session->node);
+	node = &env->stats->kafka.node[session->place];
+	stat_count(&node->connections, 1);
+	stat_count(&node->active, 1);
+}
+
 static void on_dialled(struct session_dial *dial, enum close_reason reason)
 {
 	struct session *session = dial->session;
 
 	if (reason != CLOSE_NONE) {
+		if (session->proto.kind == PROTO_KIND_KAFKA && session->node != SESSION_ANY_NODE)
+			session_known_want_node(session); /* it may be elsewhere */
 		session_close_refuse(session, reason, span_of(NULL, 0));
 		return;
 	}
@@ -116,7 +132,9 @@ static void on_dialled(struct session_dial *dial, enum close_reason reason)
 	session->broker = dial->addrs[dial->addr_next - 1];
 	session->dial_ns = session->env->now_ns - dial->started_ns;
 	stat_dial(session->env->stats, session->dial_ns);
-	set_routed(session);
+	count_node(session);
+	if (session->user == NULL) /* else it keeps a buffer until its broker has let it in */
+		session_open_routed(session);
 	session->lane[LANE_TO_BROKER].sink = session->broker_fd;
 	session->lane[LANE_TO_CLIENT].source = session->broker_fd;
 
@@ -173,12 +191,12 @@ static void begin_inside(struct session *session)
 	if (config_route_has_brain(route)) {
 		session->is_routed = false; /* from here on as on a listener with this cluster */
 		session->cluster = (uint32_t)route->cluster;
-		proto_begin(&session->proto, &proto_pulsar_ops);
+		proto_begin(&session->proto, &proto_pulsar_ops, &session->env->protos);
 		session_move(session, SESSION_HELLO);
 		session_lane_run(session, LANE_TO_BROKER);
 		return;
 	}
-	proto_begin(&session->proto, NULL);
+	proto_begin(&session->proto, NULL, &session->env->protos);
 	session->proto.kind = PROTO_KIND_ROUTED;
 	begin_dial(session);
 	session_dial_rule(&session->dial);
@@ -190,7 +208,9 @@ void session_open_dial(struct session *session, struct span target)
 	int32_t index = route->listener_of_id[session->listener_id];
 
 	begin_dial(session);
-	if (!session->is_forward)
+	if (!session->is_forward && session->node != SESSION_ANY_NODE)
+		session_dial_node(&session->dial, session->node);
+	else if (!session->is_forward)
 		session_dial_begin(&session->dial, target);
 	else if (index >= 0 && route->forwards[index].host != NULL)
 		session_dial_forward(&session->dial, &route->forwards[index]);
@@ -219,6 +239,32 @@ static bool tally(struct session *session)
 	return session->is_tallied;
 }
 
+/* Counted without a limit, too: a reload may set one. `listener` may be -1: gone. */
+static bool enter(struct session *session, int32_t listener)
+{
+	struct session_env *env = session->env;
+	uint64_t most = listener < 0 ? 0 : session_config(env)->listeners[listener].max_connections;
+
+	session->is_entered = stat_route_enter(&env->office->gates[session->listener_id].count,
+					       most > 0 ? most : UINT64_MAX);
+	return session->is_entered;
+}
+
+/* Of the networks that the listener lets in; -1: a reload has taken it away. */
+static bool is_allowed(const struct session *session, int32_t listener)
+{
+	const struct config *config = session_config(session->env);
+	const struct config_cidrs *allow;
+
+	if (listener < 0)
+		return true; /* as it was let in when it came */
+	allow = &config->listeners[listener].allow;
+	for (uint32_t i = 0; i < allow->count; i++)
+		if (addr_in_cidr(&session->client, &allow->at[i]))
+			return true;
+	return allow->count == 0;
+}
+
 /* The client is known: on to its first frame, or straight to where the listener forwards to. */
 static void begin(struct session *session)
 {
@@ -226,16 +272,52 @@ static void begin(struct session *session)
 	int32_t listener = env->route->listener_of_id[session->listener_id];
 	struct tls_context *context = NULL;
 
+	if (!is_allowed(session, listener)) {
+		session_close_refuse(session, CLOSE_ACL_CIDR, span_of(NULL, 0));
+		return;
+	}
 	if (!tally(session)) {
 		session_close_refuse(session, CLOSE_CONN_LIMIT_IP, span_of(NULL, 0));
+		return;
+	}
+	if (!enter(session, listener)) {
+		session_close_refuse(session, CLOSE_CONN_LIMIT_LISTENER, span_of(NULL, 0));
 		return;
 	}
 	if (listener >= 0 && !session->is_routed)
 		context = tls_set_listener(env->route->tls, (uint32_t)listener);
 	if (context != NULL)
 		session_tls_client(session, context);
+	else if (!session_user_choose(session, NULL))
+		session_close_refuse(session, CLOSE_NO_BROKER_USER, span_of(NULL, 0));
 	else
 		session_open_greeted(session);
+}
+
+/* The broker of Kafka that clients want which asked for this server name. */
+static enum close_reason choose_named_node(struct session *session)
+{
+	const struct config *config = session_config(session->env);
+	const struct config_listener *listener =
+		session_listener(session->env, session->listener_id);
+	struct span name = session_server_name(session);
+
+	if (session->proto.ops != &proto_kafka_ops)
+		return CLOSE_NONE;
+	if (listener == NULL)
+		return CLOSE_LISTENER_GONE;
+	const struct config_kafka *kafka = &listener->kafka;
+
+	if (kafka->mode != CONFIG_KAFKA_SNI)
+		return CLOSE_NONE;
+	if (config_kafka_node_named(kafka, config->clusters[session->cluster].name, name,
+				    &session->node))
+		return CLOSE_NONE;
+	session->node = SESSION_ANY_NODE;
+	if (kafka->unknown == CONFIG_KAFKA_UNKNOWN_BOOTSTRAP ||
+	    (kafka->bootstrap != NULL && span_equal_fold(name, span_str(kafka->bootstrap))))
+		return CLOSE_NONE;
+	return name.len == 0 ? CLOSE_SNI_MISSING : CLOSE_NO_ROUTE;
 }
 
 void session_open_greeted(struct session *session)
@@ -251,6 +333,12 @@ void session_open_greeted(struct session *session)
 	}
 	if (session->rule_id != SESSION_NO_RULE) {
 		begin_inside(session);
+		return;
+	}
+	enum close_reason reason = choose_named_node(session);
+
+	if (reason != CLOSE_NONE) {
+		session_close_refuse(session, reason, span_of(NULL, 0));
 		return;
 	}
 	session_move(session, SESSION_HELLO);
@@ -353,13 +441,43 @@ static void init_session(struct session_env *env, struct session *session, int f
 		.peer = *peer,
 		.client = *peer,
 		.rule_id = SESSION_NO_RULE,
+		.place = SESSION_NO_PLACE,
 		.is_unrouted = true,
+		.node = SESSION_ANY_NODE,
 		.dial = { .session = session, .op = dial_op, .fd = -1 },
 	};
 	session->lane[0].op.generation = lanes[0].op.generation;
 	session->lane[1].op.generation = lanes[1].op.generation;
 	relay_lane_init(&session->lane[LANE_TO_BROKER], fd, -1, false);
 	relay_lane_init(&session->lane[LANE_TO_CLIENT], -1, fd, true);
+}
+
+/* The broker that clients want which came by this port. */
+static void choose_node(struct session *session, const struct config_listener *listener)
+{
+	struct addr local;
+
+	if (net_local_addr(session->client_fd, &local) < 0 ||
+	    !config_kafka_node_at(&listener->kafka, local.port, &session->node))
+		session->node = SESSION_ANY_NODE;
+}
+
+/* What the listener speaks. */
+static void choose_brain(struct session *session, const struct config_listener *listener)
+{
+	const struct config *config = session_config(session->env);
+
+	if (session->is_forward) {
+		proto_begin(&session->proto, NULL, &session->env->protos);
+		session->proto.kind = PROTO_KIND_FORWARD;
+	} else if (session->is_routed) {
+		proto_begin(&session->proto, &proto_sni_ops, &session->env->protos);
+	} else if (config->clusters[session->cluster].protocol == CONFIG_KAFKA) {
+		proto_begin(&session->proto, &proto_kafka_ops, &session->env->protos);
+		choose_node(session, listener);
+	} else {
+		proto_begin(&session->proto, &proto_pulsar_ops, &session->env->protos);
+	}
 }
 
 bool session_open(struct session_env *env, int fd, uint16_t listener_id, const struct addr *peer,
@@ -379,11 +497,7 @@ bool session_open(struct session_env *env, int fd, uint16_t listener_id, const s
 	session->cluster = listener->cluster < 0 ? 0 : (uint32_t)listener->cluster;
 	for (int i = 0; i < LANES; i++)
 		session->lane[i].is_splice_off = listener->splice == CONFIG_SPLICE_OFF;
-	proto_begin(&session->proto, session->is_forward  ? NULL
-				     : session->is_routed ? &proto_sni_ops
-							  : &proto_pulsar_ops);
-	if (session->is_forward)
-		session->proto.kind = PROTO_KIND_FORWARD;
+	choose_brain(session, listener);
 
 	bool wants_header =
 		listener->proxy_mode == CONFIG_PROXY_REQUIRED ||

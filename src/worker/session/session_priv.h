@@ -42,6 +42,29 @@ static inline struct span session_server_name(const struct session *session)
 	return session->server_name != NULL ? span_str(session->server_name) : span_of(NULL, 0);
 }
 
+/* Where the session's broker is counted, if it is one of Kafka; NULL: nowhere. */
+static inline struct stat_kafka_node *session_node(const struct session *session)
+{
+	return session->place == SESSION_NO_PLACE
+		       ? NULL
+		       : &session->env->stats->kafka.node[session->place];
+}
+
+static inline void session_count_moved(const struct session *session, enum lane_id id, uint64_t n)
+{
+	struct stat_kafka_node *node = session_node(session);
+
+	if (node != NULL)
+		stat_count(&node->bytes[id], n);
+}
+
+/* Are we authenticating to its broker? Since frame_ns, then. */
+static inline bool session_is_login(const struct session *session)
+{
+	return session->proto.kind == PROTO_KIND_KAFKA &&
+	       session->proto.kafka->login == KAFKA_LOGIN_UNDER_WAY;
+}
+
 static inline enum lane_id lane_other(enum lane_id id)
 {
 	return id == LANE_TO_BROKER ? LANE_TO_CLIENT : LANE_TO_BROKER;

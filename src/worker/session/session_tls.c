@@ -228,6 +228,8 @@ static void client_agreed(struct session *session)
 		return;
 	}
 	keep_principal(session);
+	bool has_user = session_user_choose(session, &tls_result(session->client_tls)->peer);
+
 	if (!session_tls_start(session->env, session->client_tls)) {
 		failed(session, true);
 		return;
@@ -242,7 +244,10 @@ static void client_agreed(struct session *session)
 	relay_drop(relay, lane, relay_undecided(relay, lane).len);
 	relay_lane_tls(lane, session->client_tls, NULL);
 	relay_lane_tls(&session->lane[LANE_TO_CLIENT], NULL, session->client_tls);
-	session_open_greeted(session);
+	if (has_user)
+		session_open_greeted(session);
+	else
+		session_close_refuse(session, CLOSE_NO_BROKER_USER, span_of(NULL, 0));
 }
 
 static void broker_agreed(struct session *session)

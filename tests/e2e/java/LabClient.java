@@ -1,11 +1,6 @@
-// The official Java client for what the Python one lacks. Reads one JSON request per line ({"case": "...", ...}), runs the case with a
-// client of its own, and answers one JSON line: {"ok": true, ...} or {"ok": false, "error": class, "message": text}.
+// The official Java client for what the Python one lacks: each case with a client of its own.
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.BufferedReader;
-import java.io.InputStreamReader;
-import java.io.PrintStream;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -14,11 +9,7 @@ import java.util.zip.CRC32;
 import org.apache.pulsar.client.api.*;
 import org.apache.pulsar.client.api.transaction.Transaction;
 
-public class LabClient {
-    interface Case { Map<String, Object> run(JsonNode request) throws Exception; }
-
-    static final ObjectMapper JSON = new ObjectMapper();
-    static final Map<String, Case> CASES = new TreeMap<>();
+public class LabClient extends LabCases {
     static final Queue<PulsarClient> OPEN = new ConcurrentLinkedQueue<>(); // closed when the case is over
 
     static {
@@ -34,34 +25,12 @@ public class LabClient {
     }
 
     public static void main(String[] arguments) throws Exception {
-        PrintStream out = System.out;
-        System.setOut(System.err); // logs go where they do no harm
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
-        for (String line; (line = in.readLine()) != null;) {
-            Map<String, Object> answer = new LinkedHashMap<>();
-            try {
-                JsonNode request = JSON.readTree(line);
-                answer.putAll(CASES.get(request.get("case").asText()).run(request));
-                answer.put("ok", true);
-            } catch (Throwable error) {
-                Throwable cause = error;
-                while (cause instanceof ExecutionException && cause.getCause() != null) cause = cause.getCause();
-                cause.printStackTrace();
-                answer.put("ok", false);
-                answer.put("error", cause.getClass().getSimpleName());
-                answer.put("message", String.valueOf(cause.getMessage()));
-            }
+        serve(() -> {}, answer -> {
             for (PulsarClient client; (client = OPEN.poll()) != null;) client.closeAsync(); // close() would rest for two seconds
-            out.println(JSON.writeValueAsString(answer));
-            out.flush();
-        }
+        });
     }
 
     // ---- help
-
-    static String text(JsonNode r, String name, String otherwise) { return r.has(name) ? r.get(name).asText() : otherwise; }
-
-    static int number(JsonNode r, String name, int otherwise) { return r.has(name) ? r.get(name).asInt() : otherwise; }
 
     static ClientBuilder builder(JsonNode r) throws Exception {
         int patience = number(r, "patience", 20);

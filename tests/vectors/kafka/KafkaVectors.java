@@ -18,9 +18,12 @@ import java.util.Set;
 import java.util.TreeMap;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.message.DescribeAclsRequestData;
 import org.apache.kafka.common.message.RequestHeaderData;
 import org.apache.kafka.common.message.ResponseHeaderData;
+import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 import org.apache.kafka.common.protocol.types.BoundField;
@@ -30,6 +33,8 @@ import org.apache.kafka.common.protocol.types.Schema;
 import org.apache.kafka.common.protocol.types.Struct;
 import org.apache.kafka.common.protocol.types.TaggedFields;
 import org.apache.kafka.common.protocol.types.Type;
+import org.apache.kafka.common.requests.AbstractRequest;
+import org.apache.kafka.common.requests.RequestAndSize;
 
 public class KafkaVectors {
 	enum Shape { EMPTY, ONE, MANY, TAGS, NOBODY, CONTROLLERS }
@@ -314,6 +319,22 @@ public class KafkaVectors {
 		}
 	}
 
+	// Allowed or not, of no topics, one and several; before v4 nothing says so.
+	static void printMetadata(short version) {
+		for (Shape shape : List.of(Shape.EMPTY, Shape.ONE, Shape.MANY, Shape.TAGS))
+			for (boolean isAllowed : version >= 4 ? new boolean[] { false, true } : new boolean[] { true }) {
+				Struct struct = new Filler(shape, false, version).struct(ApiMessageType.METADATA.requestSchemas()[version], -1);
+				if (version >= 4)
+					struct.set("allow_auto_topic_creation", isAllowed);
+				Message body = ApiMessageType.METADATA.newRequest();
+				encode(body, struct, version);
+				Object[] topics = struct.getArray("topics");
+				int count = topics == null ? 0 : topics.length;
+				System.out.printf("metadata %d %s %d %s%n", version, version >= 4 ? isAllowed ? "yes" : "no" : "-", count,
+					request(ApiMessageType.METADATA, version, body));
+			}
+	}
+
 	// A request of each version, with what it says.
 	static void printHello(short version) {
 		Schema schema = ApiMessageType.API_VERSIONS.requestSchemas()[version];
@@ -402,6 +423,153 @@ public class KafkaVectors {
 		}
 	}
 
+	// ---- errors a broker would give ---------------------------------------------------------------
+
+	static final Set<String> GROUP_CALLS = Set.of("FindCoordinator", "JoinGroup", "Heartbeat", "LeaveGroup", "SyncGroup",
+			"OffsetDelete", "ConsumerGroupHeartbeat", "ShareGroupHeartbeat", "StreamsGroupHeartbeat", "AlterShareGroupOffsets",
+			"DeleteShareGroupOffsets", "StreamsGroupTopologyDescriptionUpdate");
+	static final Set<String> TRANSACTION_CALLS = Set.of("AddOffsetsToTxn", "EndTxn");
+	static final String DENIED = "penstock: this call is denied (api_denied)";
+
+	static Errors denied(String name) {
+		if (TRANSACTION_CALLS.contains(name))
+			return Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+		return GROUP_CALLS.contains(name) ? Errors.GROUP_AUTHORIZATION_FAILED : Errors.CLUSTER_AUTHORIZATION_FAILED;
+	}
+
+	static AbstractRequest emptyRequest(ApiMessageType api, short version) throws ReflectiveOperationException {
+		Message empty = (Message) api.newRequest();
+		if (empty instanceof DescribeAclsRequestData) // refuses to be empty
+			((DescribeAclsRequestData) empty).setResourceTypeFilter((byte) 2).setPatternTypeFilter((byte) 3)
+				.setOperation((byte) 2).setPermissionType((byte) 2);
+		return parse(api, write(empty, version), version);
+	}
+
+	// parseRequest's second parameter was a ByteBuffer before 4.1.
+	static AbstractRequest parse(ApiMessageType api, ByteBuffer bytes, short version) throws ReflectiveOperationException {
+		for (java.lang.reflect.Method method : AbstractRequest.class.getMethods()) {
+			if (!method.getName().equals("parseRequest"))
+				continue;
+			boolean isBuffer = method.getParameterTypes()[2] == ByteBuffer.class;
+			Object parsed = method.invoke(null, ApiKeys.forId(api.apiKey()), version, isBuffer ? bytes : new ByteBufferAccessor(bytes));
+			return parsed instanceof RequestAndSize ? ((RequestAndSize) parsed).request : (AbstractRequest) parsed;
+		}
+		throw new IllegalStateException("this client has no parseRequest");
+	}
+
+	// What a broker says when all of a call is not authorised, with our message where it has one.
+	static void printDenied(ApiMessageType api, short version) {
+		Schema schema = api.responseSchemas()[version];
+		if (!hasField(schema, "error_code"))
+			return;
+		Errors error = denied(api.name);
+		Message said;
+		try {
+			said = (Message) emptyRequest(api, version).getErrorResponse(0, error.exception()).data();
+			if (hasField(schema, "error_message"))
+				said.getClass().getMethod("setErrorMessage", String.class).invoke(said, DENIED);
+			if ((short) said.getClass().getMethod("errorCode").invoke(said) != error.code())
+				return;
+		} catch (ReflectiveOperationException | RuntimeException e) {
+			return; // a call that has no such answer
+		}
+		short headerVersion = api.responseHeaderVersion(version);
+		ByteBuffer header = write(new ResponseHeaderData().setCorrelationId(7), headerVersion);
+		System.out.printf("denied %d %d %s%n", api.apiKey(), version, hex(header, write(said, version)));
+	}
+
+	// ---- the same, item by item -------------------------------------------------------------------
+
+	static final Map<String, Errors> REFUSED = Map.ofEntries(
+		Map.entry("Produce", Errors.TOPIC_AUTHORIZATION_FAILED),
+		Map.entry("OffsetCommit", Errors.GROUP_AUTHORIZATION_FAILED),
+		Map.entry("DescribeGroups", Errors.GROUP_AUTHORIZATION_FAILED),
+		Map.entry("CreateTopics", Errors.TOPIC_AUTHORIZATION_FAILED),
+		Map.entry("DeleteTopics", Errors.TOPIC_AUTHORIZATION_FAILED),
+		Map.entry("DeleteRecords", Errors.TOPIC_AUTHORIZATION_FAILED),
+		Map.entry("AddPartitionsToTxn", Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
+		Map.entry("TxnOffsetCommit", Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
+		Map.entry("CreateAcls", Errors.CLUSTER_AUTHORIZATION_FAILED),
+		Map.entry("DeleteAcls", Errors.CLUSTER_AUTHORIZATION_FAILED),
+		Map.entry("DescribeConfigs", Errors.CLUSTER_AUTHORIZATION_FAILED),
+		Map.entry("AlterConfigs", Errors.CLUSTER_AUTHORIZATION_FAILED),
+		Map.entry("CreatePartitions", Errors.TOPIC_AUTHORIZATION_FAILED),
+		Map.entry("DeleteGroups", Errors.GROUP_AUTHORIZATION_FAILED),
+		Map.entry("IncrementalAlterConfigs", Errors.CLUSTER_AUTHORIZATION_FAILED),
+		Map.entry("AlterClientQuotas", Errors.CLUSTER_AUTHORIZATION_FAILED));
+
+	// No two names alike, for answers are by name; bytes that every enumeration has.
+	static class Namer extends Filler {
+		int next = 0;
+
+		Namer(Shape shape, long seed) {
+			super(shape, false, seed);
+		}
+
+		@Override // the client's answer wants to know how long records are
+		Object value(String name, Type type, boolean isAddress, int id) {
+			return type.toString().endsWith("RECORDS") ? leaf(type, id) : super.value(name, type, isAddress, id);
+		}
+
+		@Override
+		Object leaf(Type type, int id) {
+			String name = type.toString();
+			if (name.endsWith("STRING"))
+				return "n" + next++ + "-".repeat(random.nextInt(4));
+			if (name.equals("INT8"))
+				return (byte) 3;
+			return name.equals("INT32") ? next++ : super.leaf(type, id);
+		}
+	}
+
+	static boolean hasMessage(Schema schema) {
+		for (BoundField field : schema.fields()) {
+			Type type = field.def.type.isArray() ? field.def.type.arrayElementType().get() : field.def.type;
+			if (field.def.name.equals("error_message") || type instanceof Schema && hasMessage((Schema) type))
+				return true;
+		}
+		return false;
+	}
+
+	// Our message everywhere but in Produce's answer, where no client shows it.
+	static void setMessages(Object said) throws ReflectiveOperationException {
+		for (java.lang.reflect.Method method : said.getClass().getMethods()) {
+			if (method.getName().equals("setErrorMessage"))
+				method.invoke(said, DENIED);
+			boolean isField = method.getParameterCount() == 0 && Iterable.class.isAssignableFrom(method.getReturnType());
+			if (!isField || method.invoke(said) == null)
+				continue;
+			for (Object entry : (Iterable<?>) method.invoke(said))
+				if (entry instanceof Message)
+					setMessages(entry);
+		}
+	}
+
+	// Produce's answer is in no order: one topic, one partition.
+	static void printRefused(ApiMessageType api, short version) {
+		for (Shape shape : List.of(Shape.EMPTY, api == ApiMessageType.PRODUCE ? Shape.ONE : Shape.MANY, Shape.TAGS))
+			printRefused(api, version, shape);
+	}
+
+	static void printRefused(ApiMessageType api, short version, Shape shape) {
+		Struct struct = new Namer(shape, version).struct(api.requestSchemas()[version], -1);
+		if (api == ApiMessageType.PRODUCE)
+			struct.set("acks", (short) -1); // none would have no answer
+		Message body = message(api.newRequest(), struct, version);
+		try {
+			AbstractRequest asked = parse(api, write(body, version), version);
+			Message said = (Message) asked.getErrorResponse(0, REFUSED.get(api.name).exception()).data();
+			if (api != ApiMessageType.PRODUCE && hasMessage(api.responseSchemas()[version]))
+				setMessages(said);
+			short headerVersion = api.responseHeaderVersion(version);
+			ByteBuffer header = write(new ResponseHeaderData().setCorrelationId(0x01020304), headerVersion);
+			System.out.printf("refused %d %d %s %s %s%n", api.apiKey(), version, shape.name().toLowerCase(),
+				request(api, version, body).split(" ")[1], hex(header, write(said, version)));
+		} catch (ReflectiveOperationException e) {
+			throw new IllegalStateException(e);
+		}
+	}
+
 	static void print() {
 		for (ApiMessageType api : ApiMessageType.values()) {
 			short oldest = api.lowestSupportedVersion(), newest = api.highestSupportedVersion(true);
@@ -412,8 +580,13 @@ public class KafkaVectors {
 			for (short version = oldest; version <= newest; version++) {
 				System.out.printf("request %d %d %s%n", api.apiKey(), version, request(api, version, null));
 				printResponses(api, version);
+				printDenied(api, version);
+				if (REFUSED.containsKey(api.name) && !hasField(api.responseSchemas()[version], "error_code"))
+					printRefused(api, version);
 				if (api == ApiMessageType.PRODUCE)
 					printProduce(version);
+				if (api == ApiMessageType.METADATA)
+					printMetadata(version);
 				if (api == ApiMessageType.SASL_HANDSHAKE)
 					printSaslHandshake(version);
 				if (api == ApiMessageType.SASL_AUTHENTICATE)

@@ -1,0 +1,70 @@
+// Kafka Streams as one more case of LabKafka: words are counted exactly once, by a topology with a table, a changelog and a repartition topic.
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.time.Duration;
+import java.util.*;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.*;
+import org.apache.kafka.streams.kstream.*;
+import org.apache.kafka.streams.state.Stores;
+
+public class LabStreams {
+    static final int WORDS = 10, LINES = 500;
+
+    static Topology counting(String in, String out) {
+        StreamsBuilder builder = new StreamsBuilder();
+        builder.stream(in, Consumed.with(Serdes.ByteArray(), Serdes.String())).flatMapValues(line -> List.of(line.split(" ")))
+                .groupBy((key, word) -> word, Grouped.with("by-word", Serdes.String(), Serdes.String()))
+                .count(Materialized.<String, Long>as(Stores.inMemoryKeyValueStore("counts")).withKeySerde(Serdes.String()).withValueSerde(Serdes.Long()))
+                .toStream().to(out, Produced.with(Serdes.String(), Serdes.Long()));
+        return builder.build();
+    }
+
+    static byte[] line(int number) {
+        return ("word-" + number % WORDS + " word-" + (number + 1) % WORDS).getBytes(StandardCharsets.US_ASCII);
+    }
+
+    static Properties config(JsonNode r, String application) throws Exception {
+        Properties config = new Properties();
+        config.putAll(LabKafka.config(r, "application.id", application, "processing.guarantee", "exactly_once_v2", "commit.interval.ms", 200,
+                "group.protocol", LabKafka.text(r, "streams_protocol", "classic"), "num.stream.threads", 2, "replication.factor", 3,
+                "state.dir", Files.createTempDirectory("lab-streams").toString()));
+        return config;
+    }
+
+    static Map<String, Object> count(JsonNode r) throws Exception {
+        String in = LabKafka.fresh(), out = LabKafka.fresh();
+        try (Admin admin = LabKafka.admin(r)) {
+            admin.createTopics(List.of(new NewTopic(in, 3, (short) 3), new NewTopic(out, 3, (short) 3))).all().get(30, TimeUnit.SECONDS);
+        }
+        Map<String, Long> counts = new TreeMap<>();
+        try (KafkaStreams streams = new KafkaStreams(counting(in, out), config(r, LabKafka.fresh()));
+                Producer<byte[], byte[]> producer = LabKafka.producer(r);
+                Consumer<byte[], byte[]> consumer = LabKafka.consumer(r)) {
+            streams.start();
+            for (int i = 0; i < LINES; i++) producer.send(new ProducerRecord<>(in, line(i)));
+            producer.flush();
+            consumer.subscribe(List.of(out));
+            long deadline = System.nanoTime() + 60_000_000_000L;
+            while (counts.values().stream().mapToLong(n -> n).sum() < 2L * LINES && System.nanoTime() < deadline)
+                for (ConsumerRecord<byte[], byte[]> one : consumer.poll(Duration.ofMillis(200)))
+                    counts.put(new String(one.key(), StandardCharsets.US_ASCII), Serdes.Long().deserializer().deserialize(out, one.value()));
+            LabKafka.KNOWN.addAll(Known.of(streams));
+        }
+        return Map.of("counts", counts, "expected", 2L * LINES / WORDS);
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        LabKafka.CASES.put("streams", LabStreams::count);
+        LabKafka.main(arguments);
+    }
+}

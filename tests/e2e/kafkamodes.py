@@ -1,0 +1,65 @@
+"""How penstock stands in front of Kafka in these tests; the two modes of a listener side by side, ports (plain) and server names (TLS); and
+what clients may know of brokers in each.
+
+    gate.start({"clusters": clusters(kafka), "listeners": [by_port(gate.port)]})
+    listeners, both = modes(kafka); gate.start({"clusters": clusters(kafka), "listeners": listeners}); run(kafka.java, "tour", both["sni"])
+"""
+import itertools
+
+import settings
+
+GATE = settings.GATE_ADDRESS
+NODES = sorted(settings.KAFKA_NAMES)
+NAMES = {"kafka.java.test": GATE, **{f"b{n}.java.test": GATE for n in NODES}}
+_ports = itertools.count(9450, 20)
+
+
+def clusters(kafka, upstream="PLAINTEXT", discovery=(), **keys):
+    """Its brokers by their listener `upstream`."""
+    return {"k": {"protocol": "kafka", "discovery": {"bootstrap": kafka.bootstrap(upstream), **dict(discovery)}, **keys}}
+
+
+def by_port(port, base=None, nodes=("1-3",), advertise=GATE, kafka=(), **keys):
+    """A listener, its brokers at base + 1, + 2, + 3; base is its own port unless told otherwise. `kafka` adds keys there, or has another mode."""
+    ports = {"advertise": advertise, "base_port": port if base is None else base, "nodes": list(nodes)}
+    return {"name": "kafka", "bind": f"{GATE}:{port}", "cluster": "k", "kafka": dict(kafka) if "mode" in kafka else {**ports, **dict(kafka)}, **keys}
+
+
+class Mode:
+    """One listener as a client sees it."""
+
+    def __init__(self, servers, addresses, config=()):
+        self.servers, self.addresses, self.config = servers, addresses, dict(config)
+
+    def words(self, **more):
+        return {"servers": self.servers, "config": {**self.config, **more.pop("config", {})}, **more}
+
+
+def modes(kafka):
+    """Listeners for both modes, at ports of their own, and how clients use them."""
+    port = next(_ports)
+    certificate, key = kafka.authority.issue("java.test", "*.java.test", prefix="java-")
+    listeners = [
+        by_port(port, name="port"),
+        {
+            "name": "sni", "bind": f"{GATE}:{port + 9}", "cluster": "k", "tls": {"cert_file": str(certificate), "key_file": str(key)},
+            "kafka": {"mode": "sni", "advertise": "b{id}.java.test", "bootstrap": "kafka.java.test"},
+        },
+    ]  # fmt: skip
+    tls = {"security.protocol": "SSL", "ssl.truststore.type": "PEM", "ssl.truststore.location": str(kafka.authority.file)}
+    return listeners, {
+        "port": Mode(f"{GATE}:{port}", {f"{GATE}:{port + n}" for n in (0, *NODES)}),
+        "sni": Mode(f"kafka.java.test:{port + 9}", {f"{name}:{port + 9}" for name in NAMES}, tls),
+    }
+
+
+def knows_only(answer, mode):
+    """Every broker, and nothing but what penstock is called."""
+    assert set(answer["known"]) <= mode.addresses, answer["known"]
+    assert len(answer["known"]) >= len(NODES), answer["known"]
+
+
+def run(client, case, mode, seconds=120, **words):
+    answer = client.run(case, seconds, **mode.words(**words))
+    knows_only(answer, mode)
+    return answer
