@@ -52,25 +52,19 @@ bool kafka_parse_request(const struct frame *frame, struct kafka_request *ret_re
 	return !r.broken;
 }
 
-/* To the one partition. */
-static void take_partition(struct wire_reader *r, struct kafka_partition *p)
-{
-	kafka_take_count(r); /* topics */
-	p->topic = kafka_take_text(r);
-	kafka_take_count(r); /* partitions */
-	p->index = wire_take_u32(r);
-}
-
 bool kafka_parse_produce_request(const struct kafka_request *q, struct kafka_partition *ret_p)
 {
 	struct wire_reader r = q->body;
 	struct kafka_partition *p = ret_p;
 
 	*p = (struct kafka_partition){ 0 };
-	kafka_take_text(&r); /* transaction */
-	wire_take_u16(&r);   /* acks */
-	wire_take_u32(&r);   /* time-out */
-	take_partition(&r, p);
+	kafka_take_text(&r);  /* transaction */
+	wire_take_u16(&r);    /* acks */
+	wire_take_u32(&r);    /* time-out */
+	kafka_take_count(&r); /* topics */
+	p->topic = kafka_take_text(&r);
+	kafka_take_count(&r); /* partitions */
+	p->index = wire_take_u32(&r);
 	p->records_bytes = kafka_take_count(&r);
 	p->records = wire_take_part(&r, r.left < p->records_bytes ? r.left : p->records_bytes);
 	struct wire_reader records = p->records;
@@ -85,8 +79,11 @@ bool kafka_parse_fetch_request(const struct kafka_request *q, struct kafka_parti
 	struct kafka_partition *p = ret_p;
 
 	*p = (struct kafka_partition){ 0 };
-	wire_take(&r, 4 + 4 + 4 + 4 + 1 + 4 + 4); /* replica to session epoch */
-	take_partition(&r, p);
+	wire_take(&r, 4 + 4 + 4 + 1 + 4 + 4); /* time to wait to session epoch */
+	kafka_take_count(&r);		      /* topics */
+	p->topic = wire_take_part(&r, KAFKA_UUID_BYTES);
+	kafka_take_count(&r); /* partitions */
+	p->index = wire_take_u32(&r);
 	wire_take_u32(&r); /* leader epoch */
 	p->offset = wire_take_u64(&r);
 	wire_take_u32(&r); /* epoch */
@@ -138,13 +135,12 @@ static void put_one_id(struct wire_writer *w)
 	wire_put_u32(w, BROKER);
 }
 
-static void put_topic(struct wire_writer *w, const struct wire_reader *name, uint64_t partitions)
+void kafka_put_metadata_topic(struct wire_writer *w, const char *name,
+			      const uint8_t uuid[KAFKA_UUID_BYTES], uint64_t partitions)
 {
-	static const uint8_t no_uuid[16];
-
 	wire_put_u16(w, KAFKA_NONE);
-	kafka_put_part(w, name);
-	wire_put(w, no_uuid, sizeof(no_uuid));
+	kafka_put_text(w, name);
+	wire_put(w, uuid, KAFKA_UUID_BYTES);
 	wire_put_u8(w, false); /* internal */
 	kafka_put_count(w, partitions);
 	for (uint32_t i = 0; i < partitions; i++) {
@@ -161,12 +157,25 @@ static void put_topic(struct wire_writer *w, const struct wire_reader *name, uin
 	kafka_put_no_tags(w);
 }
 
-bool kafka_put_metadata_answer(struct wire_writer *w, const struct kafka_request *q,
-			       const char *host, uint16_t port, uint64_t partitions)
+uint64_t kafka_take_topics(struct wire_reader *r, bool *ret_all)
 {
-	struct wire_reader r = q->body;
+	*ret_all = r->left > 0 && r->at[0] == 0;
+	return kafka_take_count(r);
+}
+
+struct wire_reader kafka_take_topic(struct wire_reader *r)
+{
+	wire_take(r, KAFKA_UUID_BYTES);
+	struct wire_reader name = kafka_take_text(r);
+
+	kafka_skip_tags(r);
+	return name;
+}
+
+size_t kafka_begin_metadata_answer(struct wire_writer *w, const struct kafka_request *q,
+				   const char *host, uint16_t port, uint64_t topics)
+{
 	size_t at = begin(w, q);
-	uint64_t topics = kafka_take_count(&r);
 
 	wire_put_u32(w, 0); /* throttled */
 	kafka_put_count(w, 1);
@@ -178,16 +187,13 @@ bool kafka_put_metadata_answer(struct wire_writer *w, const struct kafka_request
 	kafka_put_text(w, "penstock-bench sink");
 	wire_put_u32(w, BROKER); /* controller */
 	kafka_put_count(w, topics);
-	for (uint64_t i = 0; i < topics && !r.broken; i++) {
-		wire_take(&r, 16); /* uuid */
-		struct wire_reader name = kafka_take_text(&r);
+	return at;
+}
 
-		kafka_skip_tags(&r);
-		put_topic(w, &name, partitions);
-	}
+void kafka_end_metadata_answer(struct wire_writer *w, size_t at)
+{
 	kafka_put_no_tags(w);
 	kafka_put_size(w, at, 0);
-	return !r.broken;
 }
 
 void kafka_put_produce_answer(struct wire_writer *w, const struct kafka_request *q,
@@ -223,7 +229,7 @@ void kafka_put_fetch_answer(struct wire_writer *w, const struct kafka_request *q
 	wire_put_u16(w, KAFKA_NONE);
 	wire_put_u32(w, 0); /* session */
 	kafka_put_count(w, 1);
-	kafka_put_part(w, &p->topic);
+	wire_put(w, p->topic.at, p->topic.left);
 	kafka_put_count(w, 1);
 	wire_put_u32(w, p->index);
 	wire_put_u16(w, (uint16_t)error);

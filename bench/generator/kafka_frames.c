@@ -52,16 +52,25 @@ void kafka_put_api_versions(struct wire_writer *w, uint32_t id)
 	kafka_put_size(w, at, 0);
 }
 
-void kafka_put_metadata(struct wire_writer *w, uint32_t id, const char *topic)
+static void put_topic(struct wire_writer *w, const char *topic)
 {
-	static const uint8_t no_uuid[16];
-	size_t at = w->size;
+	static const uint8_t no_uuid[KAFKA_UUID_BYTES];
 
-	begin(w, KAFKA_METADATA, KAFKA_METADATA_VERSION, id);
 	kafka_put_count(w, 1);
 	wire_put(w, no_uuid, sizeof(no_uuid));
 	kafka_put_text(w, topic);
 	kafka_put_no_tags(w);
+}
+
+void kafka_put_metadata(struct wire_writer *w, uint32_t id, const char *topic)
+{
+	size_t at = w->size;
+
+	begin(w, KAFKA_METADATA, KAFKA_METADATA_VERSION, id);
+	if (topic != NULL)
+		put_topic(w, topic);
+	else
+		kafka_put_null(w);
 	wire_put_u8(w, true);  /* create it */
 	wire_put_u8(w, false); /* no list of operations */
 	kafka_put_no_tags(w);
@@ -85,13 +94,12 @@ void kafka_put_produce(struct wire_writer *w, uint32_t id, const char *topic, ui
 	kafka_put_size(w, at, records_bytes + KAFKA_PRODUCE_END_BYTES);
 }
 
-void kafka_put_fetch(struct wire_writer *w, uint32_t id, const char *topic, uint32_t partition,
-		     uint64_t offset, uint64_t max_bytes)
+void kafka_put_fetch(struct wire_writer *w, uint32_t id, const uint8_t topic[KAFKA_UUID_BYTES],
+		     uint32_t partition, uint64_t offset, uint64_t max_bytes)
 {
 	size_t at = w->size;
 
 	begin(w, KAFKA_FETCH, KAFKA_FETCH_VERSION, id);
-	wire_put_u32(w, UINT32_MAX); /* not a replica */
 	wire_put_u32(w, WAIT_MS);
 	wire_put_u32(w, 1); /* bytes at least */
 	wire_put_u32(w, (uint32_t)max_bytes);
@@ -99,7 +107,7 @@ void kafka_put_fetch(struct wire_writer *w, uint32_t id, const char *topic, uint
 	wire_put_u32(w, 0);	     /* no session: */
 	wire_put_u32(w, UINT32_MAX); /* each fetch says it all */
 	kafka_put_count(w, 1);
-	kafka_put_text(w, topic);
+	wire_put(w, topic, KAFKA_UUID_BYTES);
 	kafka_put_count(w, 1);
 	wire_put_u32(w, partition);
 	wire_put_u32(w, UINT32_MAX); /* leader epoch: unknown */
@@ -270,20 +278,40 @@ static uint32_t take_partitions(struct wire_reader *r, uint32_t line,
 	return leader;
 }
 
+/* To the topics; how many they are. `ret_brokers`: where the brokers are. */
+static uint64_t take_to_topics(struct wire_reader *r, struct wire_reader *ret_brokers)
+{
+	struct kafka_leader nobody;
+
+	wire_take_u32(r); /* throttled */
+	*ret_brokers = *r;
+	take_brokers(r, UINT32_MAX, &nobody);
+	kafka_take_text(r); /* cluster */
+	wire_take_u32(r);   /* controller */
+	return kafka_take_count(r);
+}
+
+uint16_t kafka_parse_metadata_of_all(struct wire_reader r, uint64_t *ret_topics)
+{
+	struct wire_reader brokers;
+
+	*ret_topics = take_to_topics(&r, &brokers);
+	return r.broken ? KAFKA_BROKEN : KAFKA_NONE;
+}
+
 uint16_t kafka_parse_metadata(struct wire_reader r, uint32_t line, struct kafka_leader *ret_leader)
 {
+	struct wire_reader brokers;
+
 	*ret_leader = (struct kafka_leader){ 0 };
-	wire_take_u32(&r); /* throttled */
-	struct wire_reader brokers = r;
-	take_brokers(&r, UINT32_MAX, ret_leader);
-	kafka_take_text(&r); /* cluster */
-	wire_take_u32(&r);   /* controller */
-	if (kafka_take_count(&r) != 1)
+	if (take_to_topics(&r, &brokers) != 1)
 		return ret_leader->error = KAFKA_BROKEN;
 	ret_leader->error = wire_take_u16(&r);
 	kafka_take_text(&r); /* name */
-	wire_take(&r, 16);   /* its uuid */
-	wire_take_u8(&r);    /* internal */
+	const uint8_t *uuid = wire_take(&r, KAFKA_UUID_BYTES);
+	if (uuid != NULL)
+		memcpy(ret_leader->topic, uuid, KAFKA_UUID_BYTES);
+	wire_take_u8(&r); /* internal */
 	uint32_t node = take_partitions(&r, line, ret_leader);
 	take_brokers(&brokers, node, ret_leader);
 	if (r.broken || brokers.broken)
@@ -293,18 +321,12 @@ uint16_t kafka_parse_metadata(struct wire_reader r, uint32_t line, struct kafka_
 	return ret_leader->error;
 }
 
-/* To the one partition of a Produce or Fetch answer. */
-static void take_to_partition(struct wire_reader *r)
-{
-	kafka_take_count(r); /* topics */
-	kafka_take_text(r);
-	kafka_take_count(r); /* partitions */
-	wire_take_u32(r);    /* its index */
-}
-
 uint16_t kafka_parse_produce(struct wire_reader r, uint64_t *ret_offset)
 {
-	take_to_partition(&r);
+	kafka_take_count(&r); /* topics */
+	kafka_take_text(&r);
+	kafka_take_count(&r); /* partitions */
+	wire_take_u32(&r);    /* its index */
 	uint16_t error = wire_take_u16(&r);
 	*ret_offset = wire_take_u64(&r);
 	return r.broken ? KAFKA_BROKEN : error;
@@ -318,7 +340,10 @@ uint16_t kafka_parse_fetch(struct wire_reader r, uint64_t *ret_records_bytes)
 	wire_take_u32(&r); /* session */
 	if (error != KAFKA_NONE)
 		return error;
-	take_to_partition(&r);
+	kafka_take_count(&r); /* topics */
+	wire_take(&r, KAFKA_UUID_BYTES);
+	kafka_take_count(&r); /* partitions */
+	wire_take_u32(&r);    /* its index */
 	error = wire_take_u16(&r);
 	wire_take(&r, 8 + 8 + 8); /* high watermark, last stable offset, start of the log */
 	for (uint64_t n = kafka_take_count(&r); n > 0 && !r.broken; n--) {

@@ -23,8 +23,9 @@ const struct load_mode *const load_modes[] = {
 	&load_idle,	      &load_mice,
 	&load_pulsar_lookup,  &load_pulsar_produce,
 	&load_pulsar_consume, &load_pulsar_reconnect,
-	&load_kafka_metadata, &load_kafka_produce,
-	&load_kafka_fetch,    NULL,
+	&load_kafka_metadata, &load_kafka_topics,
+	&load_kafka_produce,  &load_kafka_fetch,
+	&load_kafka_idle,     NULL,
 };
 
 _Noreturn void load_die(const char *what)
@@ -135,8 +136,8 @@ static int main_load(const struct load_mode *mode, int argc, char **argv)
 	l.ask.message_bytes = mode->message_bytes;
 	snprintf(who, sizeof(who), "load %s", mode->name);
 	options_parse(argc, argv, who, mode->takes, &l.ask);
-	if (l.ask.step_count > 1 && mode != &load_idle)
-		load_refuse("only load idle takes several connection counts");
+	if (l.ask.step_count > 1 && !mode->takes_steps)
+		load_refuse("only load idle and load kafka-idle take several connection counts");
 	load_net_raise_fd_limit();
 	mode->run(&l);
 	return load_report(&l);

@@ -89,6 +89,7 @@ struct load_mode {
 	const char *about;    /* what it does, what it counts, what its latency is */
 	uint32_t takes;	      /* sum of enum option_bit */
 	size_t message_bytes; /* unless -b says otherwise */
+	bool takes_steps;     /* -c may be several counts */
 	void (*run)(struct load *l);
 };
 
@@ -144,6 +145,7 @@ extern const struct load_mode load_stream, load_pingpong, load_open, load_crr, l
 
 extern const struct load_mode load_pulsar_lookup, load_pulsar_produce, load_pulsar_consume,
 	load_pulsar_reconnect;
-extern const struct load_mode load_kafka_metadata, load_kafka_produce, load_kafka_fetch;
+extern const struct load_mode load_kafka_metadata, load_kafka_topics, load_kafka_produce,
+	load_kafka_fetch, load_kafka_idle;
 
 #endif

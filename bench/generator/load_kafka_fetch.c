@@ -29,7 +29,7 @@ static void send_fetch(struct requests_line *line, uint64_t number)
 
 	if (f->offset < f->producer.first_offset || f->offset >= f->producer.end_offset)
 		f->offset = f->producer.first_offset;
-	kafka_put_fetch(&w, (uint32_t)number, c->topic, c->leader.partition, f->offset,
+	kafka_put_fetch(&w, (uint32_t)number, c->leader.topic, c->leader.partition, f->offset,
 			c->load->ask.max_bytes);
 	framed_put(c->broker, bytes, w.size);
 }

@@ -41,10 +41,53 @@ static bool send_answers(struct broker_guest *b)
 	return size == 0 || sink_answer(b->sink, &b->guest, answers.bytes, size);
 }
 
+/* Its number is in the last four bytes. */
+static void put_topic(const struct sink_topic *t, uint64_t partitions)
+{
+	uint8_t uuid[KAFKA_UUID_BYTES] = { 0 };
+
+	wire_set_u32(uuid + KAFKA_UUID_BYTES - 4, t->number);
+	kafka_put_metadata_topic(&answers, t->name, uuid, partitions);
+}
+
+static const struct sink_topic *topic_of(struct wire_reader uuid)
+{
+	wire_take(&uuid, KAFKA_UUID_BYTES - 4);
+	return sink_topic_at(wire_take_u32(&uuid));
+}
+
+static bool put_topics(struct wire_reader names, uint64_t count, uint64_t partitions)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		struct wire_reader name = kafka_take_topic(&names);
+		const struct sink_topic *t = names.broken ? NULL : sink_topic_get(&name);
+
+		if (t == NULL || answers.room - answers.size < ANSWER_BYTES)
+			return false;
+		put_topic(t, partitions);
+	}
+	return true;
+}
+
+static bool put_all_topics(uint64_t partitions)
+{
+	const struct sink_topic *t;
+
+	for (uint32_t i = 1; (t = sink_topic_at(i)) != NULL; i++) {
+		if (answers.room - answers.size < ANSWER_BYTES)
+			return false;
+		put_topic(t, partitions);
+	}
+	return true;
+}
+
 static bool on_metadata(struct broker_guest *b, const struct kafka_request *q)
 {
 	uint64_t partitions = b->sink->ask->partitions == 0 ? 1 : b->sink->ask->partitions;
 	char host[KAFKA_NAME_BYTES];
+	struct wire_reader names = q->body;
+	bool all;
+	uint64_t count = kafka_take_topics(&names, &all);
 
 	sink_address(b->sink, &b->guest, host, sizeof(host));
 
@@ -52,7 +95,12 @@ static bool on_metadata(struct broker_guest *b, const struct kafka_request *q)
 	if (colon == NULL || partitions > PARTITIONS_MAX)
 		load_refuse("sink kafka: --advertise is HOST:PORT, --partitions 128 at the most");
 	*colon = '\0';
-	return kafka_put_metadata_answer(&answers, q, host, (uint16_t)atoi(colon + 1), partitions);
+
+	size_t at = kafka_begin_metadata_answer(&answers, q, host, (uint16_t)atoi(colon + 1),
+						all ? sink_topic_count() : count);
+	bool fits = all ? put_all_topics(partitions) : put_topics(names, count, partitions);
+	kafka_end_metadata_answer(&answers, at);
+	return fits;
 }
 
 static bool on_produce(struct broker_guest *b, const struct kafka_request *q)
@@ -106,7 +154,7 @@ static bool on_fetch(struct broker_guest *b, const struct kafka_request *q)
 	if (!kafka_parse_fetch_request(q, &p))
 		return false;
 
-	const struct sink_topic *t = sink_topic_get(&p.topic);
+	const struct sink_topic *t = topic_of(p.topic);
 	if (t == NULL || t->first == NULL) {
 		kafka_put_fetch_answer(&answers, q, &p, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, 0);
 		wire_put(&answers, "\0\0", KAFKA_FETCH_END_BYTES);

@@ -23,8 +23,23 @@ struct sink_topic *sink_topic_get(const struct wire_reader *name)
 	}
 	t = load_alloc(1, sizeof(*t));
 	wire_text(name, t->name, sizeof(t->name));
+	t->number = topics == NULL ? 1 : topics->number + 1;
 	t->next = topics;
 	topics = t;
+	return t;
+}
+
+uint32_t sink_topic_count(void)
+{
+	return topics == NULL ? 0 : topics->number;
+}
+
+struct sink_topic *sink_topic_at(uint32_t number)
+{
+	struct sink_topic *t = topics;
+
+	while (t != NULL && t->number != number)
+		t = t->next;
 	return t;
 }
 

@@ -12,6 +12,7 @@ enum { SINK_TOPIC_NAME_BYTES = 256 };
 
 struct sink_topic {
 	struct sink_topic *next;
+	uint32_t number; /* from 1 */
 	char name[SINK_TOPIC_NAME_BYTES];
 	uint8_t *first; /* NULL: nothing was published yet */
 	size_t first_bytes;
@@ -22,6 +23,9 @@ struct sink_topic {
 
 /* Makes it when it is not there; NULL when the name is too long. */
 struct sink_topic *sink_topic_get(const struct wire_reader *name);
+uint32_t sink_topic_count(void);
+/* NULL: there is none of this number. */
+struct sink_topic *sink_topic_at(uint32_t number);
 /* Does nothing when there is a first. */
 void sink_topic_keep(struct sink_topic *t, const uint8_t *bytes, size_t size, uint64_t messages);
 

@@ -9,6 +9,7 @@ it: frames, checksums, numbers. Real brokers are the harness's business.
 """
 
 import contextlib
+import json
 import os
 import select
 import socket
@@ -26,7 +27,7 @@ PULSAR_PARTITIONS, PULSAR_PARTITIONS_RESPONSE = 21, 22
 REDIRECT, GO = 0, 1
 KAFKA_PRODUCE, KAFKA_FETCH, KAFKA_METADATA, KAFKA_API_VERSIONS = 0, 1, 3, 18
 PULSAR_MODES = ("pulsar-lookup", "pulsar-produce", "pulsar-consume", "pulsar-reconnect")
-KAFKA_MODES = ("kafka-metadata", "kafka-produce", "kafka-fetch")
+KAFKA_MODES = ("kafka-metadata", "kafka-topics", "kafka-produce", "kafka-fetch")
 
 
 # ---- decoding ------------------------------------------------------------------------------------
@@ -460,6 +461,17 @@ class Kafka(Case):
             line = self.assert_good(sink.load("kafka-metadata", "-c", 2, "--rate", 500))
             self.assertAlmostEqual(line["offered_per_second"], 500, delta=20)
 
+    def test_all_topics(self):
+        with Sink("kafka", "--partitions", 2) as sink, Tap(sink.to) as tap:
+            self.assert_good(outcome(start("load", "kafka-topics", "--to", tap.to, "-c", 3,
+                                           "--topics", 7, "-t", 0.05)))
+        for up, down in tap.connections:
+            asked = [key == KAFKA_METADATA and body[:1] == b"\0"
+                     for key, _, _, body in map(kafka_request, frames(up))]
+            sizes = {len(frame) for all_topics, frame in zip(asked, frames(down)) if all_topics}
+            self.assertEqual(len(sizes), 1)
+            self.assertGreater(min(sizes), 7 * 2 * 25)
+
     def test_produce(self):
         for options, sizes in ((("-b", 10000, "--payload", 1000), 10 * [1000]),
                                (("-b", 100000), [100000]), (("-b", 1), [1])):
@@ -521,7 +533,7 @@ class Kafka(Case):
     def records(frame):
         reader = Reader(frame)
         reader.unpack("IBIHIB")     # correlation, tags, throttled, error, session, one topic
-        reader.compact()
+        reader.take(16)             # its uuid
         reader.unpack("BIHqqqBi")   # one partition: its numbers, no aborted transactions
         return reader.compact()
 
@@ -530,6 +542,17 @@ class Kafka(Case):
             line = self.assert_good(sink.load("kafka-fetch", "-c", 2, "--rate", 200, "--fill", 1,
                                               "-w", 0.1))
         self.assertGreater(line["latency_us"]["p50"], 20000)
+
+    def test_idle(self):
+        with Sink("kafka") as sink:
+            load = start("load", "kafka-idle", "--to", sink.to, "-c", "2,5", "-t", 5)
+            for count in 2, 5:
+                line = json.loads(load.stdout.readline())
+                self.assertEqual((line["open"], line["touched"]), (count, count))
+                if count == 2:
+                    load.stdin.write("\n")
+                    load.stdin.flush()
+            self.assert_good(outcome(load))
 
     def test_unknown_version_is_answered_as_kip_511_says(self):
         with Sink("kafka") as sink:

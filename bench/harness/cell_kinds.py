@@ -168,18 +168,20 @@ class MiceCell(LoadCell):
 class IdleCell(Cell):
     """Memory for each connection more, once a first few have warmed the process up. The kernel's
     is of the whole way, less that of the direct way in the same round, where that takes part."""
+    mode: str = "idle"
+    sink: str = "echo"
     counts: tuple = ()
     options: tuple = ()
 
     def lacks(self):
-        return super().lacks() or generator.lacks("load", "idle", flags_of(self.options))
+        return super().lacks() or generator.lacks("load", self.mode, flags_of(self.options))
 
     def needs(self):
         return ("direct",) if "direct" in self.contenders else ()
 
     def measure(self, contender, turn):
         low, high = self.counts
-        with generator.Idle(contender.at["echo"], self.counts, self.options) as load:
+        with generator.Idle(self.mode, contender.at[self.sink], self.counts, self.options) as load:
             at_low = self.hold(load, contender, low)
             at_high = self.hold(load, contender, high)
             report = load.finish()

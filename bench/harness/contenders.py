@@ -176,8 +176,7 @@ def which(program):
 @register("penstock", "penstock-busy")
 class Penstock(Contender):
     kind = "subject"
-    roles = frozenset({"relay", "sni", "tls", "pulsar"})
-    lacks = {"kafka": "penstock has no Kafka yet"}
+    roles = frozenset({"relay", "sni", "tls", "pulsar", "kafka"})
     binary = PENSTOCK
 
     @classmethod
@@ -198,14 +197,18 @@ class Penstock(Contender):
                           "log: { level: warn, format: text, access: off }", ""])
 
     def listeners(self):
-        role = self.setting.role
+        role = "relay" if self.variant == "opaque" else self.setting.role
         clusters = []
         target = {sink: f'forward: "{to}"' for sink, to in self.to.items()}
         if role in PROTOCOLS:
+            found = {"pulsar": 'urls: ["pulsar://%s"]', "kafka": 'bootstrap: ["%s"]'}[role]
             clusters = ["clusters:"] + [
-                f'  {sink}: {{ protocol: {role}, discovery: {{ urls: ["{role}://{to}"] }} }}'
+                f'  {sink}: {{ protocol: {role}, discovery: {{ {found % to} }} }}'
                 for sink, to in self.to.items()]
-            target = {sink: f"cluster: {sink}" for sink in self.to}
+            # The one broker of Kafka has node id 1.
+            names = {sink: f', kafka: {{ advertise: "127.0.0.1", base_port: {free_port() - 1},'
+                           ' nodes: 1 }' if role == "kafka" else "" for sink in self.to}
+            target = {sink: f"cluster: {sink}{names[sink]}" for sink in self.to}
         if role == "sni":
             target = {sink: f'routes: [{{ host: {SNI}, forward: "{to}" }}]'
                       for sink, to in self.to.items()}
@@ -261,6 +264,13 @@ class OtherPenstock(Penstock):
         if cls.binary is None:
             return ""
         return None if os.access(cls.binary, os.X_OK) else f"{cls.binary} is not a program"
+
+
+@register("penstock-opaque")
+class OpaquePenstock(Penstock):
+    """penstock as a relay of bytes, in cells of a protocol: what reading the protocol costs."""
+    kind = "bare"
+    roles = frozenset(PROTOCOLS)
 
 
 @register("direct")

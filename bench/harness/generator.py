@@ -74,8 +74,8 @@ def parse(output, complaint=""):
 class Idle:
     """Holds idle connections; step() opens up to the next count and says how it went."""
 
-    def __init__(self, to, counts, options=()):
-        command = [LOAD, "load", "idle", "--to", to, "-c", ",".join(map(str, counts)),
+    def __init__(self, mode, to, counts, options=()):
+        command = [LOAD, "load", mode, "--to", to, "-c", ",".join(map(str, counts)),
                    "-t", IDLE_HOLD_SECONDS, *options]
         self.process = subprocess.Popen([str(word) for word in command], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)

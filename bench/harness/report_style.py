@@ -26,7 +26,7 @@ COLOURS = {
 DASHES = {
     "haproxy-auto": "7 3", "haproxy-splice": "2 3", "haproxy-busy": "9 3 2 3", "nginx-64k": "7 3",
     "bare-copy-epoll": "2 3", "bare-copy-uring": "7 3", "bare-splice-epoll": "9 3 2 3",
-    "kroxylicious-uring": "7 3", "penstock-busy": "7 3", "penstock-other": "2 3",
+    "kroxylicious-uring": "7 3", "penstock-busy": "7 3", "penstock-other": "2 3", "penstock-opaque": "2 3",
 }
 
 PAGE = """

@@ -267,7 +267,7 @@ class FakeIdle:
     """A generator that opens so many connections as it is asked for, but for those that fail."""
     fails = 0
 
-    def __init__(self, _to, counts, options):
+    def __init__(self, _mode, _to, counts, options):
         self.counts = iter(counts)
         self.options = options
 
