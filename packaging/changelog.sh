@@ -48,7 +48,7 @@ while IFS= read -r text; do
         head $text
         ;;
     '  * '*) line "${text#  }" ;;
-    '    '*) printf '  %s\n' "$text" | sed "$([ "$kind" = deb ] || echo 's/^    //')" ;;
+    '    '*) if [ "$kind" = deb ]; then echo "$text"; else echo "${text#  }"; fi ;;
     esac
 done <"$file"
 tail

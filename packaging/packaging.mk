@@ -9,51 +9,41 @@ BASH_DIR ?= $(PREFIX)/share/bash-completion/completions
 ZSH_DIR  ?= $(PREFIX)/share/zsh/site-functions
 
 EXAMPLES    := $(filter-out conf/penstock.yaml,$(sort $(wildcard conf/*.yaml)))
-# `make man` leaves them in build/man.
-HAS_MAN     := $(wildcard src/cli/cli_man.c)
-MAN_BENCH    = $(sort $(wildcard build/man/penstock-bench*))
-MAN          = $(filter-out $(MAN_BENCH),$(sort $(wildcard build/man/*.[1-8])))
 COMPLETIONS := packaging/common/completions
 MONITORING  := packaging/common/monitoring
 
-# install-into FOLDER, FILES: nothing where there are no files
-install-into = $(if $(strip $(2)),install -d $(DESTDIR)$(1) && install -m 644 $(2) $(DESTDIR)$(1)/)
-install-man  = $(foreach section,1 5 7 8,$(call install-into,$(PREFIX)/share/man/man$(section),$(filter %.$(section),$(1))) $(newline))
-
-define newline
-
-
-endef
+# install-into FOLDER, FILES
+install-into = install -d $(DESTDIR)$(1) && install -m 644 $(2) $(DESTDIR)$(1)/
 
 .PHONY: package-build
-package-build: all bench-tools $(if $(HAS_MAN),man)
+package-build: all bench-tools man
 
 .PHONY: install
-install: all $(if $(HAS_MAN),man) ## install the program, its configuration and documentation under PREFIX (and DESTDIR)
+install: all man ## install the program, its configuration and documentation under PREFIX (and DESTDIR)
 	install -D -m 755 $(B)/penstock $(DESTDIR)$(PREFIX)/bin/penstock
 	install -d $(DESTDIR)/etc/penstock && install -d -m 750 $(DESTDIR)/etc/penstock/tls
 	install -m 640 conf/penstock.yaml $(DESTDIR)/etc/penstock/penstock.yaml
 	install -D -m 644 packaging/common/60-penstock.conf $(DESTDIR)/etc/sysctl.d/60-penstock.conf
 	install -D -m 644 packaging/common/penstock.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/penstock.conf
 	install -D -m 644 packaging/common/modules-load.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/penstock.conf
-	$(call install-into,$(PREFIX)/share/doc/penstock,README.md docs/OPTIONS.md docs/METRICS.md)
+	$(call install-into,$(PREFIX)/share/doc/penstock,README.md docs/OPTIONS.md docs/METRICS.md docs/KAFKA.md)
 	$(call install-into,$(PREFIX)/share/doc/penstock/examples,$(EXAMPLES))
 	$(call install-into,$(PREFIX)/share/doc/penstock/examples/file-log,$(wildcard packaging/common/file-log/*))
-	$(if $(wildcard $(COMPLETIONS)/penstock.bash),install -D -m 644 $(COMPLETIONS)/penstock.bash $(DESTDIR)$(BASH_DIR)/penstock)
-	$(call install-into,$(ZSH_DIR),$(wildcard $(COMPLETIONS)/_penstock))
-	$(call install-into,$(PREFIX)/share/penstock/grafana,$(wildcard $(MONITORING)/*.json))
-	$(call install-into,$(PREFIX)/share/penstock/prometheus,$(wildcard $(MONITORING)/*.yml $(MONITORING)/*.yaml))
-	$(call install-man,$(MAN))
+	install -D -m 644 $(COMPLETIONS)/penstock.bash $(DESTDIR)$(BASH_DIR)/penstock
+	$(call install-into,$(ZSH_DIR),$(COMPLETIONS)/_penstock)
+	$(call install-into,$(PREFIX)/share/penstock/grafana,$(MONITORING)/grafana.json)
+	$(call install-into,$(PREFIX)/share/penstock/prometheus,$(MONITORING)/alerts.yml)
+	$(call install-into,$(PREFIX)/share/man/man1,build/man/penstock.1)
+	$(call install-into,$(PREFIX)/share/man/man5,build/man/penstock.yaml.5)
 
 .PHONY: install-bench
-install-bench: bench-tools $(if $(HAS_MAN),man) ## install the load generator likewise
+install-bench: bench-tools man ## install the load generator likewise
 	install -D -m 755 build/release/penstock-bench $(DESTDIR)$(PREFIX)/bin/penstock-bench
 	$(call install-into,$(PREFIX)/share/doc/penstock-bench,bench/README.md)
-	$(call install-man,$(MAN_BENCH))
+	$(call install-into,$(PREFIX)/share/man/man1,build/man/penstock-bench.1)
 
 # A copy of the sources, so that no object of this tree gets into a package and no package's into this tree.
 PACKAGES := build/packages
-DEB_WORK := $(PACKAGES)/work/penstock-$(VERSION)
 
 .PHONY: deb
 deb: ## Debian packages of this tree, in build/packages/ (VERSION= gives them another version)
@@ -67,6 +57,6 @@ rpm: ## rpm packages of this tree, in build/packages/ (RPM="--without bundled": 
 SUITES ?= bookworm trixie rpm
 
 .PHONY: package-check
-package-check: ## packages in clean systems: install, reload, upgrade under traffic, remove; wants root (20 minutes; SUITES=)
+package-check: ## packages in clean systems: install, reload, upgrade under traffic, remove; wants root (25 minutes; SUITES=)
 	$(Q)tests/lab/deps.sh packages
 	$(Q)tests/packages/check.py $(SUITES)

@@ -15,6 +15,10 @@ date=$(TZ=UTC date -d "$(awk 'NR == 1 { print $2 }' packaging/common/changelog)"
 
 tar -c --exclude=./build --exclude=./.git --exclude=__pycache__ --sort=name --mtime="@$date" --owner=0 --group=0 --numeric-owner \
     --transform "s|^\.|penstock-$version|" . | gzip -n >"$top/SOURCES/penstock-$version.tar.gz"
+# What is bundled is passed on under its own terms, which Debian's packages of it bring along.
+cp /usr/share/doc/libwolfssl-dev/copyright "$top/SOURCES/wolfssl.copyright"
+cp /usr/share/doc/libzookeeper-mt-dev/copyright "$top/SOURCES/zookeeper.copyright"
+cp /usr/share/common-licenses/Apache-2.0 "$top/SOURCES/zookeeper.license"
 { cat packaging/rpm/penstock.spec; packaging/changelog.sh rpm "$version"; } >"$top/SPECS/penstock.spec"
 
 # Times, names and paths of this machine stay out. Fedora's compression, which older rpms read, too. --nodeps: on Debian, rpm's

@@ -4,7 +4,8 @@ import hashlib
 import pathlib
 import shutil
 
-from roots import CACHE, CLEAN, Failed, Root, base, run
+from suite import Failed
+from roots import CACHE, CLEAN, Root, base, run
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 OUTPUT = TREE / "build/packages/check"

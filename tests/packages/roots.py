@@ -10,14 +10,12 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import time
 
-CACHE = pathlib.Path(os.environ.get("PENSTOCK_CACHE") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "penstock")
+from suite import Failed  # first: it says where the next ones are
+from processes import wait_until
+from settings import CACHE
+
 CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive", "TERM": "dumb"}
-
-
-class Failed(Exception):
-    pass
 
 
 def run(argv, check=True, **how):
@@ -26,17 +24,6 @@ def run(argv, check=True, **how):
     if check and done.returncode != 0:
         raise Failed(f"{' '.join(map(str, argv))}: exit {done.returncode}\n{done.stdout[-3000:]}")
     return done.stdout if check else (done.returncode, done.stdout)
-
-
-def wait_until(what, seconds, condition, step=0.05):
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise Failed(f"{what}: not within {seconds} s")
-        time.sleep(step)
 
 
 def base(suite):

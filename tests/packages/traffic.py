@@ -1,85 +1,97 @@
-"""What goes through a gateway while it is upgraded: an echo server behind it, and clients that keep coming, and one that stays."""
+"""A gateway's configuration here, and what goes through it: an echo behind it, clients that keep coming, and one that stays."""
 import contextlib
-import socket
-import threading
-import time
+import ctypes
+import os
+import re
+
+import suite  # noqa: F401
+import web
+import wire
+from callers import Callers, roundtrip
+from fakes import FakeBroker, plain_echo
+from penstock import Metrics
+from roots import Failed, run
+
+LOCAL = "127.0.0.1"
+PORT, SECOND, EDGE, ADMIN = 6650, 6651, 6660, 9180
+CONF = "/etc/penstock/penstock.yaml"
 
 
-class Echo:
-    """Sends back what it gets, on a port of the loopback."""
-
-    def __init__(self):
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self._serve, args=self._socket.accept()[:1], daemon=True).start()
-
-    @staticmethod
-    def _serve(one):
-        with contextlib.suppress(OSError), one:
-            while data := one.recv(65536):
-                one.sendall(data)
-
-    def close(self):
-        self._socket.close()
+def make_echo():
+    return FakeBroker(serve=plain_echo, address=LOCAL, port=7000, seconds=60)
 
 
-def roundtrip(one, data=b"a real byte"):
-    one.sendall(data)
-    got = b""
-    while len(got) < len(data):
-        more = one.recv(len(data) - len(got))
-        if not more:
-            raise ConnectionError("it ended")
-        got += more
-    if got != data:
-        raise ConnectionError(f"{got!r} came back")
+def config(echo, ports=(PORT,), admin=ADMIN, key="busy_poll"):
+    listeners = "\n".join(f'  - {{ name: port-{port}, bind: "{LOCAL}:{port}", forward: "{echo.where}" }}' for port in ports)
+    return (
+        f"# the administrator's own\nlisteners:\n{listeners}\n"
+        f'admin: {{ listen: "{LOCAL}:{admin}" }}\n'
+        f"egress: {{ allow: {{ networks: [127.0.0.0/8], ports: [{echo.port}] }} }}\n"
+        "drain: { lame_duck: 200ms, spread: 200ms }\ntimeouts: { drain: 20s }\n"
+        f"process: {{ {key}: off }}\n"
+    )
 
 
-def proxied(port, data=b"a real byte"):
-    with socket.create_connection(("127.0.0.1", port), 5) as one:
-        roundtrip(one, data)
+@contextlib.contextmanager
+def alone():
+    """A network of our own: ports that nobody else has, and nothing to be downloaded."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/self/ns/net", os.O_RDONLY)
+    if libc.unshare(0x40000000) != 0:
+        raise Failed(f"unshare: {os.strerror(ctypes.get_errno())}; it wants root")
+    try:
+        run(["ip", "link", "set", "lo", "up"])
+        yield
+    finally:
+        libc.setns(before, 0x40000000)
+        os.close(before)
+
+
+def proxied(port):
+    one = wire.dial(LOCAL, port)
+    try:
+        roundtrip(one, b"a real byte")
+    finally:
+        one.close()
     return True
 
 
 def is_open(port):
     try:
         return proxied(port)
-    except OSError:
+    except (OSError, wire.Closed):
         return False
 
 
-class Traffic:
-    """`with Traffic(port) as traffic:` four clients connect, exchange a byte and leave, again and again, and one stays all the while."""
+def ask(path, port=ADMIN):
+    """What the admin port says; nothing, if nobody is there."""
+    try:
+        return web.request("GET", f"http://{LOCAL}:{port}{path}", seconds=5)[1]
+    except OSError:
+        return ""
+
+
+def metrics(port=ADMIN):
+    return Metrics(ask("/metrics", port))
+
+
+def serving_version(port=ADMIN):
+    return next(iter(re.findall(r'penstock_build_info\{version="([^"]+)"', ask("/metrics", port))), None)
+
+
+class Traffic(Callers):
+    """`with Traffic(port) as traffic:` and one that stays all the while."""
 
     def __init__(self, port, count=4):
-        self.port, self.done, self.failures, self._stop = port, 0, [], threading.Event()
-        self._threads = [threading.Thread(target=self._come_and_go) for _ in range(count)]
-
-    def _come_and_go(self):
-        while not self._stop.is_set():
-            try:
-                proxied(self.port)
-                self.done += 1
-            except OSError as error:
-                self.failures.append(f"{time.strftime('%X')} {error!r}")
-                time.sleep(0.02)
+        super().__init__(LOCAL, port, count)
 
     def __enter__(self):
-        self.lasting = socket.create_connection(("127.0.0.1", self.port), 5)
+        self.lasting = wire.dial(LOCAL, self.port)
         roundtrip(self.lasting)
-        for one in self._threads:
-            one.start()
-        return self
+        return super().__enter__()
 
     def __exit__(self, *_):
-        self._stop.set()
-        for one in self._threads:
-            one.join()
+        super().__exit__()
         self.lasting.close()
 
     def check(self):
