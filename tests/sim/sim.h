@@ -15,7 +15,7 @@
  *     sim_flow.c, sim_side.c     byte streams through penstock and what must come of them
  *     sim_lookup.c, sim_client.c lookup connections, the client's end
  *     sim_broker.c, sim_answer.c the brokers' ends
- *     sim_kafka.c    connections of Kafka, both ends
+ *     sim_kafka.c    connections of Kafka, both ends (sim_kafka_frame.c: what they say)
  *     sim_control.c  plays the control thread
  *     sim_world.c    one run; sim_main.c: many
  */
@@ -96,6 +96,7 @@ struct sim_plan {
 	bool breaks_login;	  /* and some connections end before they have let anybody in */
 	uint32_t kafka_share;	  /* the same, of all; 0: nobody speaks it */
 	bool is_paced;		  /* and who does is held back by rates */
+	bool denies;		  /* and some calls are denied */
 	uint32_t brokers, hidden; /* hidden: in no snapshot, only in lookup answers */
 	uint32_t bufs;		  /* 0: as the budget says */
 	uint32_t pipes;

@@ -1,39 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * A client sends requests, up to some of them ahead of the answers; the broker reads them, each as
- * the client sent it, and answers in their order, after a while. What goes by unread is a pattern
- * of flow, request and place, as in sim_stream.h; an answer that names brokers names penstock where
- * it arrives:
- *
- *     LIST_OFFSETS   opaque                              PRODUCE   with acks 0: no answer at all
- *     METADATA       brokers, then a pattern             FETCH     a pattern, then brokers
+ * the client sent it, and answers in their order, after a while. Denied ones never reach it.
  */
 #include "sim_kafka.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "sim_stream.h"
+#include "sim_kafka_frame.h"
 #include "sim_town.h"
 
-#define ASKED_MAX     48
-#define NODES_MAX     8
-#define SHORT	      65536 /* up to here an answer is changed as a whole, and its length with it */
-#define KEY_PRODUCE   0
-#define KEY_FETCH     1
-#define KEY_OFFSETS   2
-#define KEY_METADATA  3
-#define KEY_HANDSHAKE 17
-#define KEY_VERSIONS  18
-#define KEY_TOKEN     36
-#define OURSELVES     "penstock" /* the client id of who authenticates in a client's place */
+#define ASKED_MAX  48
+#define DENIED_MAX 30	      /* flows with denied requests: all may be at it at one time */
+#define OURSELVES  "penstock" /* the client id of who authenticates in a client's place */
 
 struct asked {
-	uint8_t key;
-	bool is_mute;		   /* PRODUCE with acks 0 */
-	uint32_t question, answer; /* bytes of pattern */
-	uint64_t pause_ns;	   /* before it is answered */
-	struct sim_text frame;	   /* as the client sends it */
+	struct sim_kafka_call call;
+	uint64_t pause_ns;     /* before it is answered */
+	struct sim_text frame; /* as the client sends it */
 };
 
 /* Penstock's authentication, as the broker sees it. */
@@ -62,172 +47,6 @@ struct sim_kafka {
 static void client_step(void *context);
 static void broker_step(void *context);
 
-/* ---- bytes ---- */
-
-static void put_be(struct sim_text *text, uint64_t value, uint32_t bytes)
-{
-	uint8_t at[8];
-
-	for (uint32_t i = 0; i < bytes; i++)
-		at[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
-	sim_frame_append(text, at, bytes);
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static void put_uvarint(struct sim_text *text, uint32_t value)
-{
-	for (; value >= 128; value >>= 7)
-		put_be(text, value | 128, 1);
-	put_be(text, value, 1);
-}
-
-/* The size in front, now that it is known. */
-static void close_frame(struct sim_text *text, size_t begin)
-{
-	size_t size = text->len - begin - 4;
-
-	for (uint32_t i = 0; i < 4; i++)
-		text->at[begin + i] = (uint8_t)(size >> (24 - 8 * i));
-}
-
-static uint32_t pattern_of(const struct sim_kafka *kafka, uint32_t index, bool is_answer)
-{
-	return kafka->flow->id * 1000 + index * 2 + is_answer + 1;
-}
-
-static void put_pattern(struct sim_text *text, uint32_t number, uint32_t len)
-{
-	uint8_t bytes[4096];
-
-	for (uint32_t at = 0; at < len;) {
-		uint32_t n = len - at < sizeof(bytes) ? len - at : (uint32_t)sizeof(bytes);
-
-		sim_stream_pattern(number, at, bytes, n);
-		sim_frame_append(text, bytes, n);
-		at += n;
-	}
-}
-
-/* ---- frames ---- */
-
-/* What there is to be told of: as brokers call themselves, or as penstock calls them. */
-static uint32_t node_count(void)
-{
-	uint32_t count = sim_plan.brokers + sim_plan.hidden;
-
-	return count < NODES_MAX ? count : NODES_MAX;
-}
-
-static const char *host_of(uint32_t node, bool is_real)
-{
-	return is_real ? sim_town_host(node) : SIM_KAFKA_HOST;
-}
-
-static uint32_t port_of(uint32_t node, bool is_real)
-{
-	return is_real ? SIM_KAFKA_PORT : SIM_KAFKA_BASE + node;
-}
-
-static void put_request(struct sim_kafka *kafka, uint32_t index)
-{
-	static const uint16_t versions[] = {
-		[KEY_PRODUCE] = 3, [KEY_FETCH] = 16, [KEY_OFFSETS] = 5, [KEY_METADATA] = 0
-	};
-	struct asked *asked = &kafka->at[index];
-	char name[32];
-	int len = snprintf(name, sizeof(name), "sim-%u", kafka->flow->id);
-
-	put_be(&asked->frame, 0, 4);
-	put_be(&asked->frame, asked->key, 2);
-	put_be(&asked->frame, versions[asked->key], 2);
-	put_be(&asked->frame, index, 4);
-	put_be(&asked->frame, (uint64_t)len, 2);
-	sim_frame_append(&asked->frame, name, (size_t)len);
-	if (asked->key == KEY_FETCH)
-		put_be(&asked->frame, 0, 1); /* no tagged fields in the header */
-	if (asked->key == KEY_PRODUCE) {
-		put_be(&asked->frame, UINT16_MAX, 2); /* no transaction */
-		put_be(&asked->frame, asked->is_mute ? 0 : 1, 2);
-	}
-	put_pattern(&asked->frame, pattern_of(kafka, index, false), asked->question);
-	close_frame(&asked->frame, 0);
-}
-
-/* Metadata v0: the brokers, then topics, which nobody reads. */
-static void put_metadata(struct sim_text *text, bool is_real)
-{
-	put_be(text, node_count(), 4);
-	for (uint32_t node = 0; node < node_count(); node++) {
-		const char *host = host_of(node, is_real);
-
-		put_be(text, node, 4);
-		put_be(text, strlen(host), 2);
-		sim_frame_append(text, host, strlen(host));
-		put_be(text, port_of(node, is_real), 4);
-	}
-}
-
-/* The endpoints behind the records of Fetch v16, as a tagged field. */
-static void put_endpoints(struct sim_text *text, uint32_t node, bool is_real)
-{
-	const char *host = host_of(node, is_real);
-	struct sim_text field = { 0 };
-
-	put_uvarint(&field, 2);
-	put_be(&field, node, 4);
-	put_uvarint(&field, (uint32_t)strlen(host) + 1);
-	sim_frame_append(&field, host, strlen(host));
-	put_be(&field, port_of(node, is_real), 4);
-	put_be(&field, 0, 2); /* no rack, no tagged fields */
-	put_uvarint(text, 1);
-	put_uvarint(text, 0);
-	put_uvarint(text, (uint32_t)field.len);
-	sim_frame_append(text, field.at, field.len);
-	sim_frame_free(&field);
-}
-
-/* One topic, one partition, with so many bytes of records. */
-static void put_fetch_head(struct sim_text *text, uint32_t records)
-{
-	put_be(text, 0, 1); /* tagged fields of the header */
-	put_be(text, 0, 4 + 2 + 4 - 4);
-	put_be(text, 0, 4);
-	put_uvarint(text, 2);
-	put_be(text, 7, 8);
-	put_be(text, 7, 8);
-	put_uvarint(text, 2);
-	put_be(text, 3, 4);
-	put_be(text, 0, 2);
-	for (uint32_t i = 0; i < 3; i++)
-		put_be(text, i, 8);
-	put_uvarint(text, 0);
-	put_be(text, UINT32_MAX, 4);
-	put_uvarint(text, records + 1);
-}
-
-static void put_answer(struct sim_kafka *kafka, uint32_t index, bool is_real, struct sim_text *text)
-{
-	const struct asked *asked = &kafka->at[index];
-	size_t begin = text->len;
-
-	put_be(text, 0, 4);
-	put_be(text, index, 4);
-	if (asked->key == KEY_METADATA)
-		put_metadata(text, is_real);
-	if (asked->key == KEY_FETCH)
-		put_fetch_head(text, asked->answer);
-	put_pattern(text, pattern_of(kafka, index, true), asked->answer);
-	if (asked->key == KEY_FETCH) {
-		put_be(text, 0, 2); /* tagged fields of the partition and of the topic */
-		put_endpoints(text, index % node_count(), is_real);
-	}
-	close_frame(text, begin);
-}
-
 /* ---- the client ---- */
 
 /* Few are long. */
@@ -238,8 +57,11 @@ static uint32_t length(void)
 
 void sim_kafka_make(struct sim_flow *flow)
 {
+	static uint32_t denied;
+	bool has_denied = sim_plan.denies && denied < DENIED_MAX;
 	struct sim_kafka *kafka = sim_alloc(sizeof(*kafka));
 
+	denied += has_denied;
 	flow->kafka = kafka;
 	*kafka = (struct sim_kafka){
 		.flow = flow,
@@ -248,7 +70,7 @@ void sim_kafka_make(struct sim_flow *flow)
 		.count = (uint32_t)sim_between(1, ASKED_MAX),
 		.window = (uint32_t)sim_between(1, ASKED_MAX),
 	};
-	flow->target = sim_chance(300) ? -1 : (int32_t)sim_below(node_count());
+	flow->target = sim_chance(300) ? -1 : (int32_t)sim_below(sim_kafka_nodes());
 	/* Dead, or nobody has told of it. */
 	if (flow->target >= (int32_t)sim_plan.brokers ||
 	    (flow->target >= 0 && sim_town_is_dead((uint32_t)flow->target)))
@@ -259,13 +81,22 @@ void sim_kafka_make(struct sim_flow *flow)
 		struct asked *asked = &kafka->at[i];
 
 		*asked = (struct asked){
-			.key = (uint8_t)sim_below(4),
-			.question = length(),
-			.answer = length(),
+			.call = {
+				.flow = flow->id,
+				.index = i,
+				.key = (enum sim_kafka_key)sim_below(4),
+				.question = length(),
+				.answer = length(),
+			},
 			.pause_ns = sim_chance(700) ? 0 : sim_skewed(20 * NS_PER_MS),
 		};
-		asked->is_mute = asked->key == KEY_PRODUCE && sim_chance(500);
-		put_request(kafka, i);
+		asked->call.is_mute = asked->call.key == SIM_KAFKA_PRODUCE && sim_chance(500);
+		if (has_denied && sim_chance(300)) {
+			asked->call.key = SIM_KAFKA_CREATE;
+			asked->call.is_mute = false;
+			asked->call.is_denied = true;
+		}
+		sim_kafka_put_request(&asked->frame, &asked->call);
 	}
 	if (sim_chance(300)) {
 		kafka->client.read_max = 1 + sim_plan.len_max / 60 + sim_skewed(8192);
@@ -304,7 +135,7 @@ static bool next_frame(const struct sim_talk *talk, struct span *ret_frame)
 {
 	if (talk->in.len < 4)
 		return false;
-	size_t size = 4 + (size_t)get_u32(talk->in.at);
+	size_t size = 4 + (size_t)sim_kafka_u32(talk->in.at);
 
 	if (size > SIM_FRAME_MAX)
 		sim_fail("%s: a frame of %zu bytes", talk->who, size);
@@ -330,20 +161,22 @@ static void check_answer(struct sim_kafka *kafka, uint32_t index, struct span fr
 {
 	struct sim_text wanted = { 0 }, real = { 0 };
 
-	put_answer(kafka, index, true, &real);
-	put_answer(kafka, index, false, &wanted);
-	if (kafka->at[index].key == KEY_FETCH && real.len > SHORT)
+	const struct sim_kafka_call *call = &kafka->at[index].call;
+
+	sim_kafka_put_answer(&real, call, true);
+	sim_kafka_put_answer(&wanted, call, false);
+	if (call->key == SIM_KAFKA_FETCH && real.len > SIM_KAFKA_SHORT)
 		check_tail(kafka, frame, span_of(real.at, real.len));
 	else if (frame.len != wanted.len || memcmp(frame.at, wanted.at, wanted.len) != 0)
 		sim_fail("flow %u: answer %u (key %u) has %zu bytes, not these %zu",
-			 kafka->flow->id, index, kafka->at[index].key, frame.len, wanted.len);
+			 kafka->flow->id, index, call->key, frame.len, wanted.len);
 	sim_frame_free(&real);
 	sim_frame_free(&wanted);
 }
 
 static void skip_mute(struct sim_kafka *kafka)
 {
-	while (kafka->heard < kafka->sent && kafka->at[kafka->heard].is_mute)
+	while (kafka->heard < kafka->sent && kafka->at[kafka->heard].call.is_mute)
 		kafka->heard++;
 }
 
@@ -416,44 +249,44 @@ static void login_hear(struct login *login, struct span frame)
 	if (!sim_plan.has_login)
 		sim_fail("kafka broker: somebody authenticates who need not");
 	if (login->next == 0)
-		login->next = login->is_let_in ? KEY_HANDSHAKE : KEY_VERSIONS;
+		login->next = login->is_let_in ? SIM_KAFKA_HANDSHAKE : SIM_KAFKA_VERSIONS;
 	if (login->is_asked || key != login->next)
 		sim_fail("kafka broker: authenticating with key %u, not %u", key, login->next);
-	if (key == KEY_TOKEN &&
+	if (key == SIM_KAFKA_TOKEN &&
 	    (frame.len < sizeof(token) - 1 ||
 	     memcmp(frame.at + frame.len - (sizeof(token) - 1), token, sizeof(token) - 1) != 0))
 		sim_fail("kafka broker: that is no user and password");
 	sim_trace("login key %u", key);
 	login->is_asked = true;
-	login->number = get_u32(frame.at + 8);
+	login->number = sim_kafka_u32(frame.at + 8);
 }
 
 static void login_answer(struct login *login, struct sim_text *text)
 {
-	static const uint8_t next[] = {
-		[KEY_VERSIONS] = KEY_HANDSHAKE, [KEY_HANDSHAKE] = KEY_TOKEN, [KEY_TOKEN] = 0
-	};
+	static const uint8_t next[] = { [SIM_KAFKA_VERSIONS] = SIM_KAFKA_HANDSHAKE,
+					[SIM_KAFKA_HANDSHAKE] = SIM_KAFKA_TOKEN,
+					[SIM_KAFKA_TOKEN] = 0 };
 	size_t begin = text->len;
 	uint64_t lifetime_ms = sim_between(20, 300);
 
-	put_be(text, 0, 4);
-	put_be(text, login->number, 4);
-	put_be(text, 0, 2);
-	if (login->next == KEY_VERSIONS) {
-		put_be(text, 2, 4);
+	sim_kafka_put(text, 0, 4);
+	sim_kafka_put(text, login->number, 4);
+	sim_kafka_put(text, 0, 2);
+	if (login->next == SIM_KAFKA_VERSIONS) {
+		sim_kafka_put(text, 2, 4);
 		for (uint32_t i = 0; i < 2; i++) {
-			put_be(text, i == 0 ? KEY_HANDSHAKE : KEY_TOKEN, 2);
-			put_be(text, 1, 4); /* from 0 to 1 */
+			sim_kafka_put(text, i == 0 ? SIM_KAFKA_HANDSHAKE : SIM_KAFKA_TOKEN, 2);
+			sim_kafka_put(text, 1, 4); /* from 0 to 1 */
 		}
-	} else if (login->next == KEY_HANDSHAKE) {
-		put_be(text, 0, 4);
+	} else if (login->next == SIM_KAFKA_HANDSHAKE) {
+		sim_kafka_put(text, 0, 4);
 	} else {
-		put_be(text, UINT16_MAX, 2);
-		put_be(text, 0, 4);
-		put_be(text, lifetime_ms, 8);
+		sim_kafka_put(text, UINT16_MAX, 2);
+		sim_kafka_put(text, 0, 4);
+		sim_kafka_put(text, lifetime_ms, 8);
 		login->is_let_in = true;
 	}
-	close_frame(text, begin);
+	sim_kafka_put_size(text, begin);
 	login->next = next[login->next];
 	login->is_asked = false;
 }
@@ -552,11 +385,18 @@ static void arrival_step(void *context)
 	broker_step(kafka);
 }
 
+/* Those stay with penstock. */
+static void skip_denied(struct sim_kafka *kafka)
+{
+	while (kafka->arrived < kafka->sent && kafka->at[kafka->arrived].call.is_denied)
+		kafka->arrived++;
+}
+
 static void broker_hear(struct sim_kafka *kafka)
 {
 	struct span frame;
 
-	while (next_frame(&kafka->broker, &frame)) {
+	while (skip_denied(kafka), next_frame(&kafka->broker, &frame)) {
 		if (is_ours(frame)) {
 			login_hear(&kafka->login, frame);
 			sim_talk_used(&kafka->broker, frame.len);
@@ -590,7 +430,7 @@ static void broker_say(struct sim_kafka *kafka)
 	while (sim_talk_flush(&kafka->broker) && kafka->answered < kafka->arrived) {
 		const struct asked *asked = &kafka->at[kafka->answered];
 
-		if (asked->is_mute) {
+		if (asked->call.is_mute || asked->call.is_denied) {
 			kafka->answered++;
 			continue;
 		}
@@ -601,7 +441,8 @@ static void broker_say(struct sim_kafka *kafka)
 			return;
 		}
 		kafka->may_answer_ns = 0;
-		put_answer(kafka, kafka->answered++, true, &kafka->broker.out);
+		sim_kafka_put_answer(&kafka->broker.out, &asked->call, true);
+		kafka->answered++;
 	}
 	if (kafka->login.is_asked && kafka->answered == kafka->arrived) {
 		login_answer(&kafka->login, &kafka->broker.out);
@@ -673,11 +514,12 @@ void sim_kafka_show(const struct sim_flow *flow)
 
 void sim_kafka_check(const struct sim_flow *flow)
 {
-	const struct sim_kafka *kafka = flow->kafka;
+	struct sim_kafka *kafka = flow->kafka;
 
 	if (flow->is_excused || flow->may_be_refused || kafka->rst_ns > 0 ||
 	    kafka->has_broker_ended)
 		return;
+	skip_denied(kafka); /* nobody may have come to a broker */
 	if (kafka->heard != kafka->count || kafka->arrived != kafka->count)
 		sim_fail("flow %u: %u of %u requests arrived, %u answers heard", flow->id,
 			 kafka->arrived, kafka->count, kafka->heard);

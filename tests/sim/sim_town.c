@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sim_kafka.h"
+#include "sim_kafka_frame.h"
 #include "sim_town.h"
 
 #define TARGET_HOST "target.sim"
@@ -264,6 +265,9 @@ static void make_kafka(void)
 			.id_count = 1,
 		},
 	};
+	if (sim_plan.denies)
+		CHECK(kafka_policy_deny(&config.listeners[SIM_TOWN_KAFKA].kafka.policy,
+					SIM_KAFKA_CREATE));
 	if (sim_plan.is_paced) {
 		config.listeners[SIM_TOWN_KAFKA].accept_rate = 6;
 		config.listeners[SIM_TOWN_KAFKA].kafka.rate_requests = 6;

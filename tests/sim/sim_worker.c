@@ -258,6 +258,9 @@ static void check_gauges(uint32_t index, const struct session_env *env)
 	check_zero(index, "books", env->protos.books.in_use);
 	check_zero(index, "requests noted", env->protos.chunks.in_use);
 	check_zero(index, "long answers", env->protos.bulks.in_use);
+	check_zero(index, "denied requests", env->protos.denials.in_use);
+	check_zero(index, "authentications", env->protos.logins.in_use);
+	check_zero(index, "what is known of Kafka's", env->protos.kafkas.in_use);
 	check_zero(index, "lookups in flight", env->protos.lookups_in_flight);
 	check_zero(index, "timers", env->wheel.count);
 	check_zero(index, "lanes queued", env->again.head != NULL);
