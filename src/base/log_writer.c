@@ -123,6 +123,7 @@ static void *run(void *context)
 {
 	(void)context;
 	log_thread_name("log");
+	(void)pthread_setname_np(pthread_self(), "penstock-log");
 	for (;;) {
 		bool has_any = drain();
 		tell_dropped();

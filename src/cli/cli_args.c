@@ -78,26 +78,29 @@ static const char proxy_more[] =
 	"key of proxy.conf; --dump prints the same configuration as penstock.yaml.\n";
 
 static const char doctor_more[] =
-	"One line for each thing looked at: ok, warn or fail, and what to do about it. Nothing is\n"
-	"changed. It looks at the kernel, io_uring, limits (of the penstock that runs with this file,\n"
-	"else of this shell), pipes, memory, the kernel's TLS and clock, the addresses to listen on and\n"
-	"sysctls of the network; where process.cpus pins workers, at these CPUs and the network's\n"
-	"interrupts; at the configuration, how long certificates last, ZooKeeper, and every broker and\n"
-	"target: name, connection, TLS. Exit code: 78 if penstock would not start, 1 if something will\n"
-	"fail, else 0. For `penstock proxy` give it what --dump prints:\n\n"
+	"One line for each thing looked at: ok, warn or fail, and what to do about it.\n"
+	"Nothing is changed. It looks at the kernel, io_uring, limits (of the penstock\n"
+	"that runs with this file, else of this shell), pipes, memory, the kernel's TLS\n"
+	"and clock, the addresses to listen on and sysctls of the network; where\n"
+	"process.cpus pins workers, at these CPUs and the network's interrupts; at the\n"
+	"configuration, how long certificates last, ZooKeeper, and every broker and\n"
+	"target it can find (of Kafka those of discovery.bootstrap): name, connection,\n"
+	"TLS; no login is tried. Exit code: 78 if penstock would not start, 1 if\n"
+	"something will fail, else 0. For `penstock proxy` give it what --dump prints:\n\n"
 	"  penstock proxy -zk zk-0 --dump >proxy.yaml && penstock doctor -c proxy.yaml\n";
 
 static const char import_more[] =
 	"FILE is sni.yaml, ssl_server_name.config (Lua or YAML), ssl_multicert.config,\n"
-	"records.config or records.yaml; give all that belong together. penstock.yaml goes to standard "
-	"output. What it cannot\n"
-	"have is listed on standard error and in its comments; then the exit code is 1.\n\n"
+	"records.config or records.yaml; give all that belong together. penstock.yaml\n"
+	"goes to standard output. What cannot be carried over is listed on standard\n"
+	"error and in its comments; then the exit code is 1.\n\n"
 	"  penstock import sni.yaml records.config >penstock.yaml\n";
 
 static const char show_more[] =
-	"brokers: of each cluster, where its brokers are, and where that is known from: ZooKeeper, a\n"
-	"bootstrap broker that was asked, what brokers told clients (learned), the last run (file) or\n"
-	"the configuration. A node of Kafka that is leaving is no longer listed.\n";
+	"brokers: of each cluster, where its brokers are, and where that is known from:\n"
+	"ZooKeeper, a bootstrap broker that was asked, what brokers told clients\n"
+	"(learned), the last run (file) or the configuration. A node of Kafka that is\n"
+	"leaving is no longer listed.\n";
 
 const struct cli_word cli_words[] = {
 	{ "run", CLI_RUN, "serve what penstock.yaml says (the default)", NULL, NULL },
@@ -106,12 +109,12 @@ const struct cli_word cli_words[] = {
 	{ "check", CLI_CHECK, "check penstock.yaml and say everything that is wrong with it", NULL,
 	  NULL },
 	{ "doctor", CLI_DOCTOR,
-	  "look at this host, the configuration and what it names, and say what to mend", NULL,
+	  "check this host, the configuration and all it names, and say what to fix", NULL,
 	  doctor_more },
-	{ "import", CLI_IMPORT, "make penstock.yaml of files of Apache Traffic Server", "FILE...",
+	{ "import", CLI_IMPORT, "turn files of Apache Traffic Server into penstock.yaml", "FILE...",
 	  import_more },
-	{ "show", CLI_SHOW, "ask a penstock that runs, and print what it answers",
-	  "brokers [FLAGS]", show_more },
+	{ "show", CLI_SHOW, "ask a running penstock, and print its answer", "brokers [FLAGS]",
+	  show_more },
 	{ "version", CLI_VERSION, "versions of penstock, its libraries, and what the kernel offers",
 	  NULL, NULL },
 	{ "help", CLI_HELP, "this text, or that of a command", "[COMMAND]", NULL },
@@ -119,12 +122,14 @@ const struct cli_word cli_words[] = {
 };
 const uint32_t cli_word_count = COUNT_OF(cli_words);
 
-/* Commands of DECISIONS.md section 1 that come later. */
-static const char *const later_words[] = {
-	"top",
-	"drain",
-	"reload",
-	"upgrade",
+/* Commands that may yet come, and what does it now. */
+static const struct {
+	const char *name, *now;
+} later_words[] = {
+	{ "top", "scrape /metrics of admin.listen" },
+	{ "drain", "send SIGTERM, or systemctl stop penstock" },
+	{ "reload", "send SIGHUP, or systemctl reload penstock" },
+	{ "upgrade", "install the new program, then send SIGUSR2, or systemctl reload penstock" },
 };
 
 static const char *word_name(enum cli_command command)
@@ -143,8 +148,9 @@ static int unknown_word(const char *word)
 	const char *best = NULL;
 
 	for (size_t i = 0; i < COUNT_OF(later_words); i++)
-		if (strcmp(word, later_words[i]) == 0) {
-			fprintf(stderr, "penstock: %s is not in this version\n", word);
+		if (strcmp(word, later_words[i].name) == 0) {
+			fprintf(stderr, "penstock: there is no '%s' yet: %s\n", word,
+				later_words[i].now);
 			return CLI_USAGE;
 		}
 	for (uint32_t i = 0; i < cli_word_count; i++)
@@ -395,7 +401,7 @@ int cli_parse(int argc, char **argv, struct cli *ret_cli)
 	}
 	if (ret == 0 && cli->command == CLI_SHOW &&
 	    (cli->subject == NULL || strcmp(cli->subject, "brokers") != 0)) {
-		fprintf(stderr, "penstock show: say what: brokers\n");
+		fprintf(stderr, "penstock show: what? Try: penstock show brokers\n");
 		return CLI_USAGE;
 	}
 	if (ret == 0 && cli->command == CLI_PROXY && cli->is_dump)

@@ -69,7 +69,7 @@ void cli_doctor_config(struct doctor *doctor)
 	cli_doctor_say(doctor, DOCTOR_STOP,
 		       "without a configuration, limits, CPUs, brokers and certificates were not "
 		       "looked at");
-	cli_doctor_remedy(doctor, "mend %s and ask again", doctor->config_path);
+	cli_doctor_remedy(doctor, "fix %s and run doctor again", doctor->config_path);
 }
 
 void cli_doctor_certificates(struct doctor *doctor)
@@ -128,8 +128,7 @@ void cli_doctor_ktls(struct doctor *doctor)
 	}
 	if (features->err != 0) {
 		cli_doctor_say(doctor, is_required(doctor->config) ? DOCTOR_FAIL : DOCTOR_WARN,
-			       "the kernel takes no TLS connections (%s): %s",
-			       err_text(features->err),
+			       "the kernel offers no TLS (%s): %s", err_text(features->err),
 			       is_required(doctor->config)
 				       ? "those with ktls: require are closed"
 				       : "records stay in user space and are not spliced");

@@ -94,7 +94,8 @@ void cli_doctor_cpus(struct doctor *doctor)
 		if (!is_in(&online, pinned->cpu[i]))
 			cpu_add(&missing, pinned->cpu[i]);
 	if (missing.count > 0) {
-		cli_doctor_say(doctor, DOCTOR_STOP, "process.cpus has %s, which this host has not",
+		cli_doctor_say(doctor, DOCTOR_STOP,
+			       "process.cpus names %s, which this host does not have online",
 			       missing.text);
 		cli_doctor_remedy(doctor, "write CPUs that lscpu lists as online");
 	} else if (workers > online.count) {

@@ -287,7 +287,7 @@ void cli_doctor_clock(struct doctor *doctor)
 	    doctor->host.is_clock_synced)
 		return;
 	cli_doctor_say(doctor, DOCTOR_WARN,
-		       "nobody keeps the time of day right, which certificates are held against");
+		       "the clock is not synchronised, and certificates are checked against it");
 	cli_doctor_remedy(doctor, "run chrony or systemd-timesyncd, unless the host of this "
 				  "virtual machine keeps it");
 }

@@ -24,8 +24,8 @@ static void bind_say(struct doctor *doctor, const char *what, const struct addr 
 
 	addr_format(addr, text);
 	if (err == -EACCES || err == -EPERM) {
-		cli_doctor_say(doctor, DOCTOR_WARN, "%s: %s needs a capability this shell has not",
-			       what, text);
+		cli_doctor_say(doctor, DOCTOR_WARN,
+			       "%s: %s needs a capability that this shell lacks", what, text);
 		cli_doctor_remedy(doctor, "AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit, "
 					  "or ask as root");
 		return;

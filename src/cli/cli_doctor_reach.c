@@ -66,7 +66,8 @@ static void remedy_say(struct doctor *doctor, const struct doctor_place *place)
 					  "servers of /etc/resolv.conf know it?");
 		break;
 	case DOCTOR_CONNECTION:
-		cli_doctor_remedy(doctor, "does it run, is this its port, is a firewall between?");
+		cli_doctor_remedy(
+			doctor, "is it running, is this the right port, is a firewall in between?");
 		break;
 	case DOCTOR_ANSWER:
 		cli_doctor_remedy(doctor, "is this ZooKeeper's client port?");

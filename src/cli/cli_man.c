@@ -24,8 +24,8 @@ static const struct item exits[] = {
 	{ "1", "a failure at run time; of import: a setting was not carried over" },
 	{ "2", "a command line that cannot be understood" },
 	{ "78",
-	  "a configuration with errors, or a host that penstock cannot run on. systemd does not try "
-	  "again (RestartPreventExitStatus=78)" },
+	  "a configuration with errors, or a host that penstock cannot run on. After this and 2 "
+	  "systemd does not try again (RestartPreventExitStatus=)" },
 };
 
 static const struct item signals[] = {
@@ -41,6 +41,8 @@ static const struct item signals[] = {
 	  "drain: /readyz answers 503, new connections are taken for drain.lame_duck, lookup "
 	  "connections are closed over drain.spread, and what is left after timeouts.drain is reset. "
 	  "A second one ends it at once" },
+	{ "SIGQUIT", "end at once: everything that is open is reset" },
+	{ "SIGUSR1", "nothing: the log needs no reopening" },
 };
 
 static const struct item files[] = {

@@ -160,7 +160,7 @@ static int place_find(struct cli *cli, struct config **ret_config, struct place 
 	if (config == NULL || errors.error_count > 0) {
 		config_free(config);
 		fprintf(stderr,
-			"penstock show: the configuration says where to ask, or --admin does\n");
+			"penstock show: no usable configuration says where to ask; use --admin HOST:PORT\n");
 		return CLI_CONFIG;
 	}
 	*ret_config = config;

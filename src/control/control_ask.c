@@ -170,8 +170,8 @@ static void end_round(struct control_ask *ask, bool is_good)
 	ask->failures++;
 	if (!ask->is_warned)
 		log_warn("bootstrap_silent",
-			 "cluster %s: no bootstrap broker says where brokers are; %s; trying again "
-			 "for ever",
+			 "cluster %s: no bootstrap broker says where the brokers are (%s); will "
+			 "keep asking",
 			 ask->cluster, ask->why);
 	ask->is_warned = true;
 }

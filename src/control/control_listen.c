@@ -159,11 +159,10 @@ int control_listen_prepare(struct control *control, const struct config *config,
 		if (ret_plan->id[i] == NO_ID && fresh < STAT_LISTENERS_MAX)
 			ret_plan->id[i] = fresh++;
 		if (ret_plan->id[i] == NO_ID) {
-			log_error(
-				"listen_failed",
-				"listener %s: %u listeners in the life of this process are the most "
-				"it can tell apart; restart it",
-				listener->name, STAT_LISTENERS_MAX);
+			log_error("listen_failed",
+				  "listener %s: this process has had %u listeners, the most it can "
+				  "tell apart; restart it",
+				  listener->name, STAT_LISTENERS_MAX);
 			ret = -ENOSPC;
 			continue;
 		}

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * control_nodes: brokers of Kafka by their ids, as their own answers have told workers. Without
- * ZooKeeper nothing else tells where they are (kafka.md 5.2). The last word on an id counts; nobody
- * says that one is gone, so it stays until it is told to be elsewhere. They are saved with the
- * snapshot that shows them.
+ * control_nodes: brokers of Kafka by their ids, as brokers have told clients (workers read along)
+ * or penstock itself (control_ask). The last word on an id counts; one that bootstrap brokers no
+ * longer list is forgotten after discovery.grace. They are saved with the snapshot that shows them.
  *
  * With ZooKeeper they fill its gaps: brokers that are not there (Kafka on its way to KRaft), and
  * all that has changed since ZooKeeper was lost. When ZooKeeper says that one has left, so it has.

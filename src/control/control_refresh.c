@@ -63,7 +63,7 @@ static void refresh(struct control *control)
 		control->refresh_stamp = stamp;
 		log_error(
 			"tls_refresh_failed",
-			"files of TLS or a token have changed and are no use; those in force stay");
+			"TLS files or a token have changed but cannot be used; the ones in force stay");
 	}
 }
 

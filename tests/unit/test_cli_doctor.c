@@ -322,11 +322,11 @@ static void test_tls(void **state)
 			 0);
 	doctor.host.tls.err = -ENOENT;
 	assert_int_equal(strncmp(lines_of(cli_doctor_ktls),
-				 "warn  check         the kernel takes no TLS connections", 54),
+				 "warn  check         the kernel offers no TLS", 43),
 			 0);
 	doctor.host.is_clock_synced = false;
 	assert_int_equal(strncmp(lines_of(cli_doctor_clock),
-				 "warn  check         nobody keeps the time of day right", 54),
+				 "warn  check         the clock is not synchronised", 50),
 			 0);
 	end();
 	begin_tls(", ktls: require");
@@ -475,9 +475,10 @@ static void test_pinned(void **state)
 	(void)state;
 	begin_pinned("");
 	file("/sys/devices/system/cpu/online", "0-2\n");
-	assert_string_equal(lines_of(cli_doctor_cpus),
-			    FAIL_LINE("process.cpus has 3, which this host has not; write CPUs "
-				      "that lscpu lists as online"));
+	assert_string_equal(
+		lines_of(cli_doctor_cpus),
+		FAIL_LINE("process.cpus names 3, which this host does not have online; write CPUs "
+			  "that lscpu lists as online"));
 	file("/sys/devices/system/cpu/online", "0-3\n");
 	assert_string_equal(lines_of(cli_doctor_cpus), OK_LINE("2 workers on 4 CPUs, pinned"));
 
@@ -657,7 +658,7 @@ static void test_config(void **state)
 	assert_int_equal(strncmp(said, "fail  check         t.yaml:1:18: admin.listen: ", 47), 0);
 	assert_non_null(strstr(said, FAIL_LINE("t.yaml:2:1: limit: unknown key; did you mean "
 					       "limits?")));
-	assert_non_null(strstr(said, "; mend t.yaml and ask again\n"));
+	assert_non_null(strstr(said, "; fix t.yaml and run doctor again\n"));
 	/* And nothing else falls over the lack of one. */
 	cli_doctor_run(&doctor);
 	assert_int_equal(cli_doctor_exit(&doctor), CLI_CONFIG);

@@ -258,7 +258,7 @@ static void done(int code)
 	config_free(config);
 }
 
-#define REMEDY "; does it run, is this its port, is a firewall between?\n"
+#define REMEDY "; is it running, is this the right port, is a firewall in between?\n"
 
 static void test_brokers(void **state)
 {

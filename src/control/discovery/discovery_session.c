@@ -299,7 +299,7 @@ static void warn_once(struct discovery_session *session, const char *what)
 	if (session->is_warned)
 		return;
 	session->is_warned = true;
-	log_warn("zookeeper_lost", "cluster %s: %s store %s%s: %s; trying again for ever",
+	log_warn("zookeeper_lost", "cluster %s: %s store %s%s: %s; will keep trying",
 		 session->cluster, session->store, session->servers, session->chroot, what);
 }
 
