@@ -16,6 +16,7 @@ from kafkaclients import check, check_load
 from kafkamodes import by_port, clusters
 from kafkawire import ask_hosts, read_response
 from kafkawire import request as ask
+from processes import wait_until
 
 GATE = settings.GATE_ADDRESS
 NODES = sorted(settings.KAFKA_NAMES)
@@ -335,11 +336,14 @@ def hinted(gate, client, *words, reason=None):
     """A line that says who it was and what helps, at most one of each worker; and the access line."""
     if reason:
         gate.wait_access(reason=reason, **({"client": client} if client else {}))
-    lines = [line for line in gate.log().splitlines() if " kafka_hint " in line]
-    workers = [line.split()[3] for line in lines]
-    assert 0 < len(lines) == len(set(workers)), lines
-    for word in (client or f"client {settings.CLIENT_ADDRESS}:", *words):
-        assert word in lines[0], lines[0]
+    words = (client or f"client {settings.CLIENT_ADDRESS}:", *words)
+    wait_until(f"a hint with {words}", 5, lambda: any(all(word in line for word in words) for line in hints(gate)))
+    workers = [line.split()[3] for line in hints(gate)]
+    assert len(workers) == len(set(workers)), hints(gate)
+
+
+def hints(gate):
+    return [line for line in gate.log().splitlines() if " kafka_hint " in line]
 
 
 MISTAKES = [

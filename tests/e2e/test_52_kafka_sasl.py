@@ -116,7 +116,10 @@ def test_authenticated_again(penstock, kafka, people, users):
     metrics = gate.metrics()
     assert metrics("penstock_kafka_logins_total", when="again") >= 6
     assert metrics("penstock_kafka_logins_failed_total") == 0
-    assert {line["reason"] for line in gate.access()} <= {"client_fin", "client_rst"}
+    reasons = [line["reason"] for line in gate.access()]
+    assert set(reasons) <= {"client_fin", "client_rst", "broker_fin"}
+    # Without a login in time each connection ends so. Of a busy host's one may: what had been sent before it was due is read behind the lifetime.
+    assert reasons.count("broker_fin") <= 1 < len(reasons)
 
 
 def test_wrong_password(penstock, kafka, people, users):

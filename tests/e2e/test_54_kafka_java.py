@@ -32,7 +32,8 @@ def gate(module_penstock, kafka):
     port = 9640
     listeners.append(by_port(port, advertise=LONG, name="long"))
     one.modes["long"] = Mode(f"{LONG}:{port}", {f"{LONG}:{port + n}" for n in (0, *NODES)})
-    one.start({"clusters": clusters(kafka), "listeners": listeners})
+    # Brokers hear nothing of a client that has gone while they make its JoinGroup wait for a rebalance.
+    one.start({"clusters": clusters(kafka), "listeners": listeners, "timeouts": {"half_close": "5s"}})
     return one
 
 
