@@ -78,6 +78,20 @@ static uint8_t fold(uint8_t byte)
 	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
 }
 
+static bool is_space(uint8_t byte)
+{
+	return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+struct span span_trim(struct span span)
+{
+	while (span.len > 0 && is_space(span.at[0]))
+		span = span_of(span.at + 1, span.len - 1);
+	while (span.len > 0 && is_space(span.at[span.len - 1]))
+		span.len--;
+	return span;
+}
+
 bool span_equal_fold(struct span a, struct span b)
 {
 	if (a.len != b.len)

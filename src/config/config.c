@@ -20,7 +20,6 @@
 #define RESTART		       CONFIG_FLAG_RESTART
 
 #define SECTION		       CONFIG_NO_SECTION
-#define LATER		       CONFIG_NO_LATER
 #define OPTION(scope_, path_, type_, field_, initial_, low_, high_, flags_, hint_, text_) \
 	{                                                                                 \
 		.scope = CONFIG_SCOPE_##scope_,                                           \
@@ -39,10 +38,8 @@ const struct config_row config_rows[CONFIG_ROW_COUNT] = {
 };
 #undef SECTION
 #undef OPTION
-#undef LATER
 
 #define OPTION CONFIG_NO_OPTION
-#define LATER  CONFIG_NO_LATER
 #define SECTION(scope_, path_, text_) \
 	{ .scope = CONFIG_SCOPE_##scope_, .path = path_, .text = text_ },
 const struct config_section config_sections[] = {
@@ -50,16 +47,6 @@ const struct config_section config_sections[] = {
 };
 const uint32_t config_section_count = COUNT_OF(config_sections);
 #undef SECTION
-#undef LATER
-
-#define SECTION CONFIG_NO_SECTION
-#define LATER(scope_, path_, what_) \
-	{ .scope = CONFIG_SCOPE_##scope_, .path = path_, .what = what_ },
-const struct config_later config_laters[] = {
-#include <penstock/config/config.def>
-	{ .path = NULL }, /* there may be none at all */
-};
-const uint32_t config_later_count = COUNT_OF(config_laters) - 1;
 
 /* ---- problems -------------------------------------------------------------------------------- */
 
@@ -252,9 +239,9 @@ struct config_mark *config_mark(struct config_read *read, enum config_scope scop
 	return &read->marks[unit][row - config_rows];
 }
 
-bool config_has_later(const struct config_read *read, enum config_scope scope, uint32_t index)
+bool config_is_told(const struct config_read *read, enum config_scope scope, uint32_t index)
 {
-	return read->has_later[unit_number(scope, index)];
+	return read->is_told[unit_number(scope, index)];
 }
 
 bool config_is_set(struct config_read *read, enum config_scope scope, uint32_t index,
@@ -263,9 +250,9 @@ bool config_is_set(struct config_read *read, enum config_scope scope, uint32_t i
 	return config_mark(read, scope, index, path)->file != NULL;
 }
 
-void config_mark_later(struct config_read *read, enum config_scope scope, uint32_t index)
+void config_mark_told(struct config_read *read, enum config_scope scope, uint32_t index)
 {
-	read->has_later[unit_number(scope, index)] = true;
+	read->is_told[unit_number(scope, index)] = true;
 }
 
 const char *config_label(const struct config_read *read, enum config_scope scope, uint32_t index,

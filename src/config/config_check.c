@@ -76,7 +76,7 @@ static void cluster_check(struct check *check, uint32_t index)
 		      "clusters.%s.discovery.zookeeper: global_servers without "
 		      "servers; add servers, the cluster's own ZooKeeper",
 		      name);
-	else if (!has_urls && !has_zookeeper && !config_has_later(check->read, scope, index))
+	else if (!has_urls && !has_zookeeper && !config_is_told(check->read, scope, index))
 		FAULT(check, mark,
 		      "clusters.%s: its brokers are found nowhere; add discovery: { "
 		      "zookeeper: { servers: \"zk-0,zk-1\" } } or discovery: { urls: "
@@ -152,7 +152,7 @@ static void listener_target(struct check *check, uint32_t index)
 		      "listeners[%u]: has both %s and routes; keep one", index,
 		      has_cluster ? "cluster" : "forward");
 	if (!has_cluster && !has_forward && !has_routes &&
-	    !config_has_later(check->read, scope, index))
+	    !config_is_told(check->read, scope, index))
 		FAULT(check, where(check, scope, index, "forward"),
 		      "listeners[%u]: goes nowhere; add cluster: NAME, forward: \"host:port\" or "
 		      "routes:",

@@ -61,22 +61,6 @@ static void table_print(FILE *out, enum config_scope scope)
 	fputc('\n', out);
 }
 
-static void later_print(FILE *out)
-{
-	static const char *const below[] = { "", "clusters.<name>.", "listeners[].",
-					     "listeners[].routes[]." };
-
-	if (config_later_count == 0)
-		return;
-	fputs("## Not in this version\n\nThese keys are known and refused with a message, so that no "
-	      "configuration silently means less than it says:\n",
-	      out);
-	for (uint32_t i = 0; i < config_later_count; i++)
-		fprintf(out, "%s `%s%s` (%s)", i == 0 ? "" : ",", below[config_laters[i].scope],
-			config_laters[i].path, config_laters[i].what);
-	fputs(".\n\n", out);
-}
-
 /* ---- docs/OPTIONS.md: proxy.conf
  * ----------------------------------------------------------------- */
 
@@ -155,7 +139,6 @@ void config_docs_options(FILE *out)
 	table_print(out, CONFIG_SCOPE_LISTENER);
 	fputs("## listeners[].routes[]\n\n", out);
 	table_print(out, CONFIG_SCOPE_ROUTE);
-	later_print(out);
 	proxy_print(out);
 }
 

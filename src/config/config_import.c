@@ -70,15 +70,6 @@ void config_import_note(struct config_import *import, struct config_mark mark, c
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-struct span config_import_trim(struct span text)
-{
-	while (text.len > 0 && isspace(text.at[0]))
-		text = span_of(text.at + 1, text.len - 1);
-	while (text.len > 0 && isspace(text.at[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 static bool is_between(uint8_t byte)
 {
 	return isspace(byte) || byte == ',';
@@ -163,7 +154,7 @@ static struct span first_line(struct span text)
 {
 	while (text.len > 0) {
 		size_t len = span_find(text, '\n');
-		struct span line = config_import_trim(span_of(text.at, len));
+		struct span line = span_trim(span_of(text.at, len));
 		bool is_comment = span_starts(line, "#") ||
 				  (span_starts(line, "--") && !span_starts(line, "---"));
 

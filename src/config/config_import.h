@@ -184,7 +184,6 @@ PRINTF_LIKE(3, 4)
 void config_import_note(struct config_import *import, struct config_mark mark, const char *format,
 			...);
 
-struct span config_import_trim(struct span text);
 /* Takes the next word off a list with blanks or commas; false at the end. */
 bool config_import_word(struct span *rest, struct span *ret_word);
 /* "443" or "8080-8086". */

@@ -132,7 +132,7 @@ static void field_take(struct line *line, struct span key, struct span value)
 /* key=value or key="value", up to a blank. */
 static bool field_next(struct span *rest, struct span *ret_key, struct span *ret_value)
 {
-	*rest = config_import_trim(*rest);
+	*rest = span_trim(*rest);
 	size_t len = span_find(*rest, '=');
 
 	if (rest->len == 0 || len == rest->len)
@@ -213,7 +213,7 @@ void config_import_certs(struct config_import *import, struct span text)
 
 	while (text.len > 0) {
 		size_t len = span_find(text, '\n');
-		struct span line = config_import_trim(span_of(text.at, len));
+		struct span line = span_trim(span_of(text.at, len));
 
 		mark.line++;
 		if (line.len > 0 && line.at[0] != '#')

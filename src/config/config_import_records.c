@@ -46,7 +46,7 @@ void config_import_record(struct config_import *import, struct span name, struct
 	const char *what = "has no counterpart here";
 	char shown[120];
 
-	value = config_import_trim(value);
+	value = span_trim(value);
 	if (value.len == 0 || span_is(value, "NULL"))
 		return;
 	/* The last one counts, in ATS too. */
@@ -83,7 +83,7 @@ static struct span word_take(struct span *line)
 		len++;
 	struct span word = span_of(line->at, len);
 
-	*line = config_import_trim(span_of(line->at + len, line->len - len));
+	*line = span_trim(span_of(line->at + len, line->len - len));
 	return word;
 }
 
@@ -125,7 +125,7 @@ void config_import_records(struct config_import *import, struct span text)
 
 	while (text.len > 0 && error_count < ERRORS_MAX) {
 		size_t len = span_find(text, '\n');
-		struct span line = config_import_trim(span_of(text.at, len));
+		struct span line = span_trim(span_of(text.at, len));
 
 		mark.line++;
 		if (line.len > 0 && line.at[0] != '#')

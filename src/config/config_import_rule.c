@@ -243,7 +243,7 @@ void config_import_rule_key(struct config_import *import, struct import_rule *ru
 			IMPORT_ERROR(import, mark, "%s: has keys below it; write one value",
 				     takers[i].key);
 		else
-			takers[i].take(import, rule, config_import_trim(value), mark);
+			takers[i].take(import, rule, span_trim(value), mark);
 		rule->taken |= 1u << i;
 		return;
 	}

@@ -78,9 +78,8 @@ bool config_import_tls_key(struct config_import *import, struct import_rule *rul
 				     tls_keys[i].key);
 		/* verify_client_ca_certs may have `file` and `dir` below it. */
 		rule->keys[i] = (struct import_record){
-			.text = value.at != NULL
-					? config_copy(import->arena, config_import_trim(value))
-					: "...",
+			.text = value.at != NULL ? config_copy(import->arena, span_trim(value))
+						 : "...",
 			.mark = mark,
 		};
 		return true;

@@ -91,25 +91,16 @@ struct config_section {
 	const char *text;
 };
 
-struct config_later {
-	enum config_scope scope;
-	const char *path;
-	const char *what;
-};
-
 #define CONFIG_NO_SECTION(scope, path, text)
 #define CONFIG_NO_OPTION(scope, path, type, field, initial, low, high, flags, hint, text)
-#define CONFIG_NO_LATER(scope, path, what)
 
 enum {
 #define SECTION									CONFIG_NO_SECTION
-#define LATER									CONFIG_NO_LATER
 #define OPTION(scope, path, type, field, initial, low, high, flags, hint, text) +1
 	CONFIG_ROW_COUNT = 0
 #include <penstock/config/config.def>
 #undef SECTION
 #undef OPTION
-#undef LATER
 };
 
 enum { CONFIG_UNITS = 1 + CONFIG_CLUSTERS_MAX + CONFIG_LISTENERS_MAX + CONFIG_ROUTES_MAX };
@@ -117,8 +108,6 @@ enum { CONFIG_UNITS = 1 + CONFIG_CLUSTERS_MAX + CONFIG_LISTENERS_MAX + CONFIG_RO
 extern const struct config_row config_rows[CONFIG_ROW_COUNT];
 extern const struct config_section config_sections[];
 extern const uint32_t config_section_count;
-extern const struct config_later config_laters[];
-extern const uint32_t config_later_count;
 
 /* Where something was written; line 0: nowhere. */
 struct config_mark {
@@ -145,7 +134,7 @@ struct config_read {
 	struct config_wanted *wanted; /* the newest first */
 	uint32_t route_room;	      /* config->routes has room for so many */
 	const char *alias;	      /* the key of proxy.conf on whose behalf a key is being set */
-	bool has_later[CONFIG_UNITS]; /* a key of a later version: its absence is no second error */
+	bool is_told[CONFIG_UNITS]; /* what is wrong with it: what lacks then is no second error */
 };
 
 /* One scalar on its way into a field. A list comes as `count` items, one at a time. */
@@ -195,9 +184,9 @@ struct config_mark *config_mark(struct config_read *read, enum config_scope scop
 				const char *path);
 bool config_is_set(struct config_read *read, enum config_scope scope, uint32_t index,
 		   const char *path);
-/* Notes that the unit uses a key of a later version. */
-void config_mark_later(struct config_read *read, enum config_scope scope, uint32_t index);
-bool config_has_later(const struct config_read *read, enum config_scope scope, uint32_t index);
+/* Notes that it has been said what is wrong with the unit. */
+void config_mark_told(struct config_read *read, enum config_scope scope, uint32_t index);
+bool config_is_told(const struct config_read *read, enum config_scope scope, uint32_t index);
 /* "limits.connections", "clusters.east.lookup", "listeners[0].bind", "listeners[0].routes[1]". */
 const char *config_label(const struct config_read *read, enum config_scope scope, uint32_t index,
 			 const char *path, char *ret_text, size_t size);

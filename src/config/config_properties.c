@@ -185,7 +185,8 @@ static void split(struct span line, struct span *ret_key, struct span *ret_value
 	*ret_value = span_of(line.at + value, line.len - value);
 }
 
-static struct span trim(struct span text)
+/* As Java does: control characters, too. */
+static struct span java_trim(struct span text)
 {
 	while (text.len > 0 && text.at[0] <= ' ')
 		text = span_of(text.at + 1, text.len - 1);
@@ -213,7 +214,7 @@ void config_properties_read(struct span text, config_property_fn *fn, void *cont
 			continue;
 		}
 		/* Pulsar trims what it reads. */
-		fn(context, span_str(reader.text), trim(span_str(second)), line);
+		fn(context, span_str(reader.text), java_trim(span_str(second)), line);
 	}
 	free(reader.text);
 	free(reader.logical);

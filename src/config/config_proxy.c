@@ -91,7 +91,7 @@ static void urls_set(struct proxy *proxy, enum proxy_key key, const char *scheme
 			sink_str(&list, scheme);
 		else if (!span_starts(url, scheme)) {
 			config_proxy_error(proxy, key, "begin it with %s", scheme);
-			config_mark_later(proxy->read, CONFIG_SCOPE_CLUSTER, 0);
+			config_mark_told(proxy->read, CONFIG_SCOPE_CLUSTER, 0);
 			return;
 		}
 		sink_span(&list, url);
@@ -149,7 +149,7 @@ static void discovery_set(struct proxy *proxy)
 		return;
 	if (stores_set(proxy) || is_set_by_hand)
 		return;
-	config_mark_later(proxy->read, CONFIG_SCOPE_CLUSTER, 0);
+	config_mark_told(proxy->read, CONFIG_SCOPE_CLUSTER, 0);
 	config_error(
 		proxy->errors, proxy->file, 0, 0,
 		"nothing says where the brokers are; give --zookeeper-servers HOST[:PORT],..., "

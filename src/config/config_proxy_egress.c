@@ -9,15 +9,6 @@
 
 #define LIST_MAX 16384
 
-static struct span trim(struct span text)
-{
-	while (text.len > 0 && text.at[0] == ' ')
-		text = span_of(text.at + 1, text.len - 1);
-	while (text.len > 0 && text.at[text.len - 1] == ' ')
-		text.len--;
-	return text;
-}
-
 /* Takes the next item of a list with commas; false at the end. */
 static bool next_item(struct span *rest, struct span *ret_item)
 {
@@ -25,7 +16,7 @@ static bool next_item(struct span *rest, struct span *ret_item)
 		return false;
 	size_t len = span_find(*rest, ',');
 
-	*ret_item = trim(span_of(rest->at, len));
+	*ret_item = span_trim(span_of(rest->at, len));
 	*rest = len < rest->len ? span_of(rest->at + len + 1, rest->len - len - 1)
 				: (struct span){ .at = NULL };
 	return true;
@@ -67,7 +58,7 @@ static bool parse_v4(struct span text, uint64_t *ret_ip)
 {
 	struct addr addr;
 
-	if (!addr_parse_ip(trim(text), &addr) || !addr_is_v4(&addr))
+	if (!addr_parse_ip(span_trim(text), &addr) || !addr_is_v4(&addr))
 		return false;
 	*ret_ip = (uint64_t)addr.ip[12] << 24 | (uint64_t)addr.ip[13] << 16 |
 		  (uint64_t)addr.ip[14] << 8 | addr.ip[15];

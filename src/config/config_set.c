@@ -48,16 +48,6 @@ bool config_set_item(struct config_read *read, enum config_scope scope, uint32_t
 	return false;
 }
 
-/* "a, b" is what one writes. */
-static struct span trim(struct span item)
-{
-	while (item.len > 0 && item.at[0] == ' ')
-		item = span_of(item.at + 1, item.len - 1);
-	while (item.len > 0 && item.at[item.len - 1] == ' ')
-		item.len--;
-	return item;
-}
-
 bool config_set(struct config_read *read, enum config_scope scope, uint32_t index, const char *path,
 		const char *text, struct config_mark mark)
 {
@@ -74,8 +64,8 @@ bool config_set(struct config_read *read, enum config_scope scope, uint32_t inde
 	for (uint32_t item = 0; item < count; item++) {
 		size_t len = span_find(rest, ',');
 
-		is_fine &= config_set_item(read, scope, index, row, trim(span_of(rest.at, len)),
-					   item, count, mark);
+		is_fine &= config_set_item(read, scope, index, row,
+					   span_trim(span_of(rest.at, len)), item, count, mark);
 		rest = item + 1 < count ? span_of(rest.at + len + 1, rest.len - len - 1) : rest;
 	}
 	return is_fine;

@@ -209,15 +209,6 @@ void config_print_forward(const struct config *config, const struct config_row *
 /* ---- ZooKeeper
  * ------------------------------------------------------------------------------------ */
 
-static struct span trim(struct span text)
-{
-	while (text.len > 0 && isspace(text.at[0]))
-		text = span_of(text.at + 1, text.len - 1);
-	while (text.len > 0 && isspace(text.at[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 /* "host", "host:port", "1.2.3.4:port", "[v6]" or "[v6]:port" onto the end of `servers`. */
 static bool servers_add(struct config_value *value, struct span server, struct sink *servers)
 {
@@ -307,19 +298,19 @@ bool config_type_servers(struct config_value *value)
 {
 	char text[4400];
 	struct sink servers = sink_of(text, sizeof(text));
-	struct span rest = trim(value->text);
+	struct span rest = span_trim(value->text);
 
 	if (!scheme_check(value, rest))
 		return false;
 	if (has_scheme(rest, "zk:") && !span_skip(&rest, strlen("zk:")))
 		return false;
 	size_t slash = span_find(rest, '/');
-	struct span chroot = trim(span_of(rest.at + slash, rest.len - slash));
+	struct span chroot = span_trim(span_of(rest.at + slash, rest.len - slash));
 
 	rest.len = slash;
 	for (size_t comma = 0; comma < rest.len || rest.len == 0;) {
 		comma = span_find(rest, ',');
-		if (!servers_add(value, trim(span_of(rest.at, comma)), &servers))
+		if (!servers_add(value, span_trim(span_of(rest.at, comma)), &servers))
 			return false;
 		if (comma == rest.len)
 			break;

@@ -206,14 +206,6 @@ static void unknown_key(struct walk *walk, const struct frame *frame, struct spa
 		       label);
 }
 
-static const struct config_later *later_find(enum config_scope scope, const char *path)
-{
-	for (uint32_t i = 0; i < config_later_count; i++)
-		if (config_laters[i].scope == scope && strcmp(config_laters[i].path, path) == 0)
-			return &config_laters[i];
-	return NULL;
-}
-
 static enum frame_kind kind_of_section(enum config_scope scope, const char *path)
 {
 	static const struct {
@@ -249,13 +241,11 @@ static void map_pair(struct walk *walk, const struct frame *frame, struct span k
 {
 	char path[4 * KEY_MAX], label[400];
 	const struct config_row *row = NULL;
-	const struct config_later *later = NULL;
 
 	if (key.len < KEY_MAX && memchr(key.at, '.', key.len) == NULL) {
 		snprintf(path, sizeof(path), "%s%.*s", frame->prefix, (int)key.len,
 			 (const char *)key.at);
 		row = config_row_find(frame->scope, path);
-		later = later_find(frame->scope, path);
 	} else {
 		path[0] = '\0';
 	}
@@ -265,11 +255,6 @@ static void map_pair(struct walk *walk, const struct frame *frame, struct span k
 		set_mapping(walk, frame, row, value);
 	} else if (row != NULL) {
 		set_value(walk, frame, row, value);
-	} else if (later != NULL) {
-		config_mark_later(walk->read, frame->scope, frame->unit);
-		REPORT(walk->read, mark,
-		       "%s: %s is not in this version of penstock; remove the key", label,
-		       later->what);
 	} else if (path[0] != '\0' && config_is_section(frame->scope, path)) {
 		enter(walk, value, kind_of_section(frame->scope, path), frame->scope, frame->unit,
 		      path);

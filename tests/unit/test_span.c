@@ -213,6 +213,16 @@ static void test_sink_printf(void **state)
 	assert_true(none.full);
 }
 
+static void test_trim(void **state)
+{
+	(void)state;
+	assert_span(span_trim(span_str(" \t\r\n\v\fa b\tc \n")), "a b\tc");
+	assert_span(span_trim(span_str("a")), "a");
+	assert_int_equal(span_trim(span_str(" \n ")).len, 0);
+	assert_int_equal(span_trim(span_of(NULL, 0)).len, 0);
+	assert_span(span_trim(span_str("\x01 a")), "\x01 a");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +231,7 @@ int main(void)
 		cmocka_unit_test(test_compare), cmocka_unit_test(test_hash_spread),
 		cmocka_unit_test(test_to_str),	cmocka_unit_test(test_to_u64),
 		cmocka_unit_test(test_sink),	cmocka_unit_test(test_sink_printf),
+		cmocka_unit_test(test_trim),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,8 @@ MUST_USE bool span_u32(struct span *span, uint32_t *ret_value);
 MUST_USE bool span_varint(struct span *span, uint64_t *ret_value);
 
 bool span_equal(struct span a, struct span b);
+/* Without the ASCII white space at both ends. */
+struct span span_trim(struct span span);
 /* ASCII case folded. */
 bool span_equal_fold(struct span a, struct span b);
 bool span_is(struct span span, const char *text);
