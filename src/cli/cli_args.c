@@ -140,8 +140,7 @@ static const char *word_name(enum cli_command command)
 	return "";
 }
 
-/* ---- the command
- * --------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static int unknown_word(const char *word)
 {
@@ -170,8 +169,7 @@ static const struct cli_word *word_find(const char *name)
 	return NULL;
 }
 
-/* ---- flags
- * --------------------------------------------------------------------------------------- */
+/* ---- flags ----------------------------------------------------------------------------------- */
 
 /* Does `arg` name this flag, with or without "=value"? *ret_value: what follows '=', or NULL. */
 static bool is_flag(const struct cli_flag *flag, const char *arg, const char **ret_value)

@@ -11,8 +11,7 @@
 
 #include "config_check.h"
 
-/* ---- clusters
- * ------------------------------------------------------------------------------------ */
+/* ---- clusters -------------------------------------------------------------------------------- */
 
 /* A name into the number of its cluster. */
 static void name_resolve(struct check *check, const struct config_wanted *wanted)
@@ -125,8 +124,7 @@ static void clusters_check(struct check *check)
 	}
 }
 
-/* ---- listeners
- * ----------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 static bool has_plain_url(const struct config_cluster *cluster)
 {
@@ -212,8 +210,7 @@ static void listener_check(struct check *check, uint32_t index)
 	}
 }
 
-/* ---- addresses
- * ----------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 struct bound {
 	const struct addr *addr;
@@ -273,8 +270,7 @@ static void binds_check(struct check *check)
 		      "a unix socket is not");
 }
 
-/* ---- egress, times, CPUs
- * ------------------------------------------------------------------------- */
+/* ---- egress, times, CPUs --------------------------------------------------------------------- */
 
 static void egress_check(struct check *check)
 {

@@ -5,8 +5,7 @@
  */
 #include "config_proxy.h"
 
-/* ---- docs/OPTIONS.md: penstock.yaml
- * -------------------------------------------------------------- */
+/* ---- docs/OPTIONS.md: penstock.yaml ---------------------------------------------------------- */
 
 void config_docs_range(FILE *out, const struct config_row *row)
 {
@@ -61,8 +60,7 @@ static void table_print(FILE *out, enum config_scope scope)
 	fputc('\n', out);
 }
 
-/* ---- docs/OPTIONS.md: proxy.conf
- * ----------------------------------------------------------------- */
+/* ---- docs/OPTIONS.md: proxy.conf ------------------------------------------------------------- */
 
 static void becomes_print(FILE *out, const struct proxy_row *row)
 {
@@ -142,8 +140,7 @@ void config_docs_options(FILE *out)
 	proxy_print(out);
 }
 
-/* ---- conf/penstock.yaml
- * -------------------------------------------------------------------------- */
+/* ---- conf/penstock.yaml ---------------------------------------------------------------------- */
 
 #define WIDTH 96
 

@@ -10,8 +10,7 @@ struct flag {
 	const char *name, *value;
 };
 
-/* ---- where the brokers are
- * ----------------------------------------------------------------------- */
+/* ---- where the brokers are ------------------------------------------------------------------- */
 
 /* The first of the keys that has a text, or PROXY_KEY_COUNT. */
 static enum proxy_key first_set(const struct proxy *proxy, const enum proxy_key *keys, size_t count)
@@ -157,8 +156,7 @@ static void discovery_set(struct proxy *proxy)
 		config_proxy_is_tls(proxy) ? "brokerServiceURLTLS" : "brokerServiceURL");
 }
 
-/* ---- all of it
- * ----------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 struct config *config_load_proxy(const struct config_proxy_args *args, struct config_errors *errors)
 {

@@ -29,8 +29,7 @@ static void list_add(struct sink *list, struct span item)
 	sink_span(list, item);
 }
 
-/* ---- networks
- * ------------------------------------------------------------------------------------ */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 /* The range low..high as the fewest networks. */
 static void range_add(struct sink *list, uint64_t low, uint64_t high)
@@ -182,8 +181,7 @@ static void networks_set(struct proxy *proxy)
 	config_proxy_set(proxy, key, CONFIG_SCOPE_TOP, "egress.allow.networks", text);
 }
 
-/* ---- names and ports
- * ----------------------------------------------------------------------------- */
+/* ---- names and ports ------------------------------------------------------------------------- */
 
 /* *ret_is_any: one of the patterns was "*". */
 static void hosts_set(struct proxy *proxy, bool *ret_is_any)

@@ -61,8 +61,7 @@ static const char *key_guess(struct span key)
 	return guess.best;
 }
 
-/* ---- values
- * -------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 const char *config_proxy_text(const struct proxy *proxy, enum proxy_key key)
 {
@@ -137,8 +136,7 @@ bool config_proxy_set(struct proxy *proxy, enum proxy_key key, enum config_scope
 	return is_fine;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Keys with a part of one's own choice in their names. */
 static bool has_known_prefix(struct span key)
@@ -209,8 +207,7 @@ static void on_property(void *context, struct span name, struct span value, uint
 	proxy->values[key].line = line;
 }
 
-/* ---- verdicts
- * ------------------------------------------------------------------------------------ */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
 /* Goes through "a|b": the parents of a key. *ret_parent: the next one. */
 static bool next_parent(struct span *rest, enum proxy_key *ret_parent)

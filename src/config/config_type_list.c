@@ -7,8 +7,7 @@
 
 #include "config_priv.h"
 
-/* ---- names
- * ---------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* "name", "*.suffix", "**.suffix" or "*"; *ret_host: what is left without the wildcard. */
 static bool pattern_check(struct config_value *value, struct span *ret_host)
@@ -159,8 +158,7 @@ void config_print_hosts(const struct config *config, const struct config_row *ro
 	fputs(names->count == 0 ? "[]" : "]", out);
 }
 
-/* ---- networks
- * ------------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 bool config_type_cidrs(struct config_value *value)
 {
@@ -197,8 +195,7 @@ void config_print_cidrs(const struct config *config, const struct config_row *ro
 	fputs(cidrs->count == 0 ? "[]" : "]", out);
 }
 
-/* ---- ports
- * ---------------------------------------------------------------------------------------- */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 bool config_type_ports(struct config_value *value)
 {
@@ -237,8 +234,7 @@ void config_print_ports(const struct config *config, const struct config_row *ro
 	fputs("]", out);
 }
 
-/* ---- broker URLs
- * ---------------------------------------------------------------------------------- */
+/* ---- broker URLs ----------------------------------------------------------------------------- */
 
 #define PULSAR_PORT	6650
 #define PULSAR_TLS_PORT 6651
@@ -309,8 +305,7 @@ void config_print_urls(const struct config *config, const struct config_row *row
 	fputs(cluster->url_count == 0 ? "[]" : "]", out);
 }
 
-/* ---- targets of routes
- * ---------------------------------------------------------------------------- */
+/* ---- targets of routes ----------------------------------------------------------------------- */
 
 /* A name or an address; or a name with "{1}" in it, which is checked as if a name stood there. */
 static bool target_check(struct config_value *value, struct span host, bool *ret_is_derived)
@@ -380,8 +375,7 @@ void config_print_targets(const struct config *config, const struct config_row *
 	fputs(route->target_count > 1 ? "]" : "", out);
 }
 
-/* ---- CPUs
- * ----------------------------------------------------------------------------------------- */
+/* ---- CPUs ------------------------------------------------------------------------------------ */
 
 bool config_type_cpus(struct config_value *value)
 {

@@ -139,8 +139,7 @@ void config_print_web(const struct config *config, const struct config_row *row,
 		fputs("off", out);
 }
 
-/* ---- host:port
- * ----------------------------------------------------------------------------------- */
+/* ---- host:port ------------------------------------------------------------------------------- */
 
 const char *config_host_copy(struct config *config, struct span host)
 {
@@ -206,8 +205,7 @@ void config_print_forward(const struct config *config, const struct config_row *
 	config_host_print(out, "", listener->forward_host, listener->forward_port);
 }
 
-/* ---- ZooKeeper
- * ------------------------------------------------------------------------------------ */
+/* ---- ZooKeeper ------------------------------------------------------------------------------- */
 
 /* "host", "host:port", "1.2.3.4:port", "[v6]" or "[v6]:port" onto the end of `servers`. */
 static bool servers_add(struct config_value *value, struct span server, struct sink *servers)
