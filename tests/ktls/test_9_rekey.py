@@ -315,7 +315,8 @@ def test_routes(rig, rekeys, mode, splice):
 
 
 def test_java(rig):
-    """JSSE changes its key after 2 MiB, and asks for another of penstock's, then and when it has received as much."""
+    """JSSE changes its key after 2 MiB, and asks for another of penstock's, then and when it has received as much. Its full records are spliced,
+    too, which are shorter than those of others."""
     limit, size = 21, 12000001
     properties = pathlib.Path(ROOT) / "limits"
     properties.write_text(f"jdk.tls.keyLimits=AES/GCM/NoPadding KeyUpdate 2^{limit}\n")
@@ -335,7 +336,8 @@ def test_java(rig):
         rig.world.run(lambda: java.poll() is not None, "Java's end", 60)
         said = java.stdout.read().decode()
     assert java.returncode == 0 and said.startswith("TLSv1.3 TLS_AES_"), said
-    now = kernel.statistics()
+    now, seen = kernel.statistics(), count()
+    assert min(seen["up_spliced"], seen["down_spliced"]) > size * 0.9, (seen["up_spliced"], seen["down_spliced"])
     changes = {name: now[name] - before[name] for name in ("TlsRxRekeyOk", "TlsTxRekeyOk")}
     # Five of its limits are reached each way; what its reader asks for and what its writer does may come to one change.
     assert min(changes.values()) >= (size >> limit) - 2, changes

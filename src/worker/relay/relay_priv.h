@@ -11,8 +11,10 @@
 /* relay-engine.md: promotion at 16, 32 or 64 KiB measured equal; a read this long means a stream.
  */
 #define RELAY_PROMOTE_BYTES 32768
-/* A splice this short is an interactive chunk; so many in a row and copying is cheaper again. */
-#define RELAY_SMALL_BYTES   16384
+/* A splice this short is an interactive chunk; so many in a row and copying is cheaper again. The
+ * kernel's TLS gives one record at a time, and a full one of Java's in TLS 1.3 holds 16367 bytes,
+ * not 16384. */
+#define RELAY_SMALL_BYTES   16000
 #define RELAY_SMALL_RUN	    4
 /* Reads of one lane in one turn before the other ready lanes have theirs: enough to empty a receive
  * queue, or else its sender's queue fills and doubles the price of a byte (ADR 0007). */
