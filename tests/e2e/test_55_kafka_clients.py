@@ -1,9 +1,9 @@
 """Kafka's clients that are not Java in front of three real brokers that only penstock can reach: each produces, consumes in a group and
 administers, survives a topic that is not there yet, leaders that move, a broker that dies, and penstock's own restart.
 
-In port mode all of them talk through a wire that reads along (tap.py): no byte that goes to a client may hold the name or the network of a
-broker. With PENSTOCK_E2E_MATRIX=1 (`make kafka-matrix`) all of it once more by server names in TLS, which nobody can read along. What clients
-say at the end of where the brokers are must be penstock.
+All of them talk through a wire that reads along (tap.py): no byte that goes to a client may hold the name or the network of a broker. By ports
+without TLS; by server names, where the wire ends TLS and begins it anew, the round trip, and with PENSTOCK_E2E_MATRIX=1 (`make kafka-matrix`)
+all of it. What clients say at the end of where the brokers are must be penstock.
 """
 import uuid
 
@@ -18,34 +18,37 @@ from kafkaothers import ALL, KINDS, NODES, Way, everybody, flowing, under_load, 
 GATE = settings.GATE_ADDRESS
 PORT, BASE = 9092, 19090
 SNI = 9093
-MODES = ["port", "sni"] if ALL else ["port"]
+DOMAIN, DIRECT = "all.test", "direct.test"  # names that lead to the wire, and to penstock
+BOTH = ["port", "sni"]
+MODES = BOTH if ALL else ["port"]
 
 
 @pytest.fixture(scope="module")
 def clients(kafka):
-    netns.client_names({"kafka.all.test": GATE, **{f"b{n}.all.test": GATE for n in NODES}})
+    names = [f"{host}.{{}}" for host in ("kafka", *(f"b{n}" for n in NODES))]
+    netns.client_names({name.format(domain): where for domain, where in ((DOMAIN, tap.HOST), (DIRECT, GATE)) for name in names})
     with everybody() as made:
         yield made
     netns.client_names()
 
 
-def config(kafka, port, advertise, base, sni, **sections):
-    certificate, key = kafka.authority.issue("all.test", "*.all.test", prefix="all-")
+def config(kafka, port, advertise, base, sni, domain=DOMAIN, **sections):
+    certificate, key = kafka.authority.issue(domain, f"*.{domain}", prefix="all-")
     return {
         "clusters": clusters(kafka),
         "listeners": [
             by_port(port, base, ["0-9"], advertise),
             {
                 "name": "sni", "bind": f"{GATE}:{sni}", "cluster": "k", "tls": {"cert_file": str(certificate), "key_file": str(key)},
-                "kafka": {"mode": "sni", "advertise": "b{id}.all.test", "bootstrap": "kafka.all.test"},
+                "kafka": {"mode": "sni", "advertise": f"b{{id}}.{domain}", "bootstrap": f"kafka.{domain}"},
             },
         ],
         **sections,
     }  # fmt: skip
 
 
-def way_by_name(kafka, port):
-    return Way(f"kafka.all.test:{port}", {f"{n} b{n}.all.test:{port}" for n in NODES}, str(kafka.authority.file))
+def way_by_name(kafka, port, domain=DOMAIN):
+    return Way(f"kafka.{domain}:{port}", {f"{n} b{n}.{domain}:{port}" for n in NODES}, str(kafka.authority.file))
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +60,15 @@ def gate(module_penstock, kafka):
 def way(request, gate, kafka):
     if request.param == "sni":
         before = gate.metrics()("penstock_connections_total", listener="sni")
-        yield way_by_name(kafka, SNI)
+        for _ in tap.watched(tap.TlsTap([SNI], kafka.authority, f"*.{DOMAIN}")):
+            yield way_by_name(kafka, SNI)
         assert gate.metrics()("penstock_connections_total", listener="sni") > before, "nobody came this way"
         return
     for _ in tap.clean([PORT, *range(BASE, BASE + 10)]):
         yield way_by_port(tap.HOST, PORT, BASE)
 
 
+@pytest.mark.parametrize("way", BOTH, indirect=True)
 @pytest.mark.parametrize("name", KINDS)
 def test_roundtrip(clients, way, name):
     check(clients[name].run("roundtrip", way), way.names)
@@ -113,7 +118,7 @@ def test_penstock_restarts(kafka, clients, penstock, tmp_path, mode):
     Without the wire in between, which would take a connection before it finds out that there is nobody to pass it to."""
     gate, base, sni = penstock.new(), 19390, 19389
     sections = {"state_dir": str(tmp_path), "drain": {"lame_duck": "0s", "spread": "500ms"}, "timeouts": {"drain": "10s"}}
-    keys = config(kafka, gate.port, GATE, base, sni, **sections)
+    keys = config(kafka, gate.port, GATE, base, sni, DIRECT, **sections)
     gate.start(keys)
 
     def trouble(_):
@@ -125,4 +130,4 @@ def test_penstock_restarts(kafka, clients, penstock, tmp_path, mode):
         gate.start(keys)
         flowing(gate)
 
-    under_load(clients, way_by_port(GATE, gate.port, base) if mode == "port" else way_by_name(kafka, sni), 12, trouble)
+    under_load(clients, way_by_port(GATE, gate.port, base) if mode == "port" else way_by_name(kafka, sni, DIRECT), 12, trouble)

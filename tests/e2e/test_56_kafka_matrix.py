@@ -2,7 +2,8 @@
 
 Each cell makes a topic, produces, consumes by a group, and asks who the brokers are, which must be penstock's names and nothing else. A run
 of the whole suite has some cells of every column and of every client; PENSTOCK_E2E_MATRIX=1 (`make kafka-matrix`, and in `make matrix`) all of
-them. At the end of the file the table is printed, and all of it goes to build/kafka-matrix.txt.
+them. At the end of the file the table is printed, and all of it goes to build/kafka-matrix.txt. By server names all go through a wire that reads
+along inside TLS (tap.py), but where they show a certificate: no byte to a client may hold the name or the network of a broker.
 """
 import collections
 import os
@@ -12,6 +13,7 @@ import kerberos
 import netns
 import pytest
 import settings
+import tap
 from kafkaclients import KafkaGo, KafkaJava, KafkaJs, KafkaPython, old_java
 from test_52_kafka_sasl import ask_versions
 
@@ -44,6 +46,7 @@ COLUMNS = [
     )),
 ]  # fmt: skip
 PORTS = {"plain": 9400, "tls": 9410, "mtls": 9420, "sasl": 9430, "sni": 9440, "sni-mtls": 9450, "sni-sasl": 9460}
+TAPPED = ["sni", "sni-sasl"]
 
 
 # ---- how each client is told
@@ -160,7 +163,7 @@ def town(kafka, module_penstock, say, tmp_path_factory):
         kafka.options = [f"-Djava.security.krb5.conf={town.realm.conf}"]
     kafka.more = _mechanisms(kafka, town.realm)
     _restart(kafka)
-    netns.client_names({NAME: GATE, "kafka.gw.test": GATE, **{f"b{n:02}.gw.test": GATE for n in range(1, 4)}})
+    netns.client_names({NAME: GATE, "kafka.gw.test": tap.HOST, **{f"b{n:02}.gw.test": tap.HOST for n in range(1, 4)}})
     certificate, key = kafka.authority.issue(NAME, "*.gw.test", GATE, prefix="matrix-")
     town.ca = str(kafka.authority.file)
     town.cert, town.key = map(str, kafka.authority.issue(USER, client=True, prefix="matrix-client-"))
@@ -178,7 +181,9 @@ def town(kafka, module_penstock, say, tmp_path_factory):
         if kind.process is KafkaJava:
             one.options = kafka.options
     town.process = lambda name: processes[KafkaJava if KINDS[name].process is KafkaJava else name]
-    yield town
+    # Nobody but the client can show its certificate: that listener's TLS goes by as it is.
+    with tap.Tap([PORTS["sni-mtls"]]), tap.TlsTap([PORTS[name] for name in TAPPED], kafka.authority, "*.gw.test") as town.wire:
+        yield town
     for one in processes.values():
         one.close()
     netns.client_names()
@@ -232,12 +237,14 @@ def test_cell(town, client, column):
         pytest.skip(f"{client} could not be installed here: see what tests/lab/deps.sh lab says")
     if column.mechanism == "GSSAPI" and not town.realm:
         pytest.skip(f"no KDC here: {', '.join(kerberos.missing())} not found")
-    is_sni = column.listener.startswith("sni")
+    is_sni, before = column.listener.startswith("sni"), town.wire.bytes_to_clients
     servers = f"{'kafka.gw.test' if is_sni else NAME}:{port}"
     answer = town.process(client).run("roundtrip", servers=servers, count=300, **kind.words, **kind.told(town, column))
     assert answer["missing"] == [] and answer["twice"] == 0, answer
     wanted = {f"{n} b{n:02}.gw.test:{port}" if is_sni else f"{n} {NAME}:{port + n}" for n in settings.KAFKA_NAMES}
     assert set(answer["brokers"]) == wanted
+    assert column.listener not in TAPPED or town.wire.bytes_to_clients > before, "nobody came by the wire"
+    assert not town.wire.leaks, town.wire.leaks[:3]
     town.cells[client][column.name] = "ok"
 
 
