@@ -14,7 +14,7 @@ import settings
 from coprocess import CoProcess
 
 HERE = pathlib.Path(__file__).resolve().parent
-JAVA = [HERE / "java/LabKafka.java", HERE / "java/LabCases.java", HERE / "java/Known.java"]
+JAVA = [HERE / "java" / f"{name}.java" for name in ("LabKafka", "LabTrouble", "LabCases", "Known")]
 
 
 class KafkaPython(CoProcess):

@@ -4,6 +4,7 @@ After each case every address that its clients had in memory is one of penstock'
 of them nothing in the memory of the whole process, garbage included, is the name of a broker or of its network.
 """
 import contextlib
+import itertools
 import subprocess
 
 import kafkaclients
@@ -218,6 +219,112 @@ def test_penstock_restarts(penstock, kafka, second, tmp_path):
         gate.kill()  # and once without a word
         gate.start(config)
     result()
+
+
+class Loads:
+    """Transactions, a share group and Streams, each of a process of its own and in a mode of its own, for as long as the test likes.
+
+    further() waits until each of them has got on; end() until they have come to their ends, and has what each says."""
+
+    def __init__(self, folder, clients, modes, protocol):
+        self.folder, self.clients, self.modes = folder, clients, modes
+        self.topics = {name: [client.run("create", **modes[name].words())["topic"] for _ in range(1 + (name == "streams"))] for name, client in clients.items()}
+        self.application = f"app-{self.topics['streams'][0]}"
+        more = {
+            "transactions": {"id": f"id-{self.topics['transactions'][0]}"},
+            "streams": {"application": self.application, "out": self.topics["streams"][1], "streams_protocol": protocol},
+        }
+        self.over = folder / "over"
+        self.id = more["transactions"]["id"]
+        for name, client in clients.items():
+            words = {"topic": self.topics[name][0], "until": str(self.over), "progress": str(folder / name), **more.get(name, {})}
+            client.begin(f"{name} in trouble", **modes[name].words(**words))
+
+    def all_topics(self):
+        """Theirs, and those that Kafka and Streams have made for them."""
+        return [
+            *itertools.chain(*self.topics.values()), f"{self.application}-by-word-repartition", f"{self.application}-counts-changelog",
+            "__consumer_offsets", "__transaction_state", "__share_group_state",
+        ]  # fmt: skip
+
+    def _done(self):
+        files = {name: self.folder / name for name in self.clients}
+        return {name: int((file.exists() and file.read_text()) or 0) for name, file in files.items()}
+
+    def further(self, seconds=180):
+        before = self._done()
+        wait_until("each of the loads to get on", seconds, lambda: all(done >= before[name] + 5 for name, done in self._done().items()))
+
+    def end(self):
+        self.over.touch()
+        return {name: client.answer(f"{name} in trouble", 500) for name, client in self.clients.items()}
+
+
+def judge_transactions(said, version):
+    """Each committed record once and in order, of an aborted transaction none, of one whose end nobody knows all or none."""
+    assert said[f"v{version}"], said
+    assert said["commits"] >= 30 and said["aborted"] > 50, said
+    assert said["lost"] == said["missing"] == said["twice"] == said["undead"] == said["torn"] == said["strange"] == 0 and said["ordered"], said
+
+
+def judge_share(said):
+    """All that was acknowledged to the producer was given out and accepted by the group, and nothing came again after that was confirmed."""
+    assert said["failed"] == [] and said["acked"] == said["sent"] > 30, said
+    assert said["stored"] == said["acked"] and said["missing"] == said["twice"] == 0 and said["ordered"], said
+    assert said["lost"] == said["left"] == said["again"] == 0, said
+
+
+def judge_streams(said):
+    """Exactly once: no word was counted twice, none left out, no count said twice."""
+    assert said["failed"] == [] and said["acked"] == said["sent"] > 15, said
+    assert said["wrong"] == [] and said["counts"] == 2 * said["sent"], said
+
+
+@pytest.mark.parametrize("version, ways, protocol", [(2, ("port", "sni", "port"), "classic"), (1, ("sni", "port", "sni"), "streams")], ids=["v2", "v1"])
+def test_accounts_of_transactions_shares_and_streams(penstock, kafka, second, streams, say, tmp_path, version, ways, protocol):
+    """All of it to all three at once: leaders and coordinators move, the broker dies that looks after the transactions, penstock ends and is killed."""
+    gate = penstock.new()
+    listeners, both = modes(kafka)
+    config = {
+        "clusters": clusters(kafka), "listeners": listeners, "state_dir": str(tmp_path / "state"),
+        "drain": {"lame_duck": "0s", "spread": "500ms"}, "timeouts": {"drain": "10s"},
+    }  # fmt: skip
+    (tmp_path / "state").mkdir()
+    gate.start(config)
+    clients = {"transactions": kafka.java, "share": second, "streams": streams}
+    how = dict(zip(clients, (both[name] for name in ways)))
+    if version == 1:
+        kafka.mover.run("feature", **both["port"].words(name="transaction.version", level=1, down=True))
+    try:
+        with begun(*clients.values()):
+            loads = Loads(tmp_path, clients, how, protocol)
+            loads.further()
+            for topic in loads.all_topics():
+                kafka.mover.run("move", **both["port"].words(topic=topic))
+            loads.further()
+            victim = kafka.mover.run("coordinator", **both["port"].words(id=loads.id))["coordinator"]
+            kafka.kill(victim)
+            loads.further()
+            kafka.start(victim)
+            loads.further()
+            assert gate.stop() == 0
+            gate.start(config)
+            loads.further()
+            gate.kill()
+            gate.start(config)
+            loads.further()
+            answers = loads.end()
+    finally:
+        if version == 1:
+            kafka.mover.run("feature", **both["port"].words(name="transaction.version", level=2))
+    for name, answer in answers.items():
+        assert answer["ok"], f"{name}: {answer}"
+        knows_only(answer, how[name])
+    say(f"kafka: in trouble, transactions v{version}: " + ", ".join(f"{key} {answers['transactions'][key]}" for key in ("commits", "aborted", "doubt", "renewed"))
+        + f"; share: acked {answers['share']['acked']}, redelivered {answers['share']['redelivered']}; streams: counts {answers['streams']['counts']}")  # fmt: skip
+    judge_transactions(answers["transactions"], version)
+    judge_share(answers["share"])
+    judge_streams(answers["streams"])
 
 
 # ---- and at the end

@@ -11,6 +11,7 @@ import java.util.concurrent.*;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.IntConsumer;
+import java.util.function.IntFunction;
 import java.util.zip.CRC32;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
@@ -29,6 +30,10 @@ public class LabKafka extends LabCases {
         CASES.put("describe", LabKafka::describe);
         CASES.put("move", LabKafka::move);
         CASES.put("load", LabKafka::load);
+        CASES.put("contents", LabKafka::contents);
+        CASES.put("transactions in trouble", LabTrouble::transactions);
+        CASES.put("share in trouble", LabTrouble::share);
+        CASES.put("coordinator", LabTrouble::coordinator);
         CASES.put("delete", LabKafka::delete);
         CASES.put("metadata", LabKafka::metadata);
         CASES.put("group", LabKafka::group);
@@ -288,68 +293,119 @@ public class LabKafka extends LabCases {
         return Map.of("moved", true);
     }
 
-    /** Once, by a client that is in no group: how often is each number there, and is each partition in order? */
-    static Map<String, Object> contents(JsonNode r, String topic, Set<Integer> acked) {
-        Map<Integer, Integer> times = new HashMap<>();
-        boolean ordered = true;
-        try (Consumer<byte[], byte[]> consumer = consumer(r)) {
-            List<TopicPartition> all = new ArrayList<>();
-            consumer.partitionsFor(topic).forEach(info -> all.add(new TopicPartition(topic, info.partition())));
-            consumer.assign(all);
-            consumer.seekToBeginning(all);
-            Map<TopicPartition, Long> ends = consumer.endOffsets(all);
-            Map<Integer, Integer> last = new HashMap<>();
-            long deadline = System.nanoTime() + 40_000_000_000L;
-            while (System.nanoTime() < deadline && all.stream().anyMatch(one -> consumer.position(one) < ends.get(one)))
-                for (ConsumerRecord<byte[], byte[]> one : consumer.poll(Duration.ofMillis(200))) {
-                    int number = numberOf(one.value());
-                    times.merge(number, 1, Integer::sum);
-                    Integer before = last.put(one.partition(), number);
-                    ordered &= before == null || before < number;
-                }
+    /** In no group: all of a topic from its beginning on. */
+    static Consumer<byte[], byte[]> reader(JsonNode r, String topic) {
+        Consumer<byte[], byte[]> consumer = consumer(r);
+        List<TopicPartition> all = new ArrayList<>();
+        consumer.partitionsFor(topic).forEach(info -> all.add(new TopicPartition(topic, info.partition())));
+        consumer.assign(all);
+        consumer.seekToBeginning(all);
+        return consumer;
+    }
+
+    /** All that is committed now. */
+    static void read(JsonNode r, String topic, java.util.function.Consumer<ConsumerRecord<byte[], byte[]>> take) throws Exception {
+        try (Consumer<byte[], byte[]> consumer = reader(r, topic)) {
+            Map<TopicPartition, Long> ends = consumer.endOffsets(consumer.assignment());
+            long deadline = System.nanoTime() + 120_000_000_000L;
+            while (ends.keySet().stream().anyMatch(one -> consumer.position(one) < ends.get(one))) {
+                if (System.nanoTime() > deadline) throw new TimeoutException(topic + " cannot be read to its end");
+                consumer.poll(Duration.ofMillis(200)).forEach(take);
+            }
         }
-        return Map.of("stored", times.size(), "missing", acked.stream().filter(n -> !times.containsKey(n)).count(), "twice",
-                times.values().stream().filter(n -> n > 1).count(), "ordered", ordered);
+    }
+
+    /** What a topic holds: how often each number, and whether each partition is in order. */
+    static class Stored {
+        final Map<Integer, Integer> times = new HashMap<>();
+        boolean ordered = true;
+
+        Stored(JsonNode r, String topic) throws Exception {
+            Map<Integer, Integer> last = new HashMap<>();
+            read(r, topic, one -> {
+                int number = numberOf(one.value());
+                times.merge(number, 1, Integer::sum);
+                Integer before = last.put(one.partition(), number);
+                ordered &= before == null || before < number;
+            });
+        }
+
+        Map<String, Object> judged(Collection<Integer> wanted) {
+            return new HashMap<>(Map.of("stored", times.size(), "missing", wanted.stream().filter(n -> !times.containsKey(n)).count(), "twice",
+                    times.values().stream().filter(n -> n > 1).count(), "ordered", ordered));
+        }
+    }
+
+    /** Of a topic that somebody else has filled, with numbers from 0 on. */
+    static Map<String, Object> contents(JsonNode r) throws Exception {
+        List<Integer> wanted = new ArrayList<>();
+        for (int i = 0; i < r.get("count").asInt(); i++) wanted.add(i);
+        return new Stored(r, r.get("topic").asText()).judged(wanted);
+    }
+
+    /** An idempotent producer that goes on through trouble, and which of its records were acknowledged. */
+    static class Source implements AutoCloseable {
+        final Set<Integer> acked = ConcurrentHashMap.newKeySet();
+        final List<String> failed = new CopyOnWriteArrayList<>();
+        int sent = 0;
+        private final Producer<byte[], byte[]> producer;
+        private final String topic;
+        private final IntFunction<byte[]> body;
+
+        /** The first batch of all to a partition must not be overtaken: its leader would take any number for the first, and refuse the true
+         *  one for ever (KAFKA-14359). Later on it knows better. */
+        Source(JsonNode r, String topic, IntFunction<byte[]> body) throws Exception {
+            producer = producer(r, "acks", "all", "delivery.timeout.ms", 120000, "request.timeout.ms", 5000, "linger.ms", 2);
+            this.topic = topic;
+            this.body = body;
+            for (PartitionInfo info : producer.partitionsFor(topic)) {
+                int n = sent++;
+                producer.send(new ProducerRecord<>(topic, info.partition(), null, body.apply(n))).get(60, TimeUnit.SECONDS);
+                acked.add(n);
+            }
+        }
+
+        void send(int count) {
+            for (int i = 0; i < count; i++) {
+                int n = sent++;
+                producer.send(new ProducerRecord<>(topic, body.apply(n)), (metadata, error) -> {
+                    if (error == null) acked.add(n); else failed.add(error.toString());
+                });
+            }
+        }
+
+        void flush() { producer.flush(); }
+
+        Map<String, Object> judged() {
+            return Map.of("sent", sent, "acked", acked.size(), "failed", failed.subList(0, Math.min(3, failed.size())));
+        }
+
+        @Override
+        public void close() { producer.close(); }
     }
 
     /** Produces and consumes for so many seconds; whatever was acknowledged must arrive, and be in the log once. */
     static Map<String, Object> load(JsonNode r) throws Exception {
         String topic = r.get("topic").asText();
-        int seconds = number(r, "time", 10);
-        Set<Integer> acked = ConcurrentHashMap.newKeySet();
-        List<String> failed = new CopyOnWriteArrayList<>();
         List<Integer> got = new ArrayList<>();
-        int sent = 0;
-        try (Producer<byte[], byte[]> producer = producer(r, "acks", "all", "delivery.timeout.ms", 60000, "request.timeout.ms", 5000, "linger.ms", 2);
-                Consumer<byte[], byte[]> consumer = consumer(r)) {
+        try (Source source = new Source(r, topic, n -> message(n, 200)); Consumer<byte[], byte[]> consumer = consumer(r)) {
             consumer.subscribe(List.of(topic));
-            // The first batch of all to a partition must not be overtaken: its leader would take any number for the first, and refuse the
-            // true one for ever (KAFKA-14359). Later on it knows better.
-            for (PartitionInfo info : producer.partitionsFor(topic)) {
-                int n = sent++;
-                producer.send(new ProducerRecord<>(topic, info.partition(), null, message(n, 200))).get(60, TimeUnit.SECONDS);
-                acked.add(n);
-            }
-            long end = System.nanoTime() + seconds * 1_000_000_000L;
+            long end = System.nanoTime() + number(r, "time", 10) * 1_000_000_000L;
             while (System.nanoTime() < end) {
-                for (int i = 0; i < 20; i++) {
-                    int n = sent++;
-                    producer.send(new ProducerRecord<>(topic, message(n, 200)), (metadata, error) -> {
-                        if (error == null) acked.add(n); else failed.add(error.toString());
-                    });
-                }
+                source.send(20);
                 for (ConsumerRecord<byte[], byte[]> one : consumer.poll(Duration.ofMillis(10))) got.add(numberOf(one.value()));
             }
-            producer.flush();
+            source.flush();
             long deadline = System.nanoTime() + 40_000_000_000L;
-            while (!new HashSet<>(got).containsAll(acked) && System.nanoTime() < deadline)
+            while (!new HashSet<>(got).containsAll(source.acked) && System.nanoTime() < deadline)
                 for (ConsumerRecord<byte[], byte[]> one : consumer.poll(Duration.ofMillis(200))) got.add(numberOf(one.value()));
+            Set<Integer> lost = new TreeSet<>(source.acked);
+            lost.removeAll(got);
+            Map<String, Object> answer = new Stored(r, topic).judged(source.acked);
+            answer.putAll(source.judged());
+            answer.put("lost", lost.size());
+            return answer;
         }
-        Set<Integer> lost = new TreeSet<>(acked);
-        lost.removeAll(got);
-        Map<String, Object> answer = new HashMap<>(contents(r, topic, acked));
-        answer.putAll(Map.of("sent", sent, "acked", acked.size(), "lost", lost.size(), "failed", failed.subList(0, Math.min(3, failed.size()))));
-        return answer;
     }
 
     static Map<String, Object> delete(JsonNode r) throws Exception {

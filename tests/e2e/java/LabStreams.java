@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.time.Duration;
 import java.util.*;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -14,6 +15,7 @@ import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.*;
+import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler;
 import org.apache.kafka.streams.kstream.*;
 import org.apache.kafka.streams.state.Stores;
 
@@ -63,8 +65,61 @@ public class LabStreams {
         return Map.of("counts", counts, "expected", 2L * LINES / WORDS);
     }
 
+    /** Until the trouble is over: each word's counts are then 1, 2, 3, ... in what came out, each of them once. */
+    static Map<String, Object> trouble(JsonNode r) throws Exception {
+        String in = r.get("topic").asText(), out = r.get("out").asText();
+        LabTrouble.Course course = new LabTrouble.Course(r);
+        List<String> replaced = new CopyOnWriteArrayList<>();
+        Properties config = config(r, r.get("application").asText());
+        config.put("statestore.cache.max.bytes", 0); // every count comes out
+        config.put("commit.interval.ms", 500);
+        int came = 0;
+        Map<String, Object> answer = new HashMap<>();
+        try (KafkaStreams streams = new KafkaStreams(counting(in, out), config);
+                LabKafka.Source source = new LabKafka.Source(r, in, LabStreams::line);
+                Consumer<byte[], byte[]> consumer = LabKafka.reader(r, out)) {
+            streams.setUncaughtExceptionHandler(error -> {
+                replaced.add(error.toString());
+                return StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse.REPLACE_THREAD;
+            });
+            streams.start();
+            while (course.goesOn(came)) {
+                source.send(3);
+                came += consumer.poll(Duration.ofMillis(30)).count();
+                Thread.sleep(50);
+            }
+            source.flush();
+            while (came < 2 * source.sent && course.hasTime()) came += consumer.poll(Duration.ofMillis(200)).count();
+            LabKafka.KNOWN.addAll(Known.of(streams));
+            answer.putAll(source.judged());
+        }
+        Map<String, List<Long>> counts = new TreeMap<>();
+        LabKafka.read(r, out, one -> counts.computeIfAbsent(new String(one.key(), StandardCharsets.US_ASCII), word -> new ArrayList<>())
+                .add(Serdes.Long().deserializer().deserialize(out, one.value())));
+        answer.put("replaced", LabTrouble.some(replaced));
+        answer.put("wrong", LabTrouble.some(wrong(counts, (int) answer.get("sent"))));
+        answer.put("counts", counts.values().stream().mapToInt(List::size).sum());
+        return answer;
+    }
+
+    /** What is not 1, 2, 3, ... as often as that word was sent. */
+    static List<String> wrong(Map<String, List<Long>> counts, int lines) {
+        Map<String, Long> wanted = new TreeMap<>();
+        for (int i = 0; i < lines; i++)
+            for (String word : new String(line(i), StandardCharsets.US_ASCII).split(" ")) wanted.merge(word, 1L, Long::sum);
+        List<String> wrong = new ArrayList<>();
+        wanted.forEach((word, count) -> {
+            List<Long> said = counts.getOrDefault(word, List.of());
+            if (said.size() != count) wrong.add(word + " came " + said.size() + " times, not " + count);
+            for (int i = 0; i < said.size() && wrong.size() < 5; i++)
+                if (said.get(i) != i + 1) wrong.add(word + ": " + said.get(i) + " instead of " + (i + 1));
+        });
+        return wrong;
+    }
+
     public static void main(String[] arguments) throws Exception {
         LabKafka.CASES.put("streams", LabStreams::count);
+        LabKafka.CASES.put("streams in trouble", LabStreams::trouble);
         LabKafka.main(arguments);
     }
 }
