@@ -7,10 +7,12 @@ what clients may know of brokers in each.
 import itertools
 
 import settings
+from processes import LabError, wait_until
 
 GATE = settings.GATE_ADDRESS
 NODES = sorted(settings.KAFKA_NAMES)
 NAMES = {"kafka.java.test": GATE, **{f"b{n}.java.test": GATE for n in NODES}}
+SESSION = 5  # seconds: connections.max.reauth.ms of the brokers (tests/lab/kafkacluster.py)
 _ports = itertools.count(9450, 20)
 
 
@@ -51,6 +53,30 @@ def modes(kafka):
         "port": Mode(f"{GATE}:{port}", {f"{GATE}:{port + n}" for n in (0, *NODES)}),
         "sni": Mode(f"kafka.java.test:{port + 9}", {f"{name}:{port + 9}" for name in NAMES}, tls),
     }
+
+
+def wait_old(gate, *listeners, seconds=90):
+    """Until each of these listeners has a connection that is older than two of SASL's sessions and has carried requests since then: brokers end
+    those that have not authenticated again with the first request that comes too late."""
+    first, left = {}, set(listeners)
+
+    def done():
+        for row in gate.json("/connections")["connections"]:
+            if row["age_seconds"] > 2 * SESSION:
+                was = first.setdefault((row["worker"], row["id"]), row["bytes_to_broker"])
+                if row["bytes_to_broker"] > was + 5000:  # more than authenticating takes
+                    left.discard(row["listener"])
+        return not left
+
+    try:
+        wait_until("connections that outlive a session", seconds, done)
+    except LabError:
+        raise AssertionError(f"no connection has carried requests for longer than what a broker allows without authenticating again: {left}") from None
+
+
+def ended_by_brokers(gate):
+    """Lines of the access log."""
+    return [row for row in gate.access() if row["reason"].startswith("broker_") or row["term"][0] in "Ss"]
 
 
 def knows_only(answer, mode):

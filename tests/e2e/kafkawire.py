@@ -7,7 +7,7 @@ import struct
 
 import settings
 
-METADATA, HEARTBEAT, API_VERSIONS, DELETE_TOPICS = 3, 12, 18, 20
+METADATA, HEARTBEAT, SASL_HANDSHAKE, API_VERSIONS, DELETE_TOPICS, SASL_AUTHENTICATE = 3, 12, 17, 18, 20, 36
 
 
 def request(key, version=0, correlation=1, body=b"", client=b"test", size=None):

@@ -12,9 +12,10 @@ import netns
 import pytest
 import settings
 import wire
+from coprocess import begun
 from kafkaclients import check, check_load
-from kafkamodes import by_port, clusters
-from kafkawire import ask_hosts, read_response
+from kafkamodes import SESSION, by_port, clusters, ended_by_brokers, wait_old
+from kafkawire import SASL_AUTHENTICATE, SASL_HANDSHAKE, ask_hosts, read_response
 from kafkawire import request as ask
 from processes import wait_until
 
@@ -238,13 +239,35 @@ def test_sasl_goes_through(penstock, kafka, ours, mechanism):
     assert not kafka.python.ask("brokers", servers=gate.servers, config={**wrong, "socket.timeout.ms": 3000})["ok"]
 
 
+def authenticated(port):
+    """A socket that has shown PLAIN's token once."""
+    text = lambda s: struct.pack(">h", len(s)) + s  # noqa: E731
+    sock, token = socket.create_connection((GATE, port), 60), b"\0alice\0alice-secret"
+    sock.sendall(ask(SASL_HANDSHAKE, 1, body=text(b"PLAIN")))
+    assert read_response(sock)[4:6] == b"\0\0"
+    sock.sendall(ask(SASL_AUTHENTICATE, 1, body=struct.pack(">i", len(token)) + token))
+    answer = read_response(sock)
+    assert answer[4:6] == b"\0\0" and struct.unpack(">q", answer[-8:])[0] == 1000 * SESSION, answer
+    return sock
+
+
 def test_authenticated_again(penstock, kafka):
-    """connections.max.reauth.ms is 5 s: in 12 s every connection has done it twice, in the middle of its requests."""
+    """A session is 5 s: Java's connections outlive it twice, in the middle of their requests, and brokers end none. They do end the one that says nothing."""
     gate = start(penstock, kafka, "SASL_PLAINTEXT")
     _, java = sasl("PLAIN")
     topic = kafka.python.run("create", servers=gate.servers, config=sasl("PLAIN")[0])["topic"]
-    answer = kafka.java.run("load", servers=gate.servers, config=java, topic=topic, time=12)
+    with authenticated(gate.port) as sock:
+        kafka.java.begin("load", servers=gate.servers, config=java, topic=topic, time=18)
+        with begun(kafka.java):
+            wait_old(gate, "kafka")
+            answer = kafka.java.answer("load", 200)
+        lazy = "{}:{}".format(*sock.getsockname())
+        with contextlib.suppress(ConnectionResetError):
+            sock.sendall(ask(18))
+            assert sock.recv(100) == b""
+    gate.wait_access(seconds=60, client=lazy)
     check_load(answer)
+    assert [row["client"] for row in ended_by_brokers(gate)] == [lazy]
 
 
 # ---- who may do what

@@ -14,7 +14,9 @@ import netns
 import pytest
 import settings
 import tap
+from coprocess import begun
 from kafkaclients import KafkaGo, KafkaJava, KafkaJs, KafkaPython, old_java
+from kafkamodes import by_port, clusters, ended_by_brokers, wait_old
 from test_52_kafka_sasl import ask_versions
 
 ALL = os.environ.get("PENSTOCK_E2E_MATRIX") == "1"
@@ -310,22 +312,28 @@ def test_penstock_authenticates_itself(penstock, kafka, town, tmp_path):
     assert "does not take this user and password" in gate.log() and "secret" not in gate.log()
 
 
-def test_authenticated_again(town):
-    """connections.max.reauth.ms is 5 s, after which a broker closes a connection that has not done it: theirs last for the whole load."""
-    column, servers = next(column for column in COLUMNS if column.name == "port SCR256"), f"{NAME}:{PORTS['sasl']}"
-    there = [name for name in ("franz-go", "sarama", "kafkajs", "librdkafka") if not KINDS[name].needs or KINDS[name].needs.exists()]
-    words = {name: {"servers": servers, **KINDS[name].words, **KINDS[name].told(town, column)} for name in there}
+def test_authenticated_again(town, kafka, penstock, say):
+    """A session is 5 s, after which a broker ends a connection that has not authenticated again: of each client, which has a listener of its
+    own, one outlives it twice and carries requests, and brokers end none."""
+    column, names = next(column for column in COLUMNS if column.name == "port SCR256"), ("franz-go", "sarama", "kafkajs", "librdkafka")
+    there = [name for name in names if not KINDS[name].needs or KINDS[name].needs.exists()]
+    for name in sorted({*names} - {*there}):
+        say(f"SKIPPED, loudly: {name} authenticating again: it could not be installed here, see what tests/lab/deps.sh lab says")
+    ports = {name: 9500 + 10 * i for i, name in enumerate(there)}
+    gate = penstock.new()
+    gate.start({"clusters": clusters(kafka, "SASL_PLAINTEXT"), "listeners": [by_port(port, name=name, advertise=NAME) for name, port in ports.items()]})
+    words = {name: {"servers": f"{NAME}:{ports[name]}", **KINDS[name].words, **KINDS[name].told(town, column)} for name in there}
     topics = {name: town.process(name).run("create", **words[name])["topic"] for name in there}
-    before = len(town.gate.access())
     for name in there:
-        town.process(name).begin("load", topic=topics[name], time=12, **words[name])
-    answers = {name: town.process(name).answer("load", 150) for name in there}
+        town.process(name).begin("load", topic=topics[name], time=18, **words[name])
+    with begun(*map(town.process, there)):
+        wait_old(gate, *there)
+        answers = {name: town.process(name).answer("load", 150) for name in there}
     for name in there:
         town.process(name).close()  # some keep a connection for a while
     bad = [f"{name}: {a}" for name, a in answers.items() if not a["ok"] or a["lost"] or a["failed"] or not a["acked"] == a["sent"] > 50]
     assert not bad, "\n".join(bad)
-    long = [row for row in town.gate.access()[before:] if float(row["total_ms"]) > 10000]
-    assert len(long) >= len(there), "no connection is older than what a broker allows without authenticating again"
+    assert ended_by_brokers(gate) == []
 
 
 # ---- the table

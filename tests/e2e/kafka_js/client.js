@@ -84,11 +84,22 @@ async function produce(r, topic, list, size) {
     }
 }
 
+// Of a fresh topic, by brokers of which one may not have heard of it: kafkajs tries that again where it produces, but not here.
+async function subscribe(consumer, topic) {
+    for (const end = Date.now() + 20000; ; await sleep(200)) {
+        try {
+            return await consumer.subscribe({ topics: [topic], fromBeginning: true });
+        } catch (error) {
+            if (error.type !== "UNKNOWN_TOPIC_OR_PARTITION" || Date.now() > end) throw error;
+        }
+    }
+}
+
 // A group of one member; each number goes to take(). Its network.request events say which addresses it talks to.
 async function reading(r, topic, take) {
     const consumer = kafka(r).consumer({ groupId: fresh(), metadataMaxAge: 5000, sessionTimeout: 10000, rebalanceTimeout: 10000, maxWaitTimeInMs: 300 });
     await consumer.connect();
-    await consumer.subscribe({ topics: [topic], fromBeginning: true });
+    await subscribe(consumer, topic);
     await consumer.run({ eachMessage: async ({ message: one }) => take(numberOf(one.value)) });
     return consumer;
 }
