@@ -289,8 +289,8 @@ class Pure:
         def read():
             try:
                 return [number_of(one.value) for records in consumer.poll(200).values() for one in records]
-            except self.k.errors.KafkaConnectionError:
-                return []  # poll() says so, and connects again when it is called again
+            except (self.k.errors.KafkaConnectionError, self.k.errors.UnknownBrokerIdError):
+                return []  # poll() says so of a broker that has died, and goes on when it is called again
 
         account.run(seconds, send, lambda: producer.flush(120), read)
         account.brokers = self.brokers()

@@ -2,7 +2,7 @@
 
     with everybody() as clients:
         clients["sarama"].run("roundtrip", Way("127.0.0.1:9092", {"1 127.0.0.1:9093"}))
-        under_load(clients, way, 12, trouble)
+        under_load(clients, way, 12, trouble, kafka.mover, say)
 """
 import contextlib
 import os
@@ -42,6 +42,7 @@ class Kind(typing.NamedTuple):
     process: type
     words: dict  # that choose the library
     tls: typing.Callable  # a CA's file -> words
+    idempotent: bool  # its producer, as its load has it: what it repeats is in the log once, and in order
     needs: object = None  # a file without which it is not here
 
 
@@ -59,12 +60,12 @@ def _pure(ca):
 
 _GO, _OLD = settings.KAFKA_GO / "client", settings.OLD_RDKAFKA / "librdkafka.so.1"
 KINDS = {
-    "franz-go": Kind(KafkaGo, {"library": "franz"}, _ours, _GO),
-    "sarama": Kind(KafkaGo, {"library": "sarama"}, _ours, _GO),
-    "kafkajs": Kind(KafkaJs, {}, _ours),
-    "librdkafka": Kind(KafkaPython, {}, _rdkafka),
-    "librdkafka-1.9": Kind(KafkaPython, {"library": str(_OLD)}, _rdkafka, _OLD),
-    "kafka-python": Kind(KafkaPython, {"library": "pure"}, _pure),
+    "franz-go": Kind(KafkaGo, {"library": "franz"}, _ours, True, _GO),
+    "sarama": Kind(KafkaGo, {"library": "sarama"}, _ours, False, _GO),
+    "kafkajs": Kind(KafkaJs, {}, _ours, False),
+    "librdkafka": Kind(KafkaPython, {}, _rdkafka, True),
+    "librdkafka-1.9": Kind(KafkaPython, {"library": str(_OLD)}, _rdkafka, False, _OLD),
+    "kafka-python": Kind(KafkaPython, {"library": "pure"}, _pure, True),
 }
 
 
@@ -75,6 +76,7 @@ class Client:
         self.name, self._kind = name, KINDS[name]
         self._process = self._kind.process(f"kafka-{name}")
         self.missing = self._kind.needs is not None and not self._kind.needs.exists()
+        self.idempotent = self._kind.idempotent
 
     def _words(self, way, more):
         return {"servers": way.servers, **self._kind.words, **(self._kind.tls(way.ca) if way.ca else {}), **more}
@@ -104,9 +106,11 @@ def everybody():
             one.close()
 
 
-def under_load(clients, way, seconds, trouble):
-    """Every client produces and consumes while trouble(topics) happens; then each tells what became of its messages."""
+def under_load(clients, way, seconds, trouble, java, say):
+    """Every client produces and consumes while trouble(topics) happens; then each tells what became of its messages, and Java what is in the log."""
     there = {name: client for name, client in clients.items() if not client.missing}
+    for name in clients.keys() - there.keys():
+        say(f"SKIPPED, loudly: {name} under load: it could not be installed here, see what tests/lab/deps.sh lab says")
     topics = {name: client.run("create", way, partitions=6)["topic"] for name, client in there.items()}
     for name, client in there.items():
         client.begin("load", way, topic=topics[name], time=seconds)
@@ -120,8 +124,19 @@ def under_load(clients, way, seconds, trouble):
         if not answer["ok"] or answer["lost"] or answer["failed"] or not answer["acked"] == answer["sent"] > 50
     ]  # fmt: skip
     assert not bad, "\n".join(bad)
+    for name, client in there.items():
+        _judge_log(client, java.run("contents", topic=topics[name], count=answers[name]["sent"], **way.java()), answers[name]["sent"], say)
     known = {address.split()[-1] for answer in answers.values() for address in answer["brokers"]}
     assert way.addresses() <= known <= {way.servers, *way.addresses()}
+
+
+def _judge_log(client, log, sent, say):
+    """All that was sent was acknowledged, and so is there. A producer that is not idempotent may repeat what was taken and not acknowledged."""
+    assert log["missing"] == 0 and log["stored"] == sent, f"{client.name}: {log}"
+    if client.idempotent:
+        assert log["twice"] == 0 and log["ordered"], f"{client.name}, not exactly once and in order in the log: {log}"
+    else:
+        say(f"kafka: {client.name}, whose producer is not idempotent: {log['twice']} of {sent} records twice, {'' if log['ordered'] else 'not '}in order")
 
 
 def flowing(gate, calls=100):

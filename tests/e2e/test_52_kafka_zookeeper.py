@@ -208,5 +208,5 @@ def test_trouble_under_load(old_kafka, trouble):
 
 if ALL:
 
-    def test_trouble_for_all_of_them(clients, trouble):
-        under_load(clients, trouble.way, 40, trouble)
+    def test_trouble_for_all_of_them(old_kafka, clients, trouble, say):
+        under_load(clients, trouble.way, 40, trouble, old_kafka.mover, say)

@@ -93,26 +93,26 @@ def test_a_topic_that_is_not_there_yet(clients, way, name):
 # ---- trouble, for all of them at once: it comes from outside
 
 
-def test_leaders_move(kafka, clients, gate, way):
+def test_leaders_move(kafka, clients, gate, way, say):
     def trouble(topics):
         flowing(gate)
         for topic in topics:
             kafka.mover.run("move", topic=topic, **way.java())
 
-    under_load(clients, way, 12, trouble)
+    under_load(clients, way, 12, trouble, kafka.mover, say)
 
 
-def test_a_broker_dies_and_comes_back(kafka, clients, gate, way):
+def test_a_broker_dies_and_comes_back(kafka, clients, gate, way, say):
     def trouble(_):
         flowing(gate)
         kafka.kill(3)
         kafka.start(3)
 
-    under_load(clients, way, 20, trouble)
+    under_load(clients, way, 20, trouble, kafka.mover, say)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_penstock_restarts(kafka, clients, penstock, tmp_path, mode):
+def test_penstock_restarts(kafka, clients, penstock, tmp_path, mode, say):
     """Connections end between two requests, clients come back to the ports they know, and are served at once: the map is on disk.
 
     Without the wire in between, which would take a connection before it finds out that there is nobody to pass it to."""
@@ -130,4 +130,5 @@ def test_penstock_restarts(kafka, clients, penstock, tmp_path, mode):
         gate.start(keys)
         flowing(gate)
 
-    under_load(clients, way_by_port(GATE, gate.port, base) if mode == "port" else way_by_name(kafka, sni, DIRECT), 12, trouble)
+    way = way_by_port(GATE, gate.port, base) if mode == "port" else way_by_name(kafka, sni, DIRECT)
+    under_load(clients, way, 12, trouble, kafka.mover, say)
