@@ -8,6 +8,7 @@ import settings
 import tap
 from coprocess import begun
 from kafkaclients import check, check_load
+from kafkacluster import USERS
 from kafkamodes import by_port
 from kafkaothers import ALL, KINDS, NODES, everybody, flowing, under_load, way_by_port
 from kafkawire import ask_versions
@@ -52,6 +53,15 @@ def test_roundtrip(clients, way, name):
 
 def test_java(old_kafka, way):
     check(old_kafka.java.run("roundtrip", protocol="classic", **way.java()), way.names)
+
+
+def test_scram_of_an_old_librdkafka(penstock, old_kafka, clients):
+    """Before 2.6.1 it says its nonce twice (librdkafka #4895), which Kafka 4 refuses, and 3.9.2 takes: penstock is not in the way."""
+    gate, base = penstock.new(), 19790
+    gate.start(config(old_kafka, gate.port, base, more={"listener": "sasl_plaintext"}))
+    keys = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": "alice", "sasl.password": USERS["alice"]}
+    way = way_by_port(settings.GATE_ADDRESS, gate.port, base)
+    check(clients["librdkafka-1.9"].run("roundtrip", way, config=keys), way.names)
 
 
 # ---- brokers come and go
