@@ -3,6 +3,10 @@
 The clients of most people round-trip and go on under load through leaders that move, a broker that dies and a penstock that restarts; with
 PENSTOCK_E2E_MATRIX=1 (`make kafka-matrix`) all of them do.
 """
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import settings
 import tap
@@ -12,6 +16,7 @@ from kafkacluster import USERS
 from kafkamodes import by_port
 from kafkaothers import ALL, KINDS, NODES, everybody, flowing, under_load, way_by_port
 from kafkawire import ask_versions
+from mirror import Mirror
 from processes import wait_until
 
 PORT, BASE = 9092, 19390
@@ -164,6 +169,52 @@ def test_another_listener(penstock, old_kafka, listener, said):
     gate.wait_said("broker_unreadable", said)
     gate.mark_rest()
     assert brokers(gate) == {}
+
+
+# ---- clients come first
+
+
+@pytest.fixture
+def empty(old_kafka):
+    """A ZooKeeper that no broker is in."""
+    with Mirror() as zk:
+        yield zk
+
+
+def registration(kafka, node):
+    """As a broker writes it."""
+    host, port = kafka.names[node], kafka.ports[node]["PLAINTEXT"]
+    kinds = {"listener_security_protocol_map": {"PLAINTEXT": "PLAINTEXT"}, "endpoints": [f"PLAINTEXT://{host}:{port}"]}
+    return json.dumps({**kinds, "features": {}, "rack": f"rack-{node}", "host": host, "port": port, "jmx_port": -1, "timestamp": "1", "version": 5})
+
+
+def test_clients_come_before_brokers_are_known(penstock, old_kafka, empty):
+    """Those who want any broker are held like those who want one, and are served once it is there."""
+    gate, base = penstock.new(), 19790
+    gate.start(config(empty, gate.port, base, timeouts={"connect": "10s"}), ready=False)
+    gate.wait_said("listening", "ports of brokers")
+    with ThreadPoolExecutor() as pool:
+        clients = [pool.submit(ask_versions, port) for port in (gate.port, gate.port, base + 1)]
+        time.sleep(1)
+        assert not any(client.done() for client in clients) and not gate.access()
+        empty.put("/brokers/ids/1", registration(old_kafka, 1))
+        assert all(client.result(5) for client in clients)
+    assert gate.wait_access()["broker"] == f"{old_kafka.addresses[1]}:9092"
+    gate.mark_rest()
+
+
+def test_clients_come_and_brokers_never(penstock, empty):
+    """They are held for timeouts.connect; then their connections end, and the log says why and what helps."""
+    gate = penstock.new()
+    gate.start(config(empty, gate.port, 19890, timeouts={"connect": "700ms"}), ready=False)
+    gate.wait_said("listening", "ports of brokers")
+    gate.mark_rest()
+    began = time.monotonic()
+    assert not ask_versions(gate.port)
+    assert 0.6 < time.monotonic() - began < 3
+    gate.wait_access(reason="no_broker")
+    gate.wait_said("kafka_hint", "no broker is known yet")
+    assert gate.metrics()("penstock_disconnects_total", reason="no_broker") == 1
 
 
 # ---- trouble, under load

@@ -9,7 +9,7 @@ import netns
 import pytest
 import settings
 from fakes import FakeBroker
-from kafkamodes import by_port
+from kafkamodes import by_port, clusters
 from kafkawire import API_VERSIONS, ask_versions, request
 from processes import wait_until
 
@@ -308,6 +308,21 @@ def test_a_client_that_waits_is_served(penstock, kafka):
         assert gate.wait_access(kind="kafka")["broker"] == f"{settings.KAFKA_ADDRESSES[2]}:9092"
     finally:
         broker.close()
+
+
+def test_a_client_comes_before_a_name_resolves(penstock, kafka, lab):
+    """To the bootstrap address, when no address of a bootstrap broker is known yet: it is held until there is one."""
+    gate = penstock.new()
+    lab.names.seconds = 0.5  # for each of two questions
+    try:
+        gate.start({"clusters": clusters(kafka), "listeners": [by_port(gate.port, 19690)], "timeouts": {"connect": "10s"}}, ready=False)
+        gate.wait_said("listening", "ports of brokers")
+        began = time.monotonic()
+        assert ask_versions(gate.port)
+        assert time.monotonic() - began > 0.3
+    finally:
+        lab.names.seconds = 0
+    gate.mark_rest()
 
 
 def test_reload(penstock, lab):

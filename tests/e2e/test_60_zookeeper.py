@@ -163,6 +163,22 @@ def test_not_there_at_start(penstock, fake, zk):
     assert serves(gate, one)
 
 
+def test_a_client_comes_before_brokers_are_known(penstock, fake, zk):
+    """It is held until there is one."""
+    one = fake(echo)
+    gate = penstock.zookeeper(zk.connect_string, start={"ready": False}, timeouts={"connect": "10s"})
+    gate.wait_said("listening")
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect())
+    time.sleep(1)
+    assert not gate.access()
+    zk.broker(one.url)
+    peer.expect(wire.CONNECTED)
+    peer.close()
+    gate.process.wait_ready(15, gate.is_ready)
+    gate.mark_rest()
+
+
 def _healthy(gate):
     try:
         return gate.get("/healthz")[0] == 200

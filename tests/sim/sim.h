@@ -97,6 +97,7 @@ struct sim_plan {
 	uint32_t kafka_share;	  /* the same, of all; 0: nobody speaks it */
 	bool is_paced;		  /* and who does is held back by rates */
 	bool denies;		  /* and some calls are denied */
+	uint64_t list_ns;	  /* until then no snapshot has brokers of Kafka */
 	uint32_t brokers, hidden; /* hidden: in no snapshot, only in lookup answers */
 	uint32_t bufs;		  /* 0: as the budget says */
 	uint32_t pipes;

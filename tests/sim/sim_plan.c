@@ -97,6 +97,9 @@ void sim_plan_make(void)
 	plan->is_paced = plan->kafka_share > 0 && (sim_seed() >> 8) % 2 == 1;
 	plan->has_login = plan->kafka_share > 0 && (sim_seed() >> 9) % 2 == 1;
 	plan->denies = plan->kafka_share > 0 && (sim_seed() >> 2) % 2 == 1;
+	/* Clients come before it, and are held for less than timeouts.connect. */
+	if (plan->kafka_share > 0 && (sim_seed() >> 11) % 2 == 1)
+		plan->list_ns = sim_now() + 5 * NS_PER_S / 4;
 	plan->breaks_login = plan->has_login && (sim_seed() >> 8) % 8 >= 6;
 	plan->has_limits = plan->connections < 2 * plan->flows || plan->faults.dial_failed > 0 ||
 			   plan->faults.emfile_until_ns > 0 || plan->faults.accept_failed > 0;

@@ -396,8 +396,10 @@ static void add_rules(struct route_builder *builder)
 
 static void add_nodes(struct route_builder *builder)
 {
-	route_build_cluster(builder, 1, true, false, false, sim_now());
-	for (uint32_t i = 0; i < sim_plan.brokers + sim_plan.hidden; i++) {
+	bool is_listed = sim_now() >= sim_plan.list_ns;
+
+	route_build_cluster(builder, 1, is_listed, false, false, sim_now());
+	for (uint32_t i = 0; is_listed && i < sim_plan.brokers + sim_plan.hidden; i++) {
 		struct route_endpoint endpoint = {
 			.host = sim_town_host(i),
 			.port = SIM_KAFKA_PORT,

@@ -4,7 +4,7 @@
  * egress rules, resolved by control if need be, and gets one deadline for everything. Any live
  * broker, or the places a route leads to: candidates in turn from a random start, a dead one
  * skipped at once and left to rest, since a broker that died stays in ZooKeeper for its session
- * time-out.
+ * time-out. Where there is nobody to dial yet, the client is held for timeouts.connect.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,8 +14,8 @@
 
 #include "session_priv.h"
 
-#define NODE_AGAIN_NS (NS_PER_S / 20)
-#define NODE_AHEAD_NS (2 * NS_PER_S) /* so long a word may be ahead of the snapshot */
+#define AGAIN_NS      (NS_PER_S / 20) /* who has nobody to dial yet looks again */
+#define NODE_AHEAD_NS (2 * NS_PER_S)  /* so long a word may be ahead of the snapshot */
 
 static void try_next(struct session_dial *dial);
 
@@ -274,7 +274,36 @@ static void take_addrs(struct session_dial *dial, const struct route_verdict *ve
 		dial->addrs[i] = verdict->addrs[i];
 }
 
-/* The next candidate's addresses; false: they are being asked for, or there are no more. */
+/* False: it has waited long enough. */
+static bool wait_a_while(struct session_dial *dial, timer_fn *again)
+{
+	struct session_env *env = env_of(dial);
+
+	if (env->now_ns >= dial->started_ns + connect_ns(dial))
+		return false;
+	timer_set(&env->wheel, &dial->timer, env->now_ns + AGAIN_NS, again);
+	return true;
+}
+
+static void on_early_timer(struct timer *timer)
+{
+	struct session_dial *dial = CONTAINER_OF(timer, struct session_dial, timer);
+
+	dial->takes_resting = false;
+	dial->candidate = 0;
+	try_next(dial);
+}
+
+/* A client may come before the first list of brokers, or before any name on it has an address. */
+static bool is_early(const struct session_dial *dial)
+{
+	return dial->reason == CLOSE_NONE &&
+	       (dial->way == SESSION_WAY_ANY ||
+		(dial->way == SESSION_WAY_RULE && session_rule(dial->session) != ROUTE_NO_RULE));
+}
+
+/* The next candidate's addresses; false: they are being asked for, or there are none, yet or any
+ * more. */
 static bool take_candidate(struct session_dial *dial)
 {
 	struct route_place place;
@@ -294,7 +323,8 @@ static bool take_candidate(struct session_dial *dial)
 		stat_add(env_of(dial)->stats, STAT_TARGET_DENIED, 1);
 		dial->reason = place.verdict.reason;
 	}
-	finish(dial, dial->reason != CLOSE_NONE ? dial->reason : CLOSE_NO_BROKER);
+	if (!is_early(dial) || !wait_a_while(dial, on_early_timer))
+		finish(dial, dial->reason != CLOSE_NONE ? dial->reason : CLOSE_NO_BROKER);
 	return false;
 }
 
@@ -511,13 +541,10 @@ static void wait_for_node(struct session_dial *dial)
 {
 	struct session_env *env = env_of(dial);
 
-	if (env->now_ns >= dial->started_ns + connect_ns(dial)) {
-		finish(dial, CLOSE_NODE_UNKNOWN);
-		return;
-	}
 	if (env->now_ns == dial->started_ns)
 		session_known_want_node(dial->session);
-	timer_set(&env->wheel, &dial->timer, env->now_ns + NODE_AGAIN_NS, on_node_timer);
+	if (!wait_a_while(dial, on_node_timer))
+		finish(dial, CLOSE_NODE_UNKNOWN);
 }
 
 /* Where a node is by the rule of the configuration. */

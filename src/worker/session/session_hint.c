@@ -58,6 +58,7 @@ static enum hint hint_of_kafka(const struct session *session)
 		{ CLOSE_API_DENIED, HINT_API_DENIED },
 		{ CLOSE_CLIENT_ID_DENIED, HINT_CLIENT_ID },
 		{ CLOSE_NODE_UNKNOWN, HINT_NODE_UNKNOWN },
+		{ CLOSE_NO_BROKER, HINT_NO_BROKER },
 	};
 	bool is_end = session->reason == CLOSE_BROKER_FIN || session->reason == CLOSE_BROKER_RST ||
 		      session->reason == CLOSE_CLIENT_FIN || session->reason == CLOSE_CLIENT_RST;
