@@ -238,9 +238,9 @@ static bool take_same(struct span *rest, struct span text)
 
 /* Is `host` what the template makes of some node, with a rack of that length? */
 static bool is_name(struct span template, const char *cluster, struct span host, size_t rack_len,
-		    int32_t *ret_node)
+		    int32_t *ret_node, struct span *ret_rack)
 {
-	struct span rack;
+	struct span rack = span_of(NULL, 0);
 	struct part part;
 	int32_t node = -1;
 
@@ -268,10 +268,11 @@ static bool is_name(struct span template, const char *cluster, struct span host,
 	if (host.len > 0)
 		return false;
 	*ret_node = node;
+	*ret_rack = rack;
 	return true;
 }
 
-static bool has_rack(struct span template)
+bool config_kafka_has_rack(struct span template)
 {
 	struct part part = { 0 };
 
@@ -280,8 +281,8 @@ static bool has_rack(struct span template)
 	return part.kind == PART_RACK;
 }
 
-bool config_kafka_node_named(const struct config_kafka *kafka, const char *cluster,
-			     struct span host, int32_t *ret_node)
+static bool read_name(const struct config_kafka *kafka, const char *cluster, struct span host,
+		      int32_t *ret_node, struct span *ret_rack)
 {
 	struct span template = span_str(kafka->advertise);
 
@@ -290,10 +291,30 @@ bool config_kafka_node_named(const struct config_kafka *kafka, const char *clust
 	if (host.len > 0 && host.at[host.len - 1] == '.')
 		host.len--;
 	/* Where the rack ends only what is behind it can tell. */
-	size_t longest = has_rack(template) ? host.len : 1;
+	size_t longest = config_kafka_has_rack(template) ? host.len : 1;
 
 	for (size_t rack_len = 1; rack_len <= longest; rack_len++)
-		if (is_name(template, cluster, host, rack_len, ret_node))
+		if (is_name(template, cluster, host, rack_len, ret_node, ret_rack))
 			return true;
 	return false;
+}
+
+bool config_kafka_node_named(const struct config_kafka *kafka, const char *cluster,
+			     struct span host, int32_t *ret_node)
+{
+	struct span rack;
+
+	return read_name(kafka, cluster, host, ret_node, &rack);
+}
+
+struct span config_kafka_rack_named(const struct config_kafka *kafka, const char *cluster,
+				    struct span host)
+{
+	struct span rack;
+	int32_t node;
+
+	if (!read_name(kafka, cluster, host, &node, &rack) ||
+	    span_equal_fold(rack, span_str(RACK_UNKNOWN)))
+		return span_of(NULL, 0);
+	return rack;
 }

@@ -14,6 +14,7 @@ import settings
 from fakes import FakeBroker
 from kafkaclients import check, check_load
 from kafkamodes import by_port, clusters
+from kafkawire import read_response
 from processes import wait_until
 from test_51_kafka_security import ask, java_tls, python_tls, sasl, secure
 from test_51_kafka_security import start as start_passing
@@ -194,6 +195,47 @@ def test_names_of_a_cloud(penstock, kafka, people, users):
     names = {f"{n} rack-{n}-{n:02}.sasl.test:{gate.port}" for n in NODES}
     check(kafka.java.run("roundtrip", servers=f"kafka.sasl.test:{gate.port}", config=people.alice.java), names)
     check(kafka.python.run("roundtrip", servers=f"kafka.sasl.test:{gate.port}", config=people.bob.python), names)
+
+
+@contextlib.contextmanager
+def names_with_racks(lab):
+    """What a cloud calls its brokers."""
+    table = {f"{n}.rack-{n}.cloud.test": address for n, address in settings.KAFKA_ADDRESSES.items()}
+    lab.names.table.update(table)
+    yield
+    for name in table:
+        del lab.names.table[name]
+
+
+def test_racks_of_a_cloud(penstock, kafka, people, lab):
+    """They are in names on both sides. After a restart nobody has told of any, and clients come back by names that have them, and by others."""
+    tls = {key: people.tls[key] for key in ("cert_file", "key_file")}
+    rule = {"discovery": {"bootstrap": kafka.bootstrap("PLAINTEXT"), "nodes": "{id}.{rack}.cloud.test:9092"}}
+    keys = {"mode": "sni", "advertise": "{rack}-##.sasl.test", "bootstrap": "kafka.sasl.test"}
+
+    def came(name):
+        with secure(people, gate.port, name) as sock, contextlib.suppress(ConnectionResetError, EOFError):
+            sock.sendall(ask(18))
+            return read_response(sock)[:6] == b"\0\0\0\1\0\0"
+        return False
+
+    with names_with_racks(lab):
+        gate = start_passing(penstock, kafka, tls=tls, cluster=rule, kafka_keys=keys)
+        config = {**python_tls(people.alice)}
+        names = {f"{n} rack-{n}-{n:02}.sasl.test:{gate.port}" for n in NODES}
+        check(kafka.python.run("roundtrip", servers=f"kafka.sasl.test:{gate.port}", config=config), names)
+        assert gate.stop() == 0
+        gate.start(gate.config_file.read_text())
+        for n in NODES:
+            assert came(f"rack-{n}-{n:02}.sasl.test")
+            assert gate.wait_access(broker=f"{settings.KAFKA_ADDRESSES[n]}:9092")
+        began = time.monotonic()
+        assert not came("unknown-01.sasl.test")  # which penstock made of a rack nobody had told of
+        assert time.monotonic() - began > 1.8, "held for timeouts.connect"
+        gate.wait_access(reason="node_unknown")
+        assert not [asked for asked in lab.names.asked if "unknown.cloud" in asked]
+        kafka.python.run("brokers", servers=f"kafka.sasl.test:{gate.port}", config=config)
+        assert came("unknown-01.sasl.test") and came("rack-7-01.sasl.test"), "brokers' word counts more than names"
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])

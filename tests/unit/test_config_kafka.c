@@ -113,6 +113,37 @@ static void test_names(void **state)
 	}
 }
 
+/* What a name says of the rack, as it is written there. */
+static void test_racks(void **state)
+{
+	static const struct {
+		const char *template, *host, *rack;
+	} rows[] = {
+		{ "b{id}-{rack}.ext", "b3-use1-az1.ext", "use1-az1" },
+		{ "b{id}-{rack}.ext", "B3-USE1-AZ1.EXT.", "USE1-AZ1" },
+		{ "{rack}-##.ext", "rack-1-03.ext", "rack-1" },
+		{ "b{id}-{rack}.ext", "b3-unknown.ext", "" },
+		{ "b{id}-{rack}.ext", "b3-unknown-1.ext", "unknown-1" },
+		{ "b{id}-{rack}.ext", "b3.ext", "" },
+		{ "b{id}-{rack}.ext", "gw.ext", "" },
+		{ "b{id}-{rack}.ext", "", "" },
+		{ "b{id}.ext", "b3.ext", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct config_kafka kafka = by_name(rows[i].template);
+		struct span rack =
+			config_kafka_rack_named(&kafka, "orders", span_str(rows[i].host));
+
+		assert_span(rack, rows[i].rack);
+	}
+	assert_int_equal(
+		config_kafka_rack_named(&by_port, "orders", span_str("gw.example.com")).len, 0);
+	assert_true(config_kafka_has_rack(span_str("b{id}-{rack}.ext")));
+	assert_false(config_kafka_has_rack(span_str("b{id}.rack.ext")));
+}
+
 static void test_other_names(void **state)
 {
 	static const struct {
@@ -231,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_names),	 cmocka_unit_test(test_other_names),
 		cmocka_unit_test(test_spelling), cmocka_unit_test(test_templates),
 		cmocka_unit_test(test_back),	 cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_racks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

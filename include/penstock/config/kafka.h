@@ -70,6 +70,11 @@ MUST_USE bool config_kafka_node_at(const struct config_kafka *kafka, uint16_t po
 /* SNI: the node that has this name; false: none. */
 MUST_USE bool config_kafka_node_named(const struct config_kafka *kafka, const char *cluster,
 				      struct span host, int32_t *ret_node);
+/* SNI: the rack in the name of a node, a part of `host`; empty: it says none, or "unknown". */
+struct span config_kafka_rack_named(const struct config_kafka *kafka, const char *cluster,
+				    struct span host);
+/* Does a template ask for it? */
+bool config_kafka_has_rack(struct span template);
 /* The host of a node by a template, appended; `cluster`, `node` and `rack` as above. */
 void config_kafka_host(struct span template, const char *cluster, int32_t node, struct span rack,
 		       struct sink *host);

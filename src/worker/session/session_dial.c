@@ -547,18 +547,40 @@ static void wait_for_node(struct session_dial *dial)
 		finish(dial, CLOSE_NODE_UNKNOWN);
 }
 
-/* Where a node is by the rule of the configuration. */
+/* The rack of a node, as brokers have told it, else as it is in the name that the client came by,
+ * which was made of what they had told before a restart; empty: neither says. */
+static struct span rack_of(const struct session_dial *dial, const struct route_node *node)
+{
+	const struct session *session = dial->session;
+	const struct config_listener *listener =
+		session_listener(session->env, session->listener_id);
+
+	if (node != NULL && node->rack != NULL)
+		return span_str(node->rack);
+	if (listener == NULL)
+		return span_of(NULL, 0);
+	return config_kafka_rack_named(
+		&listener->kafka, session_config(session->env)->clusters[session->cluster].name,
+		session_server_name(session));
+}
+
+/* Where a node is by the rule of the configuration; without the rack it asks for, nobody is. */
 static void begin_ruled_node(struct session_dial *dial, const struct route_node *node)
 {
 	struct session_env *env = env_of(dial);
 	const struct config_cluster *cluster =
 		&session_config(env)->clusters[dial->session->cluster];
+	struct span template = span_str(cluster->node_host);
+	struct span rack = rack_of(dial, node);
 	char host[HOST_MAX];
 	struct sink sink = sink_of(host, sizeof(host) - 1);
 	struct route_endpoint ruled = { .host = host, .port = cluster->node_port };
 
-	config_kafka_host(span_str(cluster->node_host), cluster->name, dial->node,
-			  span_str(node != NULL && node->rack != NULL ? node->rack : ""), &sink);
+	if (rack.len == 0 && config_kafka_has_rack(template)) {
+		wait_for_node(dial);
+		return;
+	}
+	config_kafka_host(template, cluster->name, dial->node, rack, &sink);
 	if (sink.full) {
 		finish(dial, CLOSE_NODE_UNKNOWN);
 		return;
