@@ -38,6 +38,10 @@ struct mail_unlisten {
 	uint16_t listener_id;
 	bool is_inherited; /* another process has the socket too: what is queued is for that one */
 };
+struct mail_close_port {
+	uint16_t listener_id;
+	int fd; /* as in LISTEN */
+};
 struct mail_unlistened {
 	uint16_t listener_id;
 	uint16_t worker;

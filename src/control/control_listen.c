@@ -4,6 +4,7 @@
  * each broker besides, opened here (before a configuration counts, so that a port that is taken
  * stops the start or the reload), handed over by mail and called back by mail. A listener is known
  * by its address; its id stays for the life of the process, since sessions and counters carry it.
+ * What becomes of brokers' ports of one that stays is in control_ports.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -61,8 +62,8 @@ static int listen_on(struct control *control, const struct config_listener *list
 	return ret;
 }
 
-static int open_at(struct control *control, const struct config_listener *listener,
-		   const struct addr *addr, int *ret_fds)
+int control_listen_open(struct control *control, const struct config_listener *listener,
+			const struct addr *addr, int *ret_fds)
 {
 	int ret = listen_on(control, listener, addr, ret_fds);
 	char text[ADDR_TEXT_MAX];
@@ -95,13 +96,13 @@ static int open_sockets(struct control *control, const struct config *config, ui
 
 	if (fds == NULL)
 		return -ENOMEM;
-	int ret = open_at(control, listener, &listener->bind, fds);
+	int ret = control_listen_open(control, listener, &listener->bind, fds);
 
 	for (uint32_t n = 0; ret == 0 && n < ports; n++) {
 		struct addr addr = config_listener_port(config, index, n);
 
 		opened += workers;
-		ret = open_at(control, listener, &addr, fds + opened);
+		ret = control_listen_open(control, listener, &addr, fds + opened);
 	}
 	if (ret < 0) {
 		close_sockets(fds, opened);
@@ -124,17 +125,15 @@ static uint64_t ports_of(const struct config *config, uint32_t index)
 	       1;
 }
 
-/* Sockets that stay are no others: some of the new ports may be open, and all are one listener. */
-static bool keeps_ports(const struct control *control, const struct config *config, uint32_t index,
-			uint32_t id)
+/* Of a listener that stays. */
+static int change_ports(struct control *control, const struct config *config, uint32_t index,
+			struct control_listen_plan *plan)
 {
-	if (control->listeners[id].ports == ports_of(config, index))
-		return true;
-	log_error("listen_failed",
-		  "listener %s: kafka.base_port and kafka.nodes cannot change while it is open; "
-		  "restart, or give it another bind and base_port",
-		  config->listeners[index].name);
-	return false;
+	const struct control_listener *listener = &control->listeners[plan->id[index]];
+
+	if (listener->ports == ports_of(config, index))
+		return 0;
+	return control_ports_prepare(control, config, index, listener, &plan->ports[index]);
 }
 
 int control_listen_prepare(struct control *control, const struct config *config,
@@ -149,10 +148,11 @@ int control_listen_prepare(struct control *control, const struct config *config,
 		ret_plan->id[i] = match(control, ret_plan, &config->listeners[i], false);
 	for (uint32_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
+		int err;
 
 		if (ret_plan->id[i] != NO_ID) {
-			if (!keeps_ports(control, config, i, ret_plan->id[i]))
-				ret = -EBUSY;
+			err = change_ports(control, config, i, ret_plan);
+			ret = ret < 0 ? ret : err;
 			continue;
 		}
 		ret_plan->id[i] = match(control, ret_plan, listener, true);
@@ -166,8 +166,7 @@ int control_listen_prepare(struct control *control, const struct config *config,
 			ret = -ENOSPC;
 			continue;
 		}
-		int err = open_sockets(control, config, i, ret_plan);
-
+		err = open_sockets(control, config, i, ret_plan);
 		ret = ret < 0 ? ret : err; /* go on: all errors are worth knowing at once */
 	}
 	if (ret < 0)
@@ -181,6 +180,9 @@ void control_listen_abort(struct control_listen_plan *plan)
 		if (plan->fds[i] != NULL)
 			close_sockets(plan->fds[i], plan->fd_count[i]);
 		plan->fds[i] = NULL;
+		if (plan->ports[i] != NULL)
+			control_ports_abort(plan->ports[i]);
+		plan->ports[i] = NULL;
 	}
 }
 
@@ -193,6 +195,23 @@ static void leave(struct control_listener *listener)
 	listener->fds = NULL;
 	listener->is_leaving |= listener->is_handed;
 	listener->is_open = listener->is_handed = false;
+}
+
+static void log_ports(const struct control_listener *listener, const struct config_listener *wanted)
+{
+	if (listener->port_count > 0)
+		log_info("listening", "listener %s: %u ports of brokers, node id 0 at %u",
+			 listener->name, listener->port_count, wanted->kafka.base_port);
+	else if (listener->ports != 0)
+		log_info("unlistening", "listener %s: no ports of brokers", listener->name);
+}
+
+static void take_ports(struct control_listener *listener, const struct config *config,
+		       uint32_t index)
+{
+	listener->port_count = config_listener_ports(config, index);
+	log_ports(listener, &config->listeners[index]);
+	listener->ports = ports_of(config, index);
 }
 
 static void take_over(struct control_listener *listener, const struct config *config,
@@ -211,6 +230,10 @@ static void take_over(struct control_listener *listener, const struct config *co
 	}
 	CHECK(listener->name != NULL);
 	listener->index = (int32_t)index;
+	if (plan->ports[index] != NULL) {
+		control_ports_commit(listener, plan->ports[index]);
+		take_ports(listener, config, index);
+	}
 	if (fds == NULL)
 		return;
 	leave(listener);
@@ -220,14 +243,10 @@ static void take_over(struct control_listener *listener, const struct config *co
 		listener->own = wanted->bind;
 	listener->fds = fds;
 	listener->fd_count = plan->fd_count[index];
-	listener->ports = ports_of(config, index);
-	listener->port_count = config_listener_ports(config, index);
 	listener->is_open = true;
 	log_info("listening", "listener %s on %s", listener->name,
 		 addr_format(&listener->own, text));
-	if (listener->port_count > 0)
-		log_info("listening", "listener %s: %u ports of brokers, node id 0 at %u",
-			 listener->name, listener->port_count, wanted->kafka.base_port);
+	take_ports(listener, config, index);
 }
 
 void control_listen_commit(struct control *control, const struct config *config,
@@ -251,6 +270,7 @@ void control_listen_commit(struct control *control, const struct config *config,
 			control->listener_count = id + 1;
 		take_over(&control->listeners[id], config, i, plan);
 		plan->fds[i] = NULL;
+		plan->ports[i] = NULL;
 	}
 }
 
@@ -287,6 +307,8 @@ void control_listen_hand(struct control *control)
 		listener->closing = control->office->worker_count;
 		control_mail_post_all(control, &mail);
 	}
+	for (uint32_t id = 0; id < control->listener_count; id++)
+		control_ports_hand(control, id);
 	/* As long as our predecessor accepts there, nobody waits for us. */
 	if (control->predecessor_fd >= 0)
 		return;

@@ -52,6 +52,7 @@ static void take_one(struct control *control, const struct mail *mail, bool has_
 		break;
 	case MAIL_LISTEN:
 	case MAIL_UNLISTEN:
+	case MAIL_CLOSE_PORT:
 	case MAIL_DRAIN:
 	case MAIL_RESET:
 	case MAIL_STOP:

@@ -82,6 +82,13 @@ struct control_snapshot {
 	uint64_t version;
 };
 
+/* Other ports of brokers for a listener that stays. Of each port as many sockets as workers. */
+struct control_ports {
+	int *fds;	   /* all that the listener will have */
+	int *fresh, *gone; /* those of them it has not now, and those it will not have */
+	uint32_t fd_count, fresh_count, gone_count;
+};
+
 struct control_listener {
 	char *name;
 	struct addr bind; /* as configured: what tells listeners apart */
@@ -96,6 +103,7 @@ struct control_listener {
 	/* One per worker, then as many for each of its other ports; NULL: none. */
 	int *fds;
 	uint32_t fd_count;
+	struct control_ports *changed; /* still to be handed to workers; NULL: nothing */
 };
 
 enum control_give {
@@ -127,6 +135,8 @@ struct control_listen_plan {
 	uint32_t id[CONFIG_LISTENERS_MAX];
 	int *fds[CONFIG_LISTENERS_MAX]; /* NULL: the sockets stay */
 	uint32_t fd_count[CONFIG_LISTENERS_MAX];
+	struct control_ports
+		*ports[CONFIG_LISTENERS_MAX]; /* where sockets stay; NULL: as they are */
 	uint32_t count;
 };
 
@@ -330,6 +340,20 @@ void control_listen_close_all(struct control *control);
 void control_listen_on_unlistened(struct control *control, const struct mail_unlistened *mail);
 uint32_t control_listen_closing(const struct control *control);
 void control_listen_fini(struct control *control);
+/* Sockets on an address of the listener, one per worker, of the process before us or new ones. Or
+ * -errno, which has been logged. */
+MUST_USE int control_listen_open(struct control *control, const struct config_listener *listener,
+				 const struct addr *addr, int *ret_fds);
+
+/* control_ports.c */
+/* 0, or -errno, which has been logged, and nothing has changed. */
+MUST_USE int control_ports_prepare(struct control *control, const struct config *config,
+				   uint32_t index, const struct control_listener *listener,
+				   struct control_ports **ret_ports);
+void control_ports_abort(struct control_ports *ports);
+/* Takes them over; once the snapshot is published they are for control_ports_hand. */
+void control_ports_commit(struct control_listener *listener, struct control_ports *ports);
+void control_ports_hand(struct control *control, uint32_t id);
 
 /* control_rule.c */
 MUST_USE int control_rule_prepare(const struct control *control, const struct config *config,

@@ -301,6 +301,25 @@ static void close_listener(struct worker *worker, struct worker_listener *listen
 	listener->fd = -1;
 }
 
+/* Closing resets what is queued (operations.md M10): take it first. */
+static void empty_listener(struct worker *worker, struct worker_listener *listener)
+{
+	while (!accept_some(worker, listener, ACCEPTS_A_TURN))
+		continue;
+}
+
+void worker_accept_remove_one(struct worker *worker, const struct mail_close_port *mail)
+{
+	for (uint32_t i = 0; i < worker->listener_count; i++) {
+		struct worker_listener *listener = &worker->listeners[i];
+
+		if (listener->fd != mail->fd || listener->id != mail->listener_id)
+			continue;
+		empty_listener(worker, listener);
+		close_listener(worker, listener);
+	}
+}
+
 void worker_accept_remove(struct worker *worker, const struct mail_unlisten *mail)
 {
 	const struct mail done = {
@@ -314,9 +333,8 @@ void worker_accept_remove(struct worker *worker, const struct mail_unlisten *mai
 
 		if (listener->fd < 0 || listener->id != mail->listener_id)
 			continue;
-		/* Closing resets what is queued (operations.md M10): take it first. */
-		while (!mail->is_inherited && !accept_some(worker, listener, ACCEPTS_A_TURN))
-			continue;
+		if (!mail->is_inherited)
+			empty_listener(worker, listener);
 		close_listener(worker, listener);
 	}
 	if (!mail_send(&worker->env.office->control, worker->env.ring, &done))

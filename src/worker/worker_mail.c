@@ -77,6 +77,9 @@ static void take(struct worker *worker, const struct mail *mail)
 	case MAIL_UNLISTEN:
 		worker_accept_remove(worker, &mail->unlisten);
 		break;
+	case MAIL_CLOSE_PORT:
+		worker_accept_remove_one(worker, &mail->close_port);
+		break;
 	case MAIL_DRAIN:
 		drain(worker, mail->drain.spread_ns);
 		break;

@@ -44,6 +44,8 @@ struct worker {
 void worker_accept_add(struct worker *worker, uint16_t id, int fd);
 /* Takes what is queued, then closes the listener's sockets and tells control. */
 void worker_accept_remove(struct worker *worker, const struct mail_unlisten *mail);
+/* The same for one socket, and nobody is told. */
+void worker_accept_remove_one(struct worker *worker, const struct mail_close_port *mail);
 void worker_accept_close_all(struct worker *worker);
 /* Goes on accepting when the reason to pause is gone. */
 void worker_accept_resume(struct worker *worker);

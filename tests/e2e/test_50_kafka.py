@@ -3,15 +3,17 @@
 All of them talk through a wire that reads along (tap.py): no byte that goes to a client may hold the name or the network of a broker.
 """
 import contextlib
+import socket
 import uuid
 
+import netns
 import pytest
 import settings
 import tap
 from coprocess import begun
 from kafkaclients import check, check_load
 from kafkamodes import by_port, clusters
-from kafkawire import ask_versions
+from kafkawire import API_VERSIONS, ask_versions, read_response, request
 from processes import wait_until
 
 PORT, BASE = 9092, 19090
@@ -125,6 +127,58 @@ def test_penstock_restarts(penstock, kafka, tmp_path):
     gate.start(config)
     assert ask_versions(base + 3)
     assert gate.wait_access(kind="kafka")["broker"] == f"{settings.KAFKA_ADDRESSES[3]}:9092"
+
+
+def dial(port):
+    return socket.create_connection((settings.GATE_ADDRESS, port), 10)
+
+
+def is_answered(sock):
+    sock.sendall(request(API_VERSIONS, correlation=9))
+    return read_response(sock)[:4] == b"\0\0\0\t"
+
+
+def is_refused(port):
+    with contextlib.suppress(ConnectionRefusedError), dial(port):
+        return False
+    return True
+
+
+def test_a_reload_changes_the_range_of_ports(penstock, kafka):
+    """New ones are served, old ones are closed, all or nothing; connections that are there go on."""
+    gate, base = penstock.new(), 19590
+    keys = {"clusters": clusters(kafka), "listeners": [by_port(gate.port, base, ["1-2"])]}
+
+    def reload(nodes):
+        keys["listeners"][0]["kafka"]["nodes"] = nodes
+        gate.write(keys)
+        gate.reload()
+
+    gate.start(keys)
+    servers = f"{settings.GATE_ADDRESS}:{gate.port}"
+    topic = kafka.python.run("create", servers=servers, partitions=6)["topic"]
+    with dial(base + 1) as first, dial(base + 2) as second:
+        assert is_answered(first) and is_answered(second) and is_refused(base + 3)
+        reload(["1-9"])
+        wait_until("node 3 to be served", 10, lambda: not is_refused(base + 3) and ask_versions(base + 3))
+        assert gate.wait_access(broker=f"{settings.KAFKA_ADDRESSES[3]}:9092")
+        assert set(kafka.python.run("brokers", servers=servers)["brokers"]) == {f"{n} {settings.GATE_ADDRESS}:{base + n}" for n in (1, 2, 3)}
+        with under_load(kafka, topic, 15, servers=servers):
+            wait_until("the load to flow", 30, lambda: gate.metrics()("penstock_kafka_requests_total", api="Produce") > 20)
+            reload(["2-3"])
+            wait_until("node 1's port to be closed", 10, lambda: is_refused(base + 1) and is_refused(base + 9))
+            assert is_answered(first) and is_answered(second)
+            with netns.broker_side(), socket.create_server((settings.GATE_ADDRESS, base + 5)):
+                reload(["1-9"])
+                gate.wait_said("listen_failed", f"{settings.GATE_ADDRESS}:{base + 5}", "in use")
+                gate.wait_said("reload_failed", "the old configuration stays")
+            assert is_refused(base + 1) and is_refused(base + 4) and ask_versions(base + 3)
+            reload(["1-3"])
+            wait_until("node 1 to be served again", 10, lambda: not is_refused(base + 1) and ask_versions(base + 1))
+        assert is_answered(first) and is_answered(second)
+        reload(["1-2"])  # no socket is left of those that were there meanwhile
+        wait_until("node 3's port to be closed", 10, lambda: is_refused(base + 3))
+    assert {row["reason"] for row in gate.access()} <= {"client_fin", "client_rst", "client_gone"}, gate.access()
 
 
 def test_a_node_that_nobody_knows(penstock, kafka):

@@ -149,6 +149,14 @@ static void test_learned(void **state)
 
 /* ---- brokers of Kafka ---- */
 
+static bool is_there(uint16_t port)
+{
+	int fd = harness_connect(port);
+
+	(void)close(fd);
+	return fd >= 0;
+}
+
 static void tell_node(uint32_t cluster, int32_t id, const char *host, uint16_t port,
 		      const char *rack)
 {
@@ -422,28 +430,137 @@ static void test_nodes_of_others(void **state)
 static void test_node_ports(void **state)
 {
 	uint16_t port = harness_port(), base = harness_port(), other = harness_port();
-	uint64_t version;
 
 	(void)state;
 	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER, port, base);
 	harness_start();
 	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 2 && harness_count(1, MAIL_LISTEN) == 2);
 	assert_int_equal(harness_need(0, MAIL_LISTEN, 1).listen.listener_id, 0);
-	assert_true(harness_connect(port) >= 0 && harness_connect(base) >= 0);
-
-	/* They cannot change where the listener stays... */
-	version = harness.route[0]->version;
-	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER, port, other);
-	harness_signal(SIGHUP);
-	harness_turns(1300);
-	assert_int_equal(harness.route[0]->version, version);
-	assert_int_equal(harness_connect(other), -1);
-
-	/* ...and go with it. */
+	assert_true(is_there(port) && is_there(base));
 	harness_write("listeners:\n - " FORWARD, "one", other);
 	harness_signal(SIGHUP);
 	HARNESS_UNTIL(harness_count(0, MAIL_UNLISTEN) == 1 && harness_count(0, MAIL_LISTEN) == 3);
 	assert_int_equal(harness.route[0]->listener_of_id[0], -1);
+}
+
+/* So many ports in a row that nobody listens on: the first. */
+static uint16_t ports_in_a_row(uint32_t count)
+{
+	uint32_t found = 0;
+	uint16_t first = 0;
+
+	while (found < count) {
+		first = harness_port();
+		for (found = 0; found < count && first + found <= UINT16_MAX; found++) {
+			struct addr addr = addr_v4(INADDR_LOOPBACK, (uint16_t)(first + found));
+			int fd;
+
+			if (net_listen(&addr, 1, 1, &fd) < 0)
+				break;
+			(void)close(fd);
+		}
+	}
+	return first;
+}
+
+static void write_nodes(uint16_t port, uint16_t base, const char *nodes)
+{
+	harness_write("clusters:\n  east:\n" KAFKA
+		      "listeners:\n - { name: k, bind: \"127.0.0.1:%u\", cluster: east, kafka: { "
+		      "advertise: gw, base_port: %u, nodes: [%s] } }\n",
+		      port, base, nodes);
+}
+
+static void reload_nodes(uint16_t port, uint16_t base, const char *nodes)
+{
+	write_nodes(port, base, nodes);
+	harness_signal(SIGHUP);
+}
+
+/* Both workers were asked to close what is at that port: done here in their place. */
+static bool is_closed(uint32_t n, uint16_t port)
+{
+	for (uint32_t i = 0; i < HARNESS_WORKERS; i++) {
+		struct mail *mail = NULL;
+		struct addr addr;
+		uint32_t seen = 0;
+
+		for (uint32_t at = 0; at < harness.mail_count[i]; at++)
+			if (harness.mails[i][at].kind == MAIL_CLOSE_PORT && seen++ == n)
+				mail = &harness.mails[i][at];
+		if (mail == NULL)
+			return false;
+		assert_int_equal(net_local_addr(mail->close_port.fd, &addr), 0);
+		assert_int_equal(addr.port, port);
+	}
+	return true;
+}
+
+static void close_ports(uint32_t n)
+{
+	for (uint32_t i = 0; i < HARNESS_WORKERS; i++) {
+		int fd = harness_need(i, MAIL_CLOSE_PORT, n).close_port.fd;
+
+		(void)close(fd);
+		for (uint32_t at = 0; at < harness.mail_count[i]; at++)
+			if (harness.mails[i][at].kind == MAIL_LISTEN &&
+			    harness.mails[i][at].listen.fd == fd)
+				harness.mails[i][at].listen.fd = -1;
+	}
+}
+
+/* A reload opens those that are new and closes those that are gone; the others keep their sockets.
+ */
+static void test_other_node_ports(void **state)
+{
+	uint16_t port = harness_port(), base = ports_in_a_row(6);
+	struct addr addr = addr_v4(INADDR_LOOPBACK, (uint16_t)(base + 4));
+	uint64_t version;
+	int fd;
+
+	(void)state;
+	write_nodes(port, base, "0-1");
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 3 && harness_count(1, MAIL_LISTEN) == 3);
+
+	/* One of the new ones is taken: none is opened, and none is closed. */
+	assert_int_equal(net_listen(&addr, 1, 1, &fd), 0);
+	version = harness.route[0]->version;
+	reload_nodes(port, base, "1-4");
+	harness_turns(1300);
+	assert_int_equal(harness.route[0]->version, version);
+	assert_false(is_there((uint16_t)(base + 3)));
+	assert_true(is_there(base));
+	assert_int_equal(harness_count(0, MAIL_CLOSE_PORT), 0);
+	(void)close(fd);
+
+	/* A port that would be another node's. */
+	reload_nodes(port, (uint16_t)(base + 1), "0-4");
+	harness_turns(1300);
+	assert_int_equal(harness.route[0]->version, version);
+	assert_false(is_there((uint16_t)(base + 2)));
+
+	reload_nodes(port, base, "1-4");
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 6 && harness_count(1, MAIL_LISTEN) == 6);
+	assert_true(harness.route[0]->version > version); /* workers know them before they come */
+	HARNESS_UNTIL(is_closed(0, base));
+	close_ports(0);
+	assert_int_equal(harness_count(0, MAIL_CLOSE_PORT), 1);
+	assert_false(is_there(base));
+	for (uint16_t n = 1; n <= 4; n++)
+		assert_true(is_there((uint16_t)(base + n)));
+	assert_true(is_there(port));
+
+	/* What was added goes, what was there first comes back: by order of the node ids. */
+	reload_nodes(port, base, "0-1, 3");
+	HARNESS_UNTIL(is_closed(1, (uint16_t)(base + 2)) && is_closed(2, (uint16_t)(base + 4)));
+	close_ports(1);
+	close_ports(2);
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 7 && harness_count(1, MAIL_LISTEN) == 7);
+	assert_true(is_there(base) && is_there((uint16_t)(base + 1)) &&
+		    is_there((uint16_t)(base + 3)));
+	assert_false(is_there((uint16_t)(base + 2)) || is_there((uint16_t)(base + 4)));
+	assert_int_equal(harness_count(0, MAIL_UNLISTEN), 0);
 }
 
 static void test_workers_that_take_nothing(void **state)
@@ -775,6 +892,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nodes_of_others, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_node_ports, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_other_node_ports, harness_setup,
+						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_workers_that_take_nothing, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_reload, harness_setup, harness_teardown),

@@ -452,18 +452,22 @@ static void init_session(struct session_env *env, struct session *session, int f
 	relay_lane_init(&session->lane[LANE_TO_CLIENT], -1, fd, true);
 }
 
-/* The broker that clients want which came by this port. */
-static void choose_node(struct session *session, const struct config_listener *listener)
+/* The broker of Kafka that clients want which came by this port. false: it is no port of the
+ * listener, by the configuration of this turn, since a reload has changed them. */
+static bool choose_node(struct session *session, const struct config_listener *listener)
 {
+	uint16_t own = listener->bind.port; /* 0: any, as chosen by the kernel */
 	struct addr local;
 
-	if (net_local_addr(session->client_fd, &local) < 0 ||
-	    !config_kafka_node_at(&listener->kafka, local.port, &session->node))
-		session->node = SESSION_ANY_NODE;
+	if (session->proto.ops != &proto_kafka_ops ||
+	    net_local_addr(session->client_fd, &local) < 0 ||
+	    config_kafka_node_at(&listener->kafka, local.port, &session->node))
+		return true;
+	return own == 0 || own == local.port;
 }
 
 /* What the listener speaks. */
-static void choose_brain(struct session *session, const struct config_listener *listener)
+static void choose_brain(struct session *session)
 {
 	const struct config *config = session_config(session->env);
 
@@ -474,7 +478,6 @@ static void choose_brain(struct session *session, const struct config_listener *
 		proto_begin(&session->proto, &proto_sni_ops, &session->env->protos);
 	} else if (config->clusters[session->cluster].protocol == CONFIG_KAFKA) {
 		proto_begin(&session->proto, &proto_kafka_ops, &session->env->protos);
-		choose_node(session, listener);
 	} else {
 		proto_begin(&session->proto, &proto_pulsar_ops, &session->env->protos);
 	}
@@ -497,7 +500,7 @@ bool session_open(struct session_env *env, int fd, uint16_t listener_id, const s
 	session->cluster = listener->cluster < 0 ? 0 : (uint32_t)listener->cluster;
 	for (int i = 0; i < LANES; i++)
 		session->lane[i].is_splice_off = listener->splice == CONFIG_SPLICE_OFF;
-	choose_brain(session, listener);
+	choose_brain(session);
 
 	bool wants_header =
 		listener->proxy_mode == CONFIG_PROXY_REQUIRED ||
@@ -505,7 +508,9 @@ bool session_open(struct session_env *env, int fd, uint16_t listener_id, const s
 
 	timer_set(&env->wheel, &session->timer,
 		  env->now_ns + session_config(env)->timeouts.hello_ns, on_hello_timer);
-	if (wants_header) {
+	if (!choose_node(session, listener)) {
+		session_close(session, CLOSE_LISTENER_GONE, true); /* as if nobody were there */
+	} else if (wants_header) {
 		session_move(session, SESSION_HEADER);
 		if (is_trusted(listener, peer))
 			session_open_header(session);
