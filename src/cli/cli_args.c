@@ -74,7 +74,7 @@ const struct cli_flag cli_flags[] = {
 const uint32_t cli_flag_count = COUNT_OF(cli_flags);
 
 static const char proxy_more[] =
-	"The command line wins over the file. docs/OPTIONS.md says what becomes of each\n"
+	"The command line wins over the file. penstock.yaml(5) says what becomes of each\n"
 	"key of proxy.conf; --dump prints the same configuration as penstock.yaml.\n";
 
 static const char doctor_more[] =

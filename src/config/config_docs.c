@@ -62,7 +62,20 @@ static void table_print(FILE *out, enum config_scope scope)
 
 /* ---- docs/OPTIONS.md: proxy.conf ------------------------------------------------------------- */
 
-static void becomes_print(FILE *out, const struct proxy_row *row)
+static void parents_print(FILE *out, const struct proxy_row *row)
+{
+	fputs(" (", out);
+	for (const char *at = row->parents; *at != '\0'; at++)
+		if (*at == '|')
+			fputs(", ", out);
+		else
+			fputc(*at, out);
+	fputs(row->is_inert || row->class == PROXY_PART ? "; without it Java ignores the key too)"
+							: ")",
+	      out);
+}
+
+void config_docs_becomes(FILE *out, const struct proxy_row *row)
 {
 	static const char *const below[] = { "", "clusters.<name>.", "listeners[]." };
 
@@ -84,17 +97,22 @@ static void becomes_print(FILE *out, const struct proxy_row *row)
 			row->note);
 		break;
 	}
+	if (row->parents != NULL && row->parents[0] != '\0')
+		parents_print(out, row);
 }
+
+const char config_docs_proxy[] =
+	"`penstock proxy -c proxy.conf` reads the Java proxy's file. A key set to Java's own "
+	"default never complains. A key whose loss would weaken security stops the start with "
+	"exit code 78 unless `--ignore KEY` names it, or the key it belongs to (in "
+	"parentheses); `--ignore 'tls*'` works too. Precedence: `--set`, command line, file.";
 
 static void proxy_print(FILE *out)
 {
-	fputs("## Keys of the Java proxy's proxy.conf\n\n"
-	      "`penstock proxy -c proxy.conf` reads the Java proxy's file. A key set to Java's own "
-	      "default never complains. A key whose loss would weaken security stops the start with "
-	      "exit code 78 unless `--ignore KEY` names it, or the key it belongs to (in "
-	      "parentheses); `--ignore 'tls*'` works too. Precedence: `--set`, command line, file.\n\n"
-	      "| Key | Java's default | What becomes of it |\n|---|---|---|\n",
-	      out);
+	fprintf(out,
+		"## Keys of the Java proxy's proxy.conf\n\n%s\n\n"
+		"| Key | Java's default | What becomes of it |\n|---|---|---|\n",
+		config_docs_proxy);
 	for (uint32_t i = 0; i < PROXY_KEY_COUNT; i++) {
 		const struct proxy_row *row = &config_proxy_rows[i];
 
@@ -102,19 +120,7 @@ static void proxy_print(FILE *out)
 		if (row->java[0] != '\0')
 			fprintf(out, "`%s`", row->java);
 		fputs(" | ", out);
-		becomes_print(out, row);
-		if (row->parents != NULL && row->parents[0] != '\0') {
-			fputs(" (", out);
-			for (const char *at = row->parents; *at != '\0'; at++)
-				if (*at == '|')
-					fputs(", ", out);
-				else
-					fputc(*at, out);
-			fputs(row->is_inert || row->class == PROXY_PART
-				      ? "; without it Java ignores the key too)"
-				      : ")",
-			      out);
-		}
+		config_docs_becomes(out, row);
 		fputs(" |\n", out);
 	}
 	fputs("| `brokerClient_*`, `httpReverseProxy.*` |  | no effect, with a warning |\n", out);
@@ -346,7 +352,20 @@ static void zookeeper_print(FILE *out, const struct config_row *row, int indent)
 	fputs(" }\n", out);
 }
 
-/* The keys of Kafka in a scope. */
+static void zookeeper_keys_print(FILE *out, enum config_scope scope)
+{
+	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++)
+		if (config_rows[i].scope == scope && config_is_beside_bootstrap(&config_rows[i]))
+			zookeeper_print(out, &config_rows[i], 6);
+}
+
+static bool is_below_discovery(const char *path)
+{
+	return strncmp(path, "discovery.", strlen("discovery.")) == 0;
+}
+
+/* The keys of Kafka in a scope. What goes with ZooKeeper ends those of discovery, where it belongs.
+ */
 static void kafka_keys_print(FILE *out, enum config_scope scope)
 {
 	const char *open = "";
@@ -357,14 +376,13 @@ static void kafka_keys_print(FILE *out, enum config_scope scope)
 		if (row->scope != scope || !config_is_of_kafka(row) ||
 		    config_is_beside_bootstrap(row))
 			continue;
+		if (is_below_discovery(open) && !is_below_discovery(row->path))
+			zookeeper_keys_print(out, scope);
 		int level = sections_print(out, row, open, 4);
 
 		key_print(out, row, 4, level, false);
 		open = row->path;
 	}
-	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++)
-		if (config_rows[i].scope == scope && config_is_beside_bootstrap(&config_rows[i]))
-			zookeeper_print(out, &config_rows[i], 6);
 }
 
 static void kafka_cluster_print(FILE *out)
@@ -395,8 +413,8 @@ void config_docs_yaml(FILE *out)
 {
 	fputs("# penstock.yaml: every key with its default, or with an example where it has none.\n"
 	      "# Remove the '#' right at the beginning of a line to use it; lines with \"# \" are text.\n"
-	      "# Printed from include/penstock/config/config.def by `make docs`; penstock.yaml(5) and\n"
-	      "# docs/OPTIONS.md have the ranges. Check with: penstock check -c penstock.yaml\n\n",
+	      "# Printed from include/penstock/config/config.def by `make docs`; penstock.yaml(5) has the\n"
+	      "# ranges. Check with: penstock check -c penstock.yaml\n\n",
 	      out);
 	prose_print(out, 0, section_text("clusters"));
 	fputs("#clusters:\n#  east:\n", out);

@@ -6,9 +6,9 @@
 
 #include <penstock/base/roff.h>
 
-#include "config_priv.h"
+#include "config_proxy.h"
 
-/* The same rows as in docs/OPTIONS.md, as a list. */
+/* The same rows as in OPTIONS.md, as a list. */
 static void key_print(FILE *out, const struct config_row *row)
 {
 	roff_item(out);
@@ -92,6 +92,53 @@ static void scope_print(FILE *out, enum config_scope scope, const char *title)
 	}
 }
 
+/* Lines may be broken behind a dot: names of classes are longer than they are. */
+static void java_print(FILE *out, const char *text)
+{
+	fputs("\\fB", out);
+	for (; *text != '\0'; text++) {
+		roff_byte(out, *text);
+		if (*text == '.')
+			fputs("\\:", out);
+	}
+	fputs("\\fR", out);
+}
+
+static void proxy_key_print(FILE *out, const struct proxy_row *row)
+{
+	char *becomes = NULL;
+	size_t size = 0;
+	FILE *words = open_memstream(&becomes, &size);
+
+	if (words == NULL)
+		return;
+	config_docs_becomes(words, row);
+	roff_item(out);
+	roff_bold(out, row->key);
+	fputs("\n\\&", out);
+	if (row->java[0] != '\0') {
+		fputs("Java's default: ", out);
+		java_print(out, row->java);
+		fputs(". Here: ", out);
+	}
+	if (fclose(words) == 0)
+		roff_inline(out, becomes);
+	free(becomes);
+	fputc('\n', out);
+}
+
+static void proxy_print(FILE *out)
+{
+	roff_section(out, "KEYS OF THE JAVA PROXY'S proxy.conf");
+	roff_text(out, config_docs_proxy);
+	for (uint32_t i = 0; i < PROXY_KEY_COUNT; i++)
+		proxy_key_print(out, &config_proxy_rows[i]);
+	roff_item(out);
+	roff_bold(out, "brokerClient_*, httpReverseProxy.*");
+	fputc('\n', out);
+	roff_text(out, "no effect, with a warning");
+}
+
 static const char about[] =
 	"The configuration of penstock(1): YAML, of which this is used: mappings, lists, plain and "
 	"quoted\nwords, comments. Unknown keys, keys written twice, tabs, anchors, aliases, tags and "
@@ -123,6 +170,7 @@ void config_man(FILE *out)
 	scope_print(out, CONFIG_SCOPE_CLUSTER, "BELOW clusters.NAME");
 	scope_print(out, CONFIG_SCOPE_LISTENER, "AN ITEM OF listeners");
 	scope_print(out, CONFIG_SCOPE_ROUTE, "AN ITEM OF A LISTENER'S routes");
+	proxy_print(out);
 	roff_section(out, "FILES");
 	roff_item(out);
 	roff_bold(out, "/etc/penstock/penstock.yaml");

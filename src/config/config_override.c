@@ -94,7 +94,7 @@ static void unknown_path(struct config_read *read, const struct config_override 
 			     override->path, guess.best);
 	else
 		config_error(read->errors, "--set", 0, 0,
-			     "%s: unknown key; docs/OPTIONS.md lists them, with clusters.NAME. or "
+			     "%s: unknown key; penstock.yaml(5) lists them, with clusters.NAME. or "
 			     "listeners.NAME. in front of theirs",
 			     override->path);
 }

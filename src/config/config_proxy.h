@@ -57,6 +57,11 @@ enum proxy_key {
 
 extern const struct proxy_row config_proxy_rows[PROXY_KEY_COUNT];
 
+/* config_docs.c: what is said above a list of these keys, and what becomes of one; both with
+ * `words` as Markdown has them. */
+extern const char config_docs_proxy[];
+void config_docs_becomes(FILE *out, const struct proxy_row *row);
+
 /* What the file says of one key. */
 struct proxy_value {
 	const char *text; /* NULL: the key is not there */

@@ -305,7 +305,7 @@ static void ignores_check(struct proxy *proxy)
 				     "there is no key %s; did you mean %s?", pattern, best);
 		else if (!is_known)
 			config_error(proxy->errors, "--ignore", 0, 0,
-				     "there is no key %s; docs/OPTIONS.md lists them", pattern);
+				     "there is no key %s; penstock.yaml(5) lists them", pattern);
 	}
 }
 
@@ -348,7 +348,7 @@ void config_proxy_file(struct proxy *proxy)
 	CHECK(fclose(proxy->none) == 0);
 	if (proxy->none_count > 0)
 		config_warn(proxy->errors, file, 0, 0,
-			    "these keys have no effect here: %s; docs/OPTIONS.md says why", names);
+			    "these keys have no effect here: %s; penstock.yaml(5) says why", names);
 	drop_ignored(proxy);
 	free(names);
 	free(text);

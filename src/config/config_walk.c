@@ -202,7 +202,7 @@ static void unknown_key(struct walk *walk, const struct frame *frame, struct spa
 		       elsewhere);
 	else
 		REPORT(walk->read, mark,
-		       "%s: unknown key; remove it, or see docs/OPTIONS.md for what there is",
+		       "%s: unknown key; remove it, or see penstock.yaml(5) for what there is",
 		       label);
 }
 

@@ -76,7 +76,7 @@ bool tls_suite_choose(const struct tls_common *common, const struct tls_report *
 	if (context->version_min <= context->version_max)
 		return true;
 	tls_mistake(report, "ciphers: none of these is spoken here in the versions of TLS that "
-			    "are allowed; docs/OPTIONS.md names those that are");
+			    "are allowed; penstock.yaml(5) names those that are");
 	return false;
 }
 

@@ -834,6 +834,13 @@ static void test_example(void **state)
 	assert_int_equal(outcome.config->listener_count, 0);
 	check_defaults(outcome.config);
 	help_free(&outcome);
+	/* What stands in place of bootstrap stands where bootstrap does. */
+	const char *kafka = strstr(text, "\n#  orders:\n");
+
+	assert_non_null(kafka);
+	assert_non_null(strstr(kafka, "      # Instead of bootstrap: zookeeper: {"));
+	assert_true(strstr(kafka, "      # Instead of bootstrap: zookeeper: {") <
+		    strstr(kafka, "\n#    broker_tls:\n"));
 	char *plain = uncomment(text);
 
 	outcome = help_load(plain, NULL);

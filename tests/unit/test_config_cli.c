@@ -417,6 +417,9 @@ static void test_manual(void **state)
 	assert_non_null(strstr(said, "\n\\fBdiscovery.urls\\fR\n"));
 	assert_non_null(strstr(said, "\n\\fBbroker_tls.name\\fR\n"));
 	assert_true(strstr(said, "\n\\fBlimits\\fR\n") < strstr(said, "\n\\fBlimits.connections"));
+	/* And what becomes of each key of proxy.conf, to which messages about them point. */
+	assert_non_null(strstr(said, "\n.TP\n\\fBbrokerServiceURL\\fR\n"));
+	assert_non_null(strstr(said, "no effect, with a warning"));
 	/* No line begins with an apostrophe or with a dot that is no request of ours. */
 	for (const char *at = said; (at = strchr(at, '\n')) != NULL; at++)
 		assert_true(at[1] != '\'' && (at[1] != '.' || strchr("STPRnabf", at[2]) != NULL));

@@ -392,8 +392,8 @@ static void test_parts(void **state)
 		count++;
 		snprintf(text, sizeof(text), ZK "%s=%s\n", row->key, other_value(row));
 		snprintf(said, sizeof(said),
-			 "proxy.conf: warning: these keys have no effect here: %s; docs/OPTIONS.md "
-			 "says why\n",
+			 "proxy.conf: warning: these keys have no effect here: %s; "
+			 "penstock.yaml(5) says why\n",
 			 row->key);
 		struct outcome outcome = load(text);
 
@@ -450,7 +450,7 @@ static const struct {
 	/* Inert two generations up. */
 	{ "tlsEnabledWithKeyStore=true\ntlsKeyStore=/j\n",
 	  "proxy.conf: warning: these keys have no effect here: tlsEnabledWithKeyStore, "
-	  "tlsKeyStore; docs/OPTIONS.md says why\n" },
+	  "tlsKeyStore; penstock.yaml(5) says why\n" },
 	{ "tlsCertRefreshCheckDurationSec=soon\n",
 	  "proxy.conf:2:1: tlsCertRefreshCheckDurationSec: 'soon' is not a whole number; write "
 	  "one\n" },
@@ -679,8 +679,8 @@ static void test_none(void **state)
 			continue;
 		snprintf(text, sizeof(text), ZK "%s=%s\n", row->key, other_value(row));
 		snprintf(said, sizeof(said),
-			 "proxy.conf: warning: these keys have no effect here: %s; docs/OPTIONS.md "
-			 "says why\n",
+			 "proxy.conf: warning: these keys have no effect here: %s; "
+			 "penstock.yaml(5) says why\n",
 			 row->key);
 		struct outcome outcome = load(text);
 
@@ -908,15 +908,15 @@ static void test_override_errors(void **state)
 		  "--set: limits.connections: 'x' is not a whole number; write one from 1 to "
 		  "10000000\n" },
 		{ "clusters.east.lookup", "relay",
-		  "--set: clusters.east.lookup: unknown key; docs/OPTIONS.md lists them, with "
+		  "--set: clusters.east.lookup: unknown key; penstock.yaml(5) lists them, with "
 		  "clusters.NAME. or listeners.NAME. in front of theirs\n" },
 		{ "listeners[1].bind", "0.0.0.0:1",
-		  "--set: listeners[1].bind: unknown key; docs/OPTIONS.md lists them, with "
+		  "--set: listeners[1].bind: unknown key; penstock.yaml(5) lists them, with "
 		  "clusters.NAME. or listeners.NAME. in front of theirs\n" },
 		{ "listeners[0].bnd", "0.0.0.0:1",
 		  "--set: listeners[0].bnd: unknown key; did you mean bind?\n" },
 		{ "", "",
-		  "--set: : unknown key; docs/OPTIONS.md lists them, with clusters.NAME. or "
+		  "--set: : unknown key; penstock.yaml(5) lists them, with clusters.NAME. or "
 		  "listeners.NAME. in front of theirs\n" },
 	};
 
