@@ -25,7 +25,6 @@ install: all man ## install the program, its configuration and documentation und
 	install -m 640 conf/penstock.yaml $(DESTDIR)/etc/penstock/penstock.yaml
 	install -D -m 644 packaging/common/60-penstock.conf $(DESTDIR)/etc/sysctl.d/60-penstock.conf
 	install -D -m 644 packaging/common/penstock.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/penstock.conf
-	install -D -m 644 packaging/common/modules-load.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/penstock.conf
 	$(call install-into,$(PREFIX)/share/doc/penstock,README.md docs/OPTIONS.md docs/METRICS.md docs/KAFKA.md)
 	$(call install-into,$(PREFIX)/share/doc/penstock/examples,$(EXAMPLES))
 	$(call install-into,$(PREFIX)/share/doc/penstock/examples/file-log,$(wildcard packaging/common/file-log/*))

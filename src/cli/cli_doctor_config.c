@@ -133,9 +133,8 @@ void cli_doctor_ktls(struct doctor *doctor)
 				       ? "those with ktls: require are closed"
 				       : "records stay in user space and are not spliced");
 		cli_doctor_remedy(doctor,
-				  "modprobe tls, and a line 'tls' in "
-				  "/etc/modules-load.d/penstock.conf; where there is no such "
-				  "module: another kernel, or ktls: off");
+				  "modprobe tls (the packages' units have it done at their start); "
+				  "where there is no such module: another kernel, or ktls: off");
 		return;
 	}
 	cli_doctor_say(doctor, features->can_rekey ? DOCTOR_OK : DOCTOR_WARN, "%s",
