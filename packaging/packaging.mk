@@ -9,37 +9,48 @@ BASH_DIR ?= $(PREFIX)/share/bash-completion/completions
 ZSH_DIR  ?= $(PREFIX)/share/zsh/site-functions
 
 EXAMPLES    := $(filter-out conf/penstock.yaml,$(sort $(wildcard conf/*.yaml)))
+DOCUMENTS   := README.md docs/OPTIONS.md docs/METRICS.md docs/KAFKA.md docs/KAFKA-FIELDS.md
 COMPLETIONS := packaging/common/completions
 MONITORING  := packaging/common/monitoring
 
 # install-into FOLDER, FILES
 install-into = install -d $(DESTDIR)$(1) && install -m 644 $(2) $(DESTDIR)$(1)/
+# install-document FOLDER, FILE: with links that lead to where things are installed
+install-document = install -d $(DESTDIR)$(1) && packaging/document.sh $(2) $(DOCUMENTS) $(EXAMPLES) >$(DESTDIR)$(1)/$(notdir $(2)) && \
+	chmod 644 $(DESTDIR)$(1)/$(notdir $(2))
 
 .PHONY: package-build
 package-build: all bench-tools man
 
 .PHONY: install
-install: all man ## install the program, its configuration and documentation under PREFIX (and DESTDIR)
+install: all man install-data ## install the program, its configuration and documentation under PREFIX (and DESTDIR)
 	install -D -m 755 $(B)/penstock $(DESTDIR)$(PREFIX)/bin/penstock
+	$(call install-into,$(PREFIX)/share/man/man1,build/man/penstock.1)
+	$(call install-into,$(PREFIX)/share/man/man5,build/man/penstock.yaml.5)
+
+# What needs no build.
+.PHONY: install-data
+install-data:
 	install -d $(DESTDIR)/etc/penstock && install -d -m 750 $(DESTDIR)/etc/penstock/tls
 	install -m 640 conf/penstock.yaml $(DESTDIR)/etc/penstock/penstock.yaml
 	install -D -m 644 packaging/common/60-penstock.conf $(DESTDIR)/etc/sysctl.d/60-penstock.conf
 	install -D -m 644 packaging/common/penstock.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/penstock.conf
-	$(call install-into,$(PREFIX)/share/doc/penstock,README.md docs/OPTIONS.md docs/METRICS.md docs/KAFKA.md)
+	$(foreach file,$(DOCUMENTS),$(call install-document,$(PREFIX)/share/doc/penstock,$(file)) && ):
 	$(call install-into,$(PREFIX)/share/doc/penstock/examples,$(EXAMPLES))
 	$(call install-into,$(PREFIX)/share/doc/penstock/examples/file-log,$(wildcard packaging/common/file-log/*))
 	install -D -m 644 $(COMPLETIONS)/penstock.bash $(DESTDIR)$(BASH_DIR)/penstock
 	$(call install-into,$(ZSH_DIR),$(COMPLETIONS)/_penstock)
 	$(call install-into,$(PREFIX)/share/penstock/grafana,$(MONITORING)/grafana.json)
 	$(call install-into,$(PREFIX)/share/penstock/prometheus,$(MONITORING)/alerts.yml)
-	$(call install-into,$(PREFIX)/share/man/man1,build/man/penstock.1)
-	$(call install-into,$(PREFIX)/share/man/man5,build/man/penstock.yaml.5)
 
 .PHONY: install-bench
-install-bench: bench-tools man ## install the load generator likewise
+install-bench: bench-tools man install-bench-data ## install the load generator likewise
 	install -D -m 755 build/release/penstock-bench $(DESTDIR)$(PREFIX)/bin/penstock-bench
-	$(call install-into,$(PREFIX)/share/doc/penstock-bench,bench/README.md)
 	$(call install-into,$(PREFIX)/share/man/man1,build/man/penstock-bench.1)
+
+.PHONY: install-bench-data
+install-bench-data:
+	$(call install-document,$(PREFIX)/share/doc/penstock-bench,bench/generator/README.md)
 
 # A copy of the sources, so that no object of this tree gets into a package and no package's into this tree.
 PACKAGES := build/packages

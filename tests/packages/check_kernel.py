@@ -86,7 +86,7 @@ def prepare(root, modules):
     wants = root.path("/etc/systemd/system/multi-user.target.wants/look.service")
     wants.unlink(missing_ok=True)
     wants.symlink_to("/etc/systemd/system/look.service")
-    # What the package says about modules; where a distribution has them.
+    # Where a distribution has them; the unit asks for the kernel's TLS (modprobe@tls.service).
     shutil.copytree(modules, root.path("/lib/modules"), dirs_exist_ok=True)
     return folder
 
