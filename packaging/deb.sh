@@ -15,6 +15,9 @@ tar -c --exclude=./build --exclude=./.git --exclude=__pycache__ . | tar -x -C "$
 cp -r "$work/packaging/deb" "$work/debian"
 packaging/changelog.sh deb "$2" | sed "s/^penstock ([^)]*/&~deb$VERSION_ID/" >"$work/debian/changelog"
 echo "VERSION=$2 COMMIT=$3" >"$work/debian/build-arguments"
+for script in prerm postinst; do
+    packaging/insert.sh packaging/deb/penstock.$script >"$work/debian/penstock.$script"
+done
 for unit in penstock penstock@; do
     cp "packaging/common/$unit.service" "$work/debian/$unit.service"
 done

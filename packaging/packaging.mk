@@ -28,10 +28,10 @@ install: all man install-data ## install the program, its configuration and docu
 	$(call install-into,$(PREFIX)/share/man/man1,build/man/penstock.1)
 	$(call install-into,$(PREFIX)/share/man/man5,build/man/penstock.yaml.5)
 
-# What needs no build.
+# What needs no build. Files made in tls/ get its group, so that penstock can read keys (its group is the packages' to set).
 .PHONY: install-data
 install-data:
-	install -d $(DESTDIR)/etc/penstock && install -d -m 750 $(DESTDIR)/etc/penstock/tls
+	install -d $(DESTDIR)/etc/penstock && install -d -m 2750 $(DESTDIR)/etc/penstock/tls
 	install -m 640 conf/penstock.yaml $(DESTDIR)/etc/penstock/penstock.yaml
 	install -D -m 644 packaging/common/60-penstock.conf $(DESTDIR)/etc/sysctl.d/60-penstock.conf
 	install -D -m 644 packaging/common/penstock.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/penstock.conf

@@ -19,7 +19,7 @@ tar -c --exclude=./build --exclude=./.git --exclude=__pycache__ --sort=name --mt
 cp /usr/share/doc/libwolfssl-dev/copyright "$top/SOURCES/wolfssl.copyright"
 cp /usr/share/doc/libzookeeper-mt-dev/copyright "$top/SOURCES/zookeeper.copyright"
 cp /usr/share/common-licenses/Apache-2.0 "$top/SOURCES/zookeeper.license"
-{ cat packaging/rpm/penstock.spec; packaging/changelog.sh rpm "$version"; } >"$top/SPECS/penstock.spec"
+{ packaging/insert.sh packaging/rpm/penstock.spec; packaging/changelog.sh rpm "$version"; } >"$top/SPECS/penstock.spec"
 
 # Times, names and paths of this machine stay out. Fedora's compression, which older rpms read, too. --nodeps: on Debian, rpm's
 # database knows no package; the build fails soon enough where a library lacks.

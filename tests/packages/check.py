@@ -21,7 +21,7 @@ import check_kernel
 import check_rpm
 from processes import start_time
 from roots import Root, run, wait_until
-from traffic import ADMIN, CONF, EDGE, PORT, SECOND, Traffic, alone, ask, config, is_open, make_echo, proxied, serving_version
+from traffic import ADMIN, CONF, EDGE, EDGE_CONF, PORT, SECOND, Traffic, alone, ask, config, is_open, make_echo, proxied, serving_version
 
 
 def rights(root, path):
@@ -95,8 +95,12 @@ def check_without_systemd(suite, packages, root, bind):
         good(f"apt install ./{packages['now'].name}, with nothing preinstalled; it brought: {' '.join(sorted(new))}")
         same("/run/systemd/system", root.path("/run/systemd/system").exists(), False)
         same("rights of penstock.yaml", rights(root, CONF), "640 0 penstock")
-        same("rights of tls/", rights(root, "/etc/penstock/tls"), "750 0 penstock")
-        good("no systemd runs; penstock.yaml is 0640 root:penstock, tls/ 0750 root:penstock")
+        same("rights of tls/", rights(root, "/etc/penstock/tls"), "2750 0 penstock")
+        system.run("sh", "-c", "umask 027 && touch /etc/penstock/tls/new.key")
+        same("rights of a file made in tls/", rights(root, "/etc/penstock/tls/new.key"), "640 0 penstock")
+        root.path("/etc/penstock/tls/new.key").unlink()
+        good("no systemd runs; penstock.yaml is 0640 root:penstock, tls/ 2750 root:penstock, and what is made in it is penstock's to read")
+        check_documents(root)
         same("warnings", system.run("penstock", "check", "-q", "-c", CONF).count("warning:"), 1)
         same("files that are gone or changed", system.run("dpkg", "--verify", "penstock").strip(), "")
         good("the configuration as installed is accepted, with a warning that it serves nothing yet; dpkg --verify is content")
@@ -127,16 +131,21 @@ def check_without_systemd(suite, packages, root, bind):
         check_refused(system, root, packages, echo, lambda: os.kill(system.pids()[0], signal.SIGHUP), log)
 
         check_sysctl(root)
-        system.apt("remove", "penstock")
-        same("processes after removal", system.pids(), [])
+        with another_root(system, log) as stranger:
+            system.apt("remove", "penstock")
+            same("processes after removal", system.pids(), [stranger])
         same("penstock.yaml after removal", root.path(CONF).exists(), True)
         install(system, packages["refusing"])
         same("penstock.yaml after another installation", root.path(CONF).read_text(), config(echo, (PORT, SECOND), key="busy_wait"))
-        same("rights of tls/", rights(root, "/etc/penstock/tls"), "750 0 penstock")
+        same("rights of tls/", rights(root, "/etc/penstock/tls"), "2750 0 penstock")
+        root.path(CONF).unlink()
+        output = install(system, packages["refusing"], "--reinstall")
+        same("penstock.yaml", (root.path(CONF).exists(), "refuses" in output), (False, False))
+        good("installed over itself where penstock.yaml is no longer there: nothing to complain of")
         root.path("/etc/penstock/tls/gw.key").write_text("a key")
         system.apt("remove", "penstock")
         same("a key after removal", root.path("/etc/penstock/tls/gw.key").exists(), True)
-        good("apt remove: no process left, /etc/penstock stays, also over another installation")
+        good("apt remove: no process left but that of another root, /etc/penstock stays, also over another installation")
         system.apt("purge", "penstock")
         same("/etc/penstock after purge", root.path("/etc/penstock").exists(), False)
         same("/var/lib/penstock after purge", root.path("/var/lib/penstock").exists(), False)
@@ -146,6 +155,33 @@ def check_without_systemd(suite, packages, root, bind):
         good("penstock-bench installs alone and runs")
     echo.close()
     same("nothing of it in the log that ought not to be", re.findall(r".*(?:reason=bug|assert|panic).*", log.read_text()), [])
+
+
+@contextlib.contextmanager
+def another_root(system, log):
+    """What looks like /usr/bin/penstock from here, and runs in a root of its own, as in a container below this system."""
+    make = """set -e
+        mkdir /run/other && mount -t tmpfs other /run/other && cd /run/other
+        install -D /usr/bin/sleep usr/bin/penstock
+        for library in $(ldd /usr/bin/sleep | grep -o '/[^ ]*'); do install -D $library .$library; done
+        mkdir old && pivot_root . old && cd /
+        exec /usr/bin/penstock 600"""
+    before = system.pids()
+    system.spawn("unshare", "--mount", "sh", "-c", make, log=log)
+    pid = wait_until("a process in another root", 10, lambda: next(iter(set(system.pids()) - set(before)), None))
+    yield pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until("its end", 10, lambda: pid not in system.pids())
+
+
+def check_documents(root):
+    folder = root.path("/usr/share/doc/penstock")
+    documents = sorted(folder.glob("*.md"))
+    links = [(file, target) for file in documents for target in re.findall(r"\]\((?!\w+:|#)([^)#]+)", file.read_text())]
+    dead = [f"{file.name}: {target}" for file, target in links if not (root.path(target) if target.startswith("/") else file.parent / target).exists()]
+    same("dead links", dead, [])
+    same("documents with links", len(documents) >= 5 and len(links) >= 10, True)
+    good(f"{', '.join(file.name for file in documents)}: {len(links)} links, each to something that is there")
 
 
 def check_sysctl(root):
@@ -158,12 +194,15 @@ def check_sysctl(root):
 
 
 def check_refused(system, root, packages, echo, reload, log):
-    """A version that refuses the configuration, and whose own conffile is another; `log` holds what penstock says, or is a function."""
+    """A version that refuses the configuration, that of the instance too where there is one, and whose own conffile is another; `log` holds
+    what penstock says, or is a function."""
     before = system.pids()
+    files = [CONF, EDGE_CONF][: len(before)]
     with Traffic(PORT) as traffic:
         output = install(system, packages["refusing"], "-o", "Dpkg::Options::=--force-confold")
         if "process.busy_poll: unknown key" not in output and "busy_poll" not in output or "this version refuses" not in output:
             raise Failed(f"the upgrade did not say that the configuration is refused:\n{output}")
+        same("refused", re.findall(r"this version refuses (\S+),", output), files)
         same("penstock.yaml", root.path(CONF).read_text(), config(echo, (PORT, SECOND)))
         same("the package's", "A line of the new version" in root.path(CONF + ".dpkg-dist").read_text(), True)
         good("upgraded over a changed conffile: the administrator's stays, the new one is beside it (.dpkg-dist)")
@@ -174,12 +213,12 @@ def check_refused(system, root, packages, echo, reload, log):
         same("the version that serves", serving_version(), build.after(build.VERSION, 1))
         traffic.check()
         why = next(line.strip() for line in output.splitlines() if "busy_poll" in line)
-        good(f"a version that refuses the configuration: said at the upgrade ({why}), refused at reload, and the old process serves on, 0 refused connections")
+        good(f"a version that refuses the configuration: said at the upgrade ({why}; {' and '.join(files)}), refused at reload, and the old process serves on, 0 refused connections")
         root.path(CONF).write_text(config(echo, (PORT, SECOND), key="busy_wait"))
         reload()
         wait_until("the corrected configuration", 15, lambda: serving_version() == build.after(build.VERSION, 2))
         traffic.check()
-    wait_until("the old process to end", 10, lambda: len(system.pids()) == 1)
+    wait_until("the old process to end", 10, lambda: len(system.pids()) == len(before))
     text = log() if callable(log) else log.read_text()
     same("the log says why", "busy_poll" in text or not isinstance(log, pathlib.Path), True)
     good("the file corrected, a reload: the new version has taken over")
@@ -259,7 +298,7 @@ def check_with_systemd(suite, packages, root, bind):
         root.path(CONF).write_text(config(echo, (PORT, SECOND)))
         with check_template(system, root, echo):
             check_upgrade_by_systemd(system, root, packages)
-        check_refused(system, root, packages, echo, lambda: system.run("systemctl", "reload", "penstock"), lambda: system.run("journalctl", "-u", "penstock", "--no-pager"))
+            check_refused(system, root, packages, echo, lambda: system.run("systemctl", "reload", "penstock"), lambda: system.run("journalctl", "-u", "penstock", "--no-pager"))
         check_file_log(system, root)
         check_restarts(system, root, echo)
         check_stop(system, root)
@@ -288,10 +327,10 @@ def check_upgrade_by_systemd(system, root, packages):
 def check_template(system, root, echo):
     """An instance beside the service, for as long as the block lasts."""
     cpu = min(os.sched_getaffinity(0))
-    file = root.path("/etc/penstock/edge.yaml")
+    file = root.path(EDGE_CONF)
     file.write_text(config(echo, (EDGE,), ADMIN + 1).replace("busy_poll: off", f'busy_poll: off, cpus: "{cpu}"'))
-    system.run("chgrp", "penstock", "/etc/penstock/edge.yaml")
-    system.run("systemctl", "start", "penstock@edge")
+    system.run("chgrp", "penstock", EDGE_CONF)
+    system.run("systemctl", "enable", "--now", "penstock@edge")
     wait_until("the instance", 10, lambda: is_open(EDGE))
     same("two services", len(system.pids()), 2)
     threads = [folder / "status" for folder in pathlib.Path(f"/proc/{max(system.pids(), key=lambda pid: int(start_time(pid)))}/task").iterdir()]
@@ -372,6 +411,7 @@ def check_stop(system, root):
     same("/etc/penstock after purge", root.path("/etc/penstock").exists(), False)
     same("/var/log/penstock after purge", root.path("/var/log/penstock").exists(), False)
     same("units", system.run("systemctl", "list-unit-files", "penstock*", "--no-legend", check=False)[1].strip(), "")
+    same("units that are wanted", [str(link) for link in root.path("/etc/systemd/system").glob("*.wants/penstock*")], [])
     good("apt remove stops the service and its instance and keeps /etc/penstock; apt purge leaves nothing")
 
 

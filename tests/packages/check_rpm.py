@@ -11,7 +11,7 @@ import time
 from suite import Failed, good, same
 import build
 from roots import Root, run, wait_until
-from traffic import CONF, Traffic, alone, config, is_open, make_echo, serving_version
+from traffic import CONF, Traffic, alone, config, is_open, make_echo, proxied, serving_version
 
 # Debian's names of what Fedora's are called otherwise.
 LIBRARIES = ("libc-ares2", "libjansson4", "libmicrohttpd12", "libssl3", "liburing2", "libyaml-0-2", "zlib1g", "libipsec-mb1", "passwd")
@@ -88,6 +88,7 @@ def system_rpm(root, folder):
     if "GLIBC_2.34" in " ".join(provided):
         provided.add("rtld(GNU_HASH)")  # glibc's packages say so by hand
     provided |= {file for file in ("/bin/sh",) if root.path(file).exists()}
+    provided |= {"coreutils"} if root.path("/usr/bin/readlink").exists() and root.path("/usr/bin/unlink").exists() else set()
     provided |= {"shadow-utils"} if root.path("/usr/sbin/useradd").exists() and root.path("/usr/sbin/groupadd").exists() else set()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -131,7 +132,8 @@ def check(commit):
 
 def check_life(root, main, later, log):
     echo = make_echo()
-    _rpm(root, "-i", main)
+    said = _rpm(root, "-i", main)
+    same("an installation judges no configuration", "penstock.yaml" in said, False)
     same("rpm -V", _rpm(root, "-V", "penstock").strip(), "")
     user = re.search(r"^penstock:.*", root.path("/etc/passwd").read_text(), re.M)[0]
     good(f"rpm --root ... -i, all it requires provided: installed, rpm -V finds nothing changed; its user: {user}")
@@ -152,10 +154,29 @@ def check_life(root, main, later, log):
         if root.path(CONF).read_text() != text:
             raise Failed("the upgrade has changed penstock.yaml")
         good(f"rpm -U to {build.after(build.VERSION, 1)}, then SIGHUP, under traffic: {served} connections, 0 refused; penstock.yaml is the administrator's")
-        os.kill(system.pids()[0], signal.SIGTERM)
-        wait_until("the end", 10, lambda: not system.pids())
-    _rpm(root, "-e", "penstock")
+        check_refused(root, main, system)
+        check_removal(root, system)
+    echo.close()
+
+
+def check_refused(root, other, system):
+    before = system.pids()
+    root.path(CONF).write_text("listeners: nonsense\n")
+    said = _rpm(root, "-U", "--oldpackage", other)
+    same("refused", re.findall(r"this version refuses (\S+),", said), [CONF])
+    same("processes", system.pids(), before)
+    proxied(6650)
+    good(f"rpm -U to a version that refuses the configuration: said ({next(line for line in said.splitlines() if 'nonsense' in line or 'listeners' in line).strip()}), and the old process serves on")
+
+
+def check_removal(root, system):
+    """rpm enters the root by chroot: /proc is all it lacks there of what it would see inside of the container."""
+    link = root.path("/etc/systemd/system/multi-user.target.wants/penstock@edge.service")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to("/usr/lib/systemd/system/penstock@.service")
+    run(["unshare", "--mount", "sh", "-c", 'mount --bind /proc "$1/proc" && exec rpm --root "$1" -e penstock', "sh", root.folder])
+    same("processes after removal", system.pids(), [])
+    same("an instance that was enabled", link.is_symlink(), False)
     if root.path("/usr/bin/penstock").exists() or not root.path(CONF + ".rpmsave").exists():
         raise Failed("after rpm -e there is a program, or the changed configuration is gone")
-    good("rpm -e: the program is gone, the changed configuration kept as penstock.yaml.rpmsave")
-    echo.close()
+    good("rpm -e: the process has drained and ended, the program is gone, no instance is enabled, the changed configuration kept as penstock.yaml.rpmsave")

@@ -14,7 +14,7 @@ from roots import Failed, run
 
 LOCAL = "127.0.0.1"
 PORT, SECOND, EDGE, ADMIN = 6650, 6651, 6660, 9180
-CONF = "/etc/penstock/penstock.yaml"
+CONF, EDGE_CONF = "/etc/penstock/penstock.yaml", "/etc/penstock/edge.yaml"
 
 
 def make_echo():
