@@ -50,7 +50,7 @@ matrix: kafka-matrix ## the end-to-end suite on every kind of cluster, and all o
 
 # One target so that one command says everything; each part stops the run when it fails.
 .PHONY: check
-check: ## install what is needed, pass all tests; one closing line
+check: ## install what is needed, run all tests; one closing line
 	$(Q)tests/lab/deps.sh build lab bench ktls
 	$(Q)tests/check.sh
 -include tests/fuzz/fuzz.mk
