@@ -5,7 +5,7 @@ import time
 import pytest
 import settings
 import wire
-from fakes import echo
+from fakes import echo, lookups
 from processes import wait_until
 from wire import dial
 
@@ -149,6 +149,22 @@ def test_later_frames_of_a_lookup_connection(pair, neighbour, name, data, reason
     peer.send(data)
     peer.read_to_end()
     assert own_row(pair, peer)["reason"] in reasons
+
+
+def test_half_a_lookup_behind_a_whole_one(penstock, fake):
+    """The answer to the one is not the rest of the other."""
+    broker = fake(serve=lookups(lambda got: wire.lookup_answer(got[2], broker.url)))
+    gate = penstock.fixed(broker, timeouts={"frame": "1s"})
+    peer = dial(settings.GATE_ADDRESS, gate.port)
+    peer.send(wire.connect())
+    peer.expect(wire.CONNECTED)
+    began = time.monotonic()
+    peer.send(wire.lookup("persistent://public/default/t", 1) + wire.lookup("persistent://public/default/t", 2)[:9])
+    assert peer.expect(wire.LOOKUP_RESPONSE)[4] == 1
+    peer.read_to_end()
+    assert 0.9 < time.monotonic() - began < 4
+    peer.close()
+    assert gate.wait_access(kind="lookup")["reason"] == "frame_timeout"
 
 
 def test_a_broker_that_talks_nonsense(penstock, fake):

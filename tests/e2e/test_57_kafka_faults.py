@@ -603,6 +603,41 @@ def test_a_denied_request_that_stalls(penstock, fake):
     peer.close()
 
 
+def test_half_a_request_behind_a_whole_one(penstock, members):
+    """The time it has does not end with the answer to the other."""
+    three, _ = members
+    gate = start(penstock, [three[0].where], timeouts={"frame": "1s"})
+    peer = dial(gate)
+    began = time.monotonic()
+    peer.send(request(HEARTBEAT, 0, 7) + request(HEARTBEAT, 0, 8)[:5])
+    assert number(read_frame(peer)) == 7
+    peer.read_to_end()
+    assert 0.9 < time.monotonic() - began < 4
+    peer.close()
+    gate.wait_access(reason="frame_timeout")
+
+
+def test_half_an_answer(penstock, fake):
+    """It has the same time, whatever its client says meanwhile."""
+
+    def serve(peer):
+        peer.send(metadata(struct.unpack_from(">i", read_frame(peer), 8)[0], PLACES)[:20])
+        peer.read_to_end()
+
+    broker = fake(serve=serve, port=9092, seconds=30)
+    gate = start(penstock, [broker.where], discovery={"refresh": "off"}, timeouts={"frame": "1s"})
+    peer = dial(gate)
+    peer.send(ask_metadata(1))
+    began = time.monotonic()
+    with pytest.raises((wire.Closed, OSError)):
+        while time.monotonic() - began < 5:
+            peer.send(request(HEARTBEAT, 0, 2))
+            time.sleep(0.2)
+    assert 0.7 < time.monotonic() - began < 4
+    peer.close()
+    gate.wait_access(reason="frame_timeout")
+
+
 def test_a_reload_without_clusters(penstock, members):
     """It ends who was with a node, and nothing else."""
     three, _ = members

@@ -79,11 +79,12 @@ struct session {
 	struct proto proto;
 	uint64_t id;
 	uint64_t accepted_ns;
-	uint64_t active_ns; /* when bytes last moved */
-	uint64_t frame_ns;  /* since when a frame has been incomplete; 0: none is */
-	uint64_t dial_ns;   /* how long connecting took */
-	uint64_t abort_ns;  /* when to stop waiting in ABORT */
-	uint64_t hold_ns;   /* when its held lanes are to look again; 0: they wait for no time */
+	uint64_t active_ns;	  /* when bytes last moved */
+	uint64_t frame_ns[LANES]; /* since when a frame has been incomplete; 0: none is */
+	uint64_t login_ns; /* since when we have been authenticating to its broker; 0: we are not */
+	uint64_t dial_ns;  /* how long connecting took */
+	uint64_t abort_ns; /* when to stop waiting in ABORT */
+	uint64_t hold_ns;  /* when its held lanes are to look again; 0: they wait for no time */
 	int client_fd, broker_fd;
 	uint32_t cluster;
 	struct tls_end *client_tls, *broker_tls; /* NULL: that end is plain */

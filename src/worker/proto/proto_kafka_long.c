@@ -80,7 +80,9 @@ static void collect(struct proto_kafka *kafka, struct span bytes, struct proto_c
 	struct span head = bytes;
 
 	if (bytes.len == 0) {
-		*ret = (struct proto_verdict){ .what = PROTO_NEED, .n = 1, .max = PROTO_FRAME_MAX };
+		*ret = (struct proto_verdict){
+			.what = PROTO_NEED, .n = 1, .max = PROTO_FRAME_MAX, .is_begun = true
+		};
 		return;
 	}
 	if (head.len > want)

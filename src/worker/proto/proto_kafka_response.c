@@ -175,7 +175,9 @@ static void see_stream(struct proto_kafka *kafka, struct span bytes, struct prot
 		proto_kafka_book_take(kafka, context);
 	switch (step.what) {
 	case KAFKA_STREAM_NEED:
-		*ret = (struct proto_verdict){ .what = PROTO_NEED, .n = step.n, .max = step.max };
+		*ret = (struct proto_verdict){
+			.what = PROTO_NEED, .n = step.n, .max = step.max, .is_begun = true
+		};
 		return;
 	case KAFKA_STREAM_PASS:
 		proto_kafka_pass(step.n, ret);

@@ -255,7 +255,6 @@ static uint64_t next_deadline(const struct session *session, enum close_reason *
 	const struct config *config = session_config(session->env);
 	bool is_half =
 		session->lane[LANE_TO_BROKER].sent_fin || session->lane[LANE_TO_CLIENT].sent_fin;
-	bool is_login = session_is_login(session);
 	const struct {
 		uint64_t since_ns, span_ns;
 		enum close_reason reason;
@@ -263,10 +262,11 @@ static uint64_t next_deadline(const struct session *session, enum close_reason *
 		{ session->active_ns, config->timeouts.idle_ns, CLOSE_IDLE },
 		{ is_half ? session->active_ns : 0, config->timeouts.half_close_ns,
 		  CLOSE_HALF_CLOSE_TIMEOUT },
-		{ is_login ? 0 : session->frame_ns, config->timeouts.frame_ns,
+		{ session->frame_ns[LANE_TO_BROKER], config->timeouts.frame_ns,
 		  CLOSE_FRAME_TIMEOUT },
-		{ is_login ? session->frame_ns : 0, config->timeouts.handshake_ns,
-		  CLOSE_BROKER_AUTH_TIMEOUT },
+		{ session->frame_ns[LANE_TO_CLIENT], config->timeouts.frame_ns,
+		  CLOSE_FRAME_TIMEOUT },
+		{ session->login_ns, config->timeouts.handshake_ns, CLOSE_BROKER_AUTH_TIMEOUT },
 		{ session->is_draining ? session->abort_ns : 0, 0, CLOSE_DRAIN },
 		{ session->hold_ns, 0, CLOSE_NONE },
 	};

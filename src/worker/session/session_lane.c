@@ -66,9 +66,10 @@ static enum next do_need(struct session *session, enum lane_id id,
 		return NEXT_MOVE;
 	/* A frame begun must be finished in time; between frames there is no hurry. The first one
 	 * has the time of timeouts.hello. */
-	if (session->state == SESSION_RELAY && session->frame_ns == 0 &&
+	if (session->state == SESSION_RELAY && session->frame_ns[id] == 0 &&
+	    !session_is_login(session) &&
 	    (verdict->is_begun || relay_undecided(&env->relay, lane).len > 0)) {
-		session->frame_ns = env->now_ns;
+		session->frame_ns[id] = env->now_ns;
 		session_close_schedule(session);
 	}
 	return NEXT_WAIT;
@@ -140,18 +141,15 @@ static enum next do_hold(struct session *session, enum lane_id id, uint64_t unti
 
 /* An authentication has its own time, from its first request to its end, whichever lane is at work.
  */
-static void note_frame(struct session *session, const struct proto_verdict *verdict)
+static void note_login(struct session *session)
 {
 	if (UNLIKELY(session->is_unrouted) && session->state == SESSION_RELAY &&
 	    session->proto.kafka->login == KAFKA_LOGIN_OVER)
 		session_open_routed(session);
 	if (!session_is_login(session)) {
-		if (verdict->what != PROTO_NEED)
-			session->frame_ns = 0;
-		return;
-	}
-	if (session->frame_ns == 0) {
-		session->frame_ns = session->env->now_ns;
+		session->login_ns = 0;
+	} else if (session->login_ns == 0) {
+		session->login_ns = session->env->now_ns;
 		session_close_schedule(session);
 	}
 }
@@ -161,7 +159,9 @@ static enum next carry_out(struct session *session, enum lane_id id,
 {
 	struct lane *lane = &session->lane[id];
 
-	note_frame(session, verdict);
+	note_login(session);
+	if (verdict->what != PROTO_NEED) /* the frame at hand is whole, or not what is waited for */
+		session->frame_ns[id] = 0;
 	switch (verdict->what) {
 	case PROTO_NEED:
 		return do_need(session, id, verdict, ret_status);
@@ -404,6 +404,7 @@ static void finished(struct session *session, enum lane_id id)
 		return;
 	}
 	/* Half a frame that the brain never saw whole has no use for the other end. */
+	session->frame_ns[id] = 0;
 	relay_drop(&env->relay, lane, relay_undecided(&env->relay, lane).len);
 	CHECK(relay_is_clean(lane));
 	if (!send_fin(session, id))
@@ -433,6 +434,7 @@ static void sink_lost(struct session *session, enum lane_id id)
 		session->is_client_reset = true;
 	uring_cancel(session->env->ring, &lane->op);
 	relay_lane_fini(&session->env->relay, lane);
+	session->frame_ns[id] = 0;
 	lane->saw_fin = lane->sent_fin = true;
 	lane->pass = RELAY_ALL;
 	if (session->lane[other].sent_fin)

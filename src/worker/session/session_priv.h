@@ -58,7 +58,7 @@ static inline void session_count_moved(const struct session *session, enum lane_
 		stat_count(&node->bytes[id], n);
 }
 
-/* Are we authenticating to its broker? Since frame_ns, then. */
+/* Are we authenticating to its broker? */
 static inline bool session_is_login(const struct session *session)
 {
 	return session->proto.kind == PROTO_KIND_KAFKA &&
