@@ -638,6 +638,26 @@ def test_half_an_answer(penstock, fake):
     gate.wait_access(reason="frame_timeout")
 
 
+def test_a_reset_behind_a_request_that_waits(penstock, fake):
+    """A denied call waits for the answer before it; sending that is what tells that nobody is there."""
+    told = threading.Event()
+
+    def serve(peer):
+        correlation = struct.unpack_from(">i", read_frame(peer), 8)[0]
+        assert told.wait(10)
+        peer.send(framed(struct.pack(">ih", correlation, 0)))
+        peer.read_to_end()
+
+    broker = fake(serve=serve, port=9092, seconds=30)
+    gate = start(penstock, [broker.where], discovery={"refresh": "off"}, read_only=True)
+    peer = dial(gate)
+    peer.send(request(HEARTBEAT, 0, 1) + request(CREATE_TOPICS, 0, 2, struct.pack(">ii", 0, 1000)))
+    time.sleep(0.3)
+    peer.reset()
+    told.set()
+    assert gate.wait_access()["reason"] == "client_rst"
+
+
 def test_a_reload_without_clusters(penstock, members):
     """It ends who was with a node, and nothing else."""
     three, _ = members

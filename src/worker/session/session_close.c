@@ -35,6 +35,7 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 	struct stat_listener *stats = &env->stats->listener[session->listener_id];
 	struct proto_context context;
 
+	CHECK(reason != CLOSE_NONE);
 	quiet(session);
 	session->reason = (uint8_t)reason;
 	for (int id = 0; id < LANES; id++)

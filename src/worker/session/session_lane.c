@@ -135,7 +135,10 @@ static enum next do_hold(struct session *session, enum lane_id id, uint64_t unti
 		relay_pass(&session->env->relay, lane, RELAY_ALL);
 		return NEXT_MOVE;
 	}
-	session_close(session, (enum close_reason)session->reason, true);
+	if (is_source_reset(session, id)) /* found by the lane that is lost, which says no reason */
+		source_lost(session, id);
+	else
+		session_close(session, (enum close_reason)session->reason, true);
 	return NEXT_DONE;
 }
 
