@@ -224,13 +224,42 @@ static void test_mechanisms(void **state)
 	}
 }
 
+/* A reload adds the key: whoever nobody has looked at is not let through for having said a name. */
+static void test_added(void **state)
+{
+	uint32_t count = talk.kafka->user_count;
+
+	(void)state;
+	for (int16_t version = 0; version <= BARE; version++) {
+		script_free(&script);
+		talk_again();
+		talk.kafka->user_count = 0;
+		handshake(version == BARE ? 0 : 1, "PLAIN");
+		exchange(version, 2, make_token(version, 2, TEXT("\0bob\0secret")),
+			 make_bare(TEXT("")));
+		size_t said = script.client.len;
+
+		client_only(make_request(KAFKA_HEARTBEAT, 3, 50, "client", 7));
+		talk_start(&script);
+		talk_arrive(PROTO_CLIENT, said);
+		for (int i = 0; i < 2; i++)
+			talk_arrive(PROTO_BROKER, ALL);
+		assert_int_equal(talk.reason, CLOSE_NONE);
+		assert_text(&talk.lanes[PROTO_BROKER].out, &script.to_client, "client");
+		talk.kafka->user_count = count;
+		talk_arrive(PROTO_CLIENT, ALL);
+		assert_int_equal(talk.reason, CLOSE_PRINCIPAL_DENIED);
+		assert_text(&talk.lanes[PROTO_CLIENT].out, &script.to_broker, "broker");
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown((name), begin, script_end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_allowed), TEST(test_anybody),	   TEST(test_denied),
-		TEST(test_silent),  TEST(test_mechanisms),
+		TEST(test_silent),  TEST(test_mechanisms), TEST(test_added),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,8 +156,8 @@ enum kafka_user_fate proto_kafka_user_request(const struct proto_kafka *kafka, s
 bool proto_kafka_user_token(const struct proto_kafka *kafka, struct span bytes, uint64_t size,
 			    struct proto_context *context, struct proto_verdict *ret);
 /* A request, or a token (NULL), goes on. */
-void proto_kafka_user_sent(struct proto_kafka *kafka, const struct kafka_request *request,
-			   struct span mechanism);
+void proto_kafka_user_sent(struct proto_kafka *kafka, const struct proto_context *context,
+			   const struct kafka_request *request, struct span mechanism);
 
 /* ---- proto_kafka_login.c ---- */
 

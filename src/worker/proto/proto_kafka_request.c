@@ -218,7 +218,8 @@ static void goes_by(struct proto_kafka *kafka, struct proto_context *context,
 		.at_us = (uint32_t)(context->now_ns / NS_PER_US),
 	};
 
-	proto_kafka_user_sent(kafka, look->is_token ? NULL : &look->request, look->mechanism);
+	proto_kafka_user_sent(kafka, context, look->is_token ? NULL : &look->request,
+			      look->mechanism);
 	if (look->is_token) {
 		proto_kafka_sasl_token_sent(kafka);
 		return;

@@ -123,8 +123,8 @@ bool proto_kafka_user_token(const struct proto_kafka *kafka, struct span bytes, 
 	return false;
 }
 
-void proto_kafka_user_sent(struct proto_kafka *kafka, const struct kafka_request *request,
-			   struct span mechanism)
+void proto_kafka_user_sent(struct proto_kafka *kafka, const struct proto_context *context,
+			   const struct kafka_request *request, struct span mechanism)
 {
 	bool is_token = request == NULL || request->key == KAFKA_SASL_AUTHENTICATE;
 
@@ -133,6 +133,6 @@ void proto_kafka_user_sent(struct proto_kafka *kafka, const struct kafka_request
 		kafka->is_allowed = false;
 	} else if (is_token && kafka->shown != KAFKA_SASL_SHOWS_NOBODY) {
 		kafka->shown = KAFKA_SASL_SHOWS_NOBODY;
-		kafka->is_allowed = true;
+		kafka->is_allowed = context->kafka->user_count > 0; /* else nobody looked */
 	}
 }
