@@ -565,8 +565,41 @@ static void test_byte_rates(void **state)
 	talk_arrive(PROTO_CLIENT, ALL);
 	talk_arrive(PROTO_BROKER, ALL);
 	talk_check(&script);
-	assert_int_equal(stat_get(&talk.stats, STAT_KAFKA_PACED_REQUESTS), 1);
-	assert_int_equal(stat_get(&talk.stats, STAT_KAFKA_PACED_RESPONSES), 0);
+	/* Before anything of what comes next is read, if anything does. */
+	assert_int_equal(stat_get(&talk.stats, STAT_KAFKA_PACED_REQUESTS), 2);
+	assert_int_equal(stat_get(&talk.stats, STAT_KAFKA_PACED_RESPONSES), 2);
+}
+
+/* Who waits holds nothing, however much has arrived: no byte is read behind a frame. */
+static void test_nothing_held(void **state)
+{
+	static const size_t steps[] = { 1, 10, 100, ALL };
+
+	(void)state;
+	talk.kafka->rate_requests = 1;
+	talk.kafka->rate_out = 1;
+	for (uint32_t i = 0; i < 6; i++) {
+		script_ask_text(&script, make_request(KAFKA_METADATA, 0, i, "c", 4));
+		script_say_same(&script, "\0\0\0\x0c\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+		script.broker.at[script.broker.len - 9] = (uint8_t)i;
+		script.to_client.at[script.broker.len - 9] = (uint8_t)i;
+	}
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		talk_again();
+		talk.now_ns = SECOND;
+		talk_start(&script);
+		while (!talk_is_over()) {
+			talk_arrive(PROTO_CLIENT, steps[i]);
+			talk_arrive(PROTO_BROKER, steps[i]);
+			for (int lane = 0; lane < 2; lane++)
+				if (talk.lanes[lane].is_held)
+					assert_int_equal(talk.lanes[lane].have, 0);
+			talk.now_ns += SECOND;
+		}
+		talk_check(&script);
+	}
+	assert_true(stat_get(&talk.stats, STAT_KAFKA_PACED_REQUESTS) >= 4);
+	assert_true(stat_get(&talk.stats, STAT_KAFKA_PACED_RESPONSES) >= 4);
 }
 
 static void test_response_rate(void **state)
@@ -746,6 +779,7 @@ int main(void)
 		TEST(test_request_rate),
 		TEST(test_byte_rates),
 		TEST(test_response_rate),
+		TEST(test_nothing_held),
 		TEST(test_bad_responses),
 		TEST(test_unasked),
 		TEST(test_draining),

@@ -131,11 +131,13 @@ static void kafka_see(struct proto *proto, enum proto_channel channel, struct sp
 	}
 	if (channel == PROTO_BROKER) {
 		proto_kafka_response_see(kafka, bytes, context, ret);
+		proto_kafka_pace_read(channel, bytes, context, ret);
 		proto_kafka_pace_note(kafka, channel, context, ret);
 		return;
 	}
 	CHECK(channel == PROTO_CLIENT);
 	proto_kafka_request_see(kafka, bytes, context, ret);
+	proto_kafka_pace_read(channel, bytes, context, ret);
 	proto_kafka_pace_note(kafka, channel, context, ret);
 	if (ret->what == PROTO_REFUSE && !kafka->is_dialled)
 		ret->reason = mistake_reason(bytes, ret->reason);

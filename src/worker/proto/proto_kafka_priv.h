@@ -201,6 +201,13 @@ void proto_kafka_count_end(struct proto_kafka *kafka, struct proto_context *cont
 /* true: *ret holds the channel's next frame back, for a time. Changes nothing. */
 bool proto_kafka_pace_waits(const struct proto_kafka *kafka, enum proto_channel channel,
 			    const struct proto_context *context, struct proto_verdict *ret);
+/* The same before anything of the frame has been read. */
+bool proto_kafka_pace_rests(const struct proto_kafka *kafka, enum proto_channel channel,
+			    struct span bytes, const struct proto_context *context,
+			    struct proto_verdict *ret);
+/* With a rate no more is read than the frame that is to begin with `bytes`. */
+void proto_kafka_pace_read(enum proto_channel channel, struct span bytes,
+			   const struct proto_context *context, struct proto_verdict *ret);
 /* A request or a response of this size goes. */
 void proto_kafka_pace_take(struct proto_kafka *kafka, enum proto_channel channel,
 			   const struct proto_context *context, uint64_t size);

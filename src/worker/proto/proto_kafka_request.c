@@ -336,6 +336,8 @@ void proto_kafka_request_see(struct proto_kafka *kafka, struct span bytes,
 		kafka->pass_request = 0;
 		return;
 	}
+	if (proto_kafka_pace_rests(kafka, PROTO_CLIENT, bytes, context, ret))
+		return;
 	if (bytes.len > 0 && proto_kafka_login_first(kafka, context, ret))
 		return;
 	for (;;) {

@@ -340,6 +340,8 @@ void proto_kafka_response_see(struct proto_kafka *kafka, struct span bytes,
 		proto_kafka_count_verdict(kafka, context, ret);
 		return;
 	}
+	if (!kafka->is_counted && proto_kafka_pace_rests(kafka, PROTO_BROKER, bytes, context, ret))
+		return;
 	for (;;) {
 		look_at(kafka, rest, context, &look, ret);
 		if (look.what != LOOK_PASS)
