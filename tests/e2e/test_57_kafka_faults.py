@@ -658,6 +658,77 @@ def test_a_reset_behind_a_request_that_waits(penstock, fake):
     assert gate.wait_access()["reason"] == "client_rst"
 
 
+# ---- clients that wait
+
+
+def start_small(penstock, broker, **slow):
+    """Two listeners, the second with these keys of kafka, and 72 buffers."""
+    port = next(PORTS)
+    gate = penstock.new(port)
+    listeners = [
+        {"name": name, "bind": f"{GATE}:{at}", "cluster": "k", "kafka": {"advertise": GATE, "base_port": at, "nodes": ["1-3"], **keys}}
+        for name, at, keys in (("quick", port, {}), ("slow", port + 5, slow))
+    ]
+    gate.start({
+        "clusters": {"k": {"protocol": "kafka", "discovery": {"bootstrap": [broker.where], "refresh": "off"}}},
+        "listeners": listeners, "limits": {"unrouted": 8}, "process": {"workers": 1},
+    })  # fmt: skip
+    return gate
+
+
+def beat(correlation):
+    return request(HEARTBEAT, 0, correlation)
+
+
+def slow_broker(fake, is_over):
+    """Heartbeats are answered; a Fetch, and all behind it, by the end of the connection when it is over."""
+
+    def serve(peer):
+        while True:
+            frame = read_frame(peer)
+            if struct.unpack_from(">h", frame, 4)[0] == FETCH:
+                is_over.wait(60)
+                return
+            peer.send(framed(struct.pack(">ih", struct.unpack_from(">i", frame, 8)[0], 0)))
+
+    return fake(serve=serve, port=9092, seconds=60)
+
+
+def is_answered(gate):
+    """And at once."""
+    with contextlib.closing(dial(gate, seconds=3)) as peer:
+        peer.send(beat(7))
+        return number(read_frame(peer)) == 7
+
+
+def test_many_that_are_too_fast(penstock, fake):
+    """Who is held back for its rate holds nothing that others need, and loses nothing."""
+    gate = start_small(penstock, slow_broker(fake, threading.Event()), rate={"requests": 1})
+    fast = [dial(gate, 5, 10) for _ in range(80)]
+    for peer in fast:
+        peer.send(b"".join(beat(n) for n in range(60)))
+    assert is_answered(gate)
+    wait_until("no buffer to be held", 5, lambda: gate.metrics()("penstock_buffers_in_use") == 0)
+    for peer in fast:
+        assert [number(read_frame(peer)) for _ in range(4)] == [0, 1, 2, 3]
+        peer.close()
+
+
+def test_many_that_wait_for_an_answer(penstock, fake):
+    """A denied call waits for the Fetch before it, in a buffer. Half of these may be kept so; one more ends its connection."""
+    is_over = threading.Event()
+    gate = start_small(penstock, slow_broker(fake, is_over), read_only=True)
+    waiting = [dial(gate, 5, 30) for _ in range(80)]
+    for peer in waiting:
+        peer.send(request(FETCH, 4, 1, bytes(40)) + request(CREATE_TOPICS, 0, 2, struct.pack(">ii", 0, 1000)))
+    wait_until("most to be ended", 5, lambda: len(gate.access(reason="enobufs")) == 80 - 36)
+    assert gate.metrics()("penstock_buffers_in_use") == 36
+    assert is_answered(gate)
+    for peer in waiting:
+        peer.close()
+    is_over.set()  # who waits for an answer is not read
+
+
 def test_a_reload_without_clusters(penstock, members):
     """It ends who was with a node, and nothing else."""
     three, _ = members

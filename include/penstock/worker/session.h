@@ -100,6 +100,7 @@ struct session {
 	uint8_t state;
 	uint8_t reason;	    /* enum close_reason, once known */
 	uint8_t held;	    /* a bit per lane: its brain said HOLD */
+	uint8_t keeps;	    /* the same: and it is counted in env->kept */
 	uint8_t abort_lane; /* whose source was lost */
 	bool is_unrouted;
 	bool is_forward;
@@ -162,6 +163,7 @@ struct session_env {
 	struct proto_pools protos;
 	struct pool sessions, sides, names;
 	uint32_t unrouted;
+	uint32_t kept;		   /* lanes that are held with bytes in a buffer */
 	uint8_t *scratch;	   /* SESSION_SCRATCH bytes for verdicts */
 	struct proto_nodes *nodes; /* where brains leave notes */
 	struct session_rest *rests;

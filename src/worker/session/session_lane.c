@@ -115,15 +115,46 @@ static void source_lost(struct session *session, enum lane_id id)
 		session_close_abort(session, id, reason);
 }
 
+/* Who is held and has been read from keeps its buffer for as long as others take: of these there
+ * may be as many as half of the buffers, so that there are some for what they wait for. A session
+ * that is unrouted is one of those there are buffers for. */
+static bool may_keep(struct session *session, enum lane_id id)
+{
+	struct session_env *env = session->env;
+
+	if (session->lane[id].in == NULL || session->is_unrouted)
+		return true;
+	if (env->kept >= env->relay.bufs.capacity / 2)
+		return false;
+	env->kept++;
+	session->keeps |= (uint8_t)(1u << id);
+	return true;
+}
+
+static void end_hold(struct session *session, enum lane_id id)
+{
+	uint8_t bit = (uint8_t)(1u << id);
+
+	if ((session->keeps & bit) != 0)
+		session->env->kept--;
+	session->held &= (uint8_t)~bit;
+	session->keeps &= (uint8_t)~bit;
+}
+
 static enum next do_hold(struct session *session, enum lane_id id, uint64_t until_ns)
 {
 	struct lane *lane = &session->lane[id];
+	bool has_end = until_ns > 0 || !session->lane[lane_other(id)].sent_fin;
 
+	if (has_end && !may_keep(session, id)) {
+		session_close_refuse(session, CLOSE_ENOBUFS, span_of(NULL, 0));
+		return NEXT_DONE;
+	}
 	if (until_ns > 0 && (session->hold_ns == 0 || until_ns < session->hold_ns)) {
 		session->hold_ns = until_ns;
 		session_close_schedule(session);
 	}
-	if (until_ns > 0 || !session->lane[lane_other(id)].sent_fin) {
+	if (has_end) {
 		uring_cancel(session->env->ring, &lane->op);
 		session->held |= (uint8_t)(1u << id);
 		return NEXT_DONE;
@@ -525,7 +556,7 @@ void session_lane_run(struct session *session, enum lane_id id)
 	relay_queue_leave(lane);
 	if (!lane->op.is_multishot)
 		uring_cancel(env->ring, &lane->op);
-	session->held &= (uint8_t) ~(1u << id);
+	end_hold(session, id);
 	switch ((enum session_state)session->state) {
 	case SESSION_HEADER:
 		session_open_header(session);
@@ -592,6 +623,6 @@ void session_lane_stop(struct session *session)
 	for (int id = 0; id < LANES; id++) {
 		relay_queue_leave(&session->lane[id]);
 		uring_cancel(session->env->ring, &session->lane[id].op);
+		end_hold(session, (enum lane_id)id);
 	}
-	session->held = 0;
 }
