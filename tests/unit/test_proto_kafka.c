@@ -499,6 +499,39 @@ static void test_denied_counts(void **state)
 	text_free(&versions);
 }
 
+/* One whose header has a tag of 60,000 bytes before what is to be known, a byte at a time: every
+ * look goes over what there is. */
+static void test_dribbled(void **state)
+{
+	static const uint8_t head[] = { 1, 0x63, 0xe0, 0xd4, 3 }; /* a tag, its length a varint */
+	static const uint8_t body[] = { 0, 0, 1, 0, 0, 0, 9, 1 };
+	struct text frame = make_request(KAFKA_PRODUCE, 9, 1, "c", 0);
+	size_t looks = 0;
+
+	(void)state;
+	frame.len--; /* no tags */
+	text_add(&frame, head, sizeof(head));
+	for (size_t i = 0; i < 60000; i++)
+		text_add(&frame, "", 1);
+	text_add(&frame, body, sizeof(body));
+	patch_u32(frame.at, (uint32_t)(frame.len - 4));
+	for (size_t len = 1; len < frame.len; looks++) {
+		struct proto_verdict verdict = talk_see(PROTO_CLIENT, frame.at, len);
+
+		assert_int_equal(verdict.what, PROTO_NEED);
+		assert_true(verdict.n > len && verdict.n <= frame.len);
+		if (verdict.n > len + 1) /* it is left alone until then */
+			assert_int_equal(talk_see(PROTO_CLIENT, frame.at, len + 1).n, verdict.n);
+		len = (size_t)verdict.n;
+	}
+	assert_true(looks < 20);
+	assert_int_equal(talk_see(PROTO_CLIENT, frame.at, frame.len).what, PROTO_DIAL);
+	script_ask_text(&script, frame);
+	script_say_text(&script, make_response(1, 40));
+	talk_passes(&script, 61);
+	talk_passes(&script, ALL);
+}
+
 /* ---- kafka.rate ---- */
 
 #define SECOND UINT64_C(1000000000)
@@ -776,6 +809,7 @@ int main(void)
 		TEST(test_counts),
 		TEST(test_response_times),
 		TEST(test_denied_counts),
+		TEST(test_dribbled),
 		TEST(test_request_rate),
 		TEST(test_byte_rates),
 		TEST(test_response_rate),

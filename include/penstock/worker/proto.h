@@ -219,6 +219,7 @@ struct proto_kafka {
 	uint8_t channels_paced; /* a bit per channel that is being held back for these */
 
 	int16_t last_key; /* of the last request that went by */
+	uint32_t wanted;  /* bytes of the request at hand, before it is worth looking again */
 	struct kafka_odd odd;
 	uint64_t drop;		     /* bytes of an answered request that go nowhere */
 	struct kafka_denial *denial; /* the request being answered item by item */

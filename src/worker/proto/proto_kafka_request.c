@@ -187,6 +187,26 @@ static bool must_wait(const struct proto_kafka *kafka, const struct proto_contex
 	return proto_kafka_pace_waits(kafka, PROTO_CLIENT, context, ret);
 }
 
+/* A request that comes byte by byte is not looked at for each of them: next when there are twice as
+ * many, or all of it. */
+static void wait_for_more(struct span bytes, struct proto_verdict *ret)
+{
+	struct span rest = bytes;
+	uint64_t n = 2 * (uint64_t)bytes.len;
+	uint32_t size;
+
+	if (ret->what != PROTO_NEED || !span_u32(&rest, &size))
+		return;
+	if (n > 4 + (uint64_t)size)
+		n = 4 + (uint64_t)size;
+	if (n > PROTO_FRAME_MAX)
+		n = PROTO_FRAME_MAX;
+	if (n > ret->n)
+		ret->n = n;
+	if (n > ret->max)
+		ret->max = (size_t)n;
+}
+
 static void look_at(const struct proto_kafka *kafka, struct span bytes,
 		    struct proto_context *context, struct look *look, struct proto_verdict *ret)
 {
@@ -204,7 +224,9 @@ static void look_at(const struct proto_kafka *kafka, struct span bytes,
 		break;
 	}
 	look_at_request(kafka, bytes, context, look, ret);
-	if (look->what != LOOK_VERDICT && must_wait(kafka, context, look, ret))
+	if (look->what == LOOK_VERDICT)
+		wait_for_more(bytes, ret);
+	else if (must_wait(kafka, context, look, ret))
 		look->what = LOOK_VERDICT;
 }
 
@@ -340,6 +362,10 @@ void proto_kafka_request_see(struct proto_kafka *kafka, struct span bytes,
 		return;
 	if (bytes.len > 0 && proto_kafka_login_first(kafka, context, ret))
 		return;
+	if (bytes.len > 0 && bytes.len < kafka->wanted) {
+		proto_kafka_need(kafka, PROTO_CLIENT, kafka->wanted, ret);
+		return;
+	}
 	for (;;) {
 		look_at(kafka, rest, context, &look, ret);
 		if (look.what != LOOK_PASS)
@@ -361,4 +387,5 @@ void proto_kafka_request_see(struct proto_kafka *kafka, struct span bytes,
 		deny(kafka, bytes, context, &look);
 	else if (ret->what == PROTO_REFUSE)
 		note_odd(kafka, bytes, &look);
+	kafka->wanted = ret->what == PROTO_NEED && !ret->is_begun ? (uint32_t)ret->n : 0;
 }
