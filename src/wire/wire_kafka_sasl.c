@@ -236,9 +236,17 @@ enum wire kafka_sasl_raw(struct span bytes, uint64_t *ret_frame_size, struct kaf
 	return WIRE_OK;
 }
 
-/* Tokens of GSSAPI begin with 0x60 or 0x05 0x04, which are no keys of Apache's; what other
- * mechanisms send is mostly text. Any version will do, and any key that may come some day: taken
- * for a token, a request would have its response passed unread. */
+/* What begins so is no key of Apache's, and none that a vendor is known to have. */
+bool kafka_sasl_is_gssapi(struct span bytes)
+{
+	uint32_t size;
+	if (!span_u32(&bytes, &size))
+		return false;
+	return size == 0 || span_starts(bytes, "\x60") || span_starts(bytes, "\x05\x04");
+}
+
+/* What mechanisms send is mostly text. Any version will do, and any key that may come some day:
+ * taken for a token, a request would have its response passed unread. */
 bool kafka_sasl_is_request(struct span bytes)
 {
 	struct kafka_request request;

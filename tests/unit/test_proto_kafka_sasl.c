@@ -256,10 +256,12 @@ static void test_smuggled(void **state)
 		{ KAFKA_METADATA, 999, CLOSE_API_VERSION },
 		{ KAFKA_VOTE, 0, CLOSE_API_VERSION },
 		{ 95, 0, CLOSE_API_UNKNOWN },
+		{ KAFKA_VENDOR_KEY + 7, 0, CLOSE_API_UNKNOWN },
 		{ KAFKA_ALTER_REPLICA_LOG_DIRS, 2, CLOSE_API_DENIED },
 	};
 
 	(void)state;
+	talk.kafka->policy.hide_vendor = true;
 	assert_true(kafka_policy_deny(&talk.kafka->policy, KAFKA_ALTER_REPLICA_LOG_DIRS));
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		handshake("GSSAPI");

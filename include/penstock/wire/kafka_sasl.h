@@ -59,3 +59,6 @@ enum wire kafka_sasl_raw(struct span bytes, uint64_t *ret_frame_size, struct kaf
 /* Where the number of tokens is not known: is this frame, of which the first 14 bytes or all are
  * there, a request rather than a token? */
 bool kafka_sasl_is_request(struct span bytes);
+/* The same of GSSAPI, the other way round: a token is empty, or begins with 0x60 (RFC 2743, 3.1)
+ * or, without that frame, with 05 04 (RFC 4121, 4.2.6.2). */
+bool kafka_sasl_is_gssapi(struct span bytes);

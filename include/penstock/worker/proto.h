@@ -198,6 +198,7 @@ struct proto_kafka {
 
 	uint8_t sasl; /* enum kafka_sasl */
 	uint8_t tokens_left, tokens_unanswered;
+	bool is_gssapi; /* what the tokens are of */
 	uint8_t shown;	 /* enum kafka_sasl_shown: what the next token will say who the client is by
 			  */
 	bool is_allowed; /* it has said so, and may */

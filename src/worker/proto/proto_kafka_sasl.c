@@ -4,8 +4,9 @@
  * nothing else (kafka.md 4.2). Nothing says when they have done with it, so it must be known:
  *
  *     PLAIN, OAUTHBEARER, SCRAM    so many tokens, each with an answer
- *     others (GSSAPI)              until the client sends what can only be a request; the broker
- *                                  may speak without having been asked until then
+ *     GSSAPI                       as long as the client sends what looks like one
+ *     others                       until it sends what can only be a request; the broker may speak
+ *                                  without having been asked until then, as with GSSAPI
  *
  * A client that does not wait for an answer is held back, so that it is always clear whether a
  * frame of the broker is a token or a response. Later versions have tokens in ordinary requests.
@@ -22,6 +23,7 @@ void proto_kafka_sasl_asked(struct proto_kafka *kafka, const struct kafka_reques
 		return;
 	kafka->sasl = KAFKA_SASL_ASKED;
 	kafka->tokens_left = (uint8_t)kafka_sasl_tokens(mechanism);
+	kafka->is_gssapi = span_is(mechanism, "GSSAPI");
 	kafka->tokens_unanswered = 0;
 }
 
@@ -48,6 +50,8 @@ static bool is_resignation(struct span bytes)
 /* `size` is that of the frame. */
 static bool is_token(const struct proto_kafka *kafka, struct span bytes, uint64_t size)
 {
+	if (kafka->sasl == KAFKA_SASL_OPEN && kafka->is_gssapi)
+		return kafka_sasl_is_gssapi(bytes);
 	if (kafka->sasl == KAFKA_SASL_OPEN)
 		return !kafka_sasl_is_request(bytes);
 	return kafka->tokens_left > 0 || (size == 5 && is_resignation(bytes));
