@@ -160,7 +160,6 @@ static void test_notes(void **state)
 			     &bench.context, &verdict);
 	assert_span(bench.context.learned[0], "pulsar://b1.sim:6650");
 	assert_span(bench.context.learned[1], "pulsar+ssl://b1.sim:6651");
-	assert_true(bench.context.has_moved);
 }
 
 /* ---- limits ---- */

@@ -46,7 +46,8 @@ enum proto_what {
 	PROTO_EMIT, /* take n bytes and send `bytes` on in their place; a side's go to the client */
 	PROTO_REPLY,  /* take n bytes and send `bytes` back where they came from; only if can_reply
 		       */
-	PROTO_HOLD,   /* not now: call again when something else has moved, or at `until_ns` */
+	PROTO_HOLD,   /* not now: call again when the other channel of the session has been looked
+		       * at, whatever came of that, or at `until_ns` */
 	PROTO_DIAL,   /* client channel only: connect the broker end to `target`; to the node
 		       * of the listener where it is Kafka */
 	PROTO_ROUTE,  /* the same, to where `rule` leads */
@@ -138,7 +139,6 @@ struct proto_context {
 	bool is_nowhere; /* an answer names a broker that the listener has no port for: */
 	int32_t nowhere; /* its node id */
 	bool is_secret;	 /* what the verdict sends is a password, or as good as one */
-	bool has_moved;	 /* something another channel may be holding for has changed */
 };
 
 struct pulsar_keep;
@@ -198,7 +198,7 @@ struct proto_kafka {
 
 	uint8_t sasl; /* enum kafka_sasl */
 	uint8_t tokens_left, tokens_unanswered;
-	bool is_gssapi; /* what the tokens are of */
+	bool is_gssapi;	 /* what the tokens are of */
 	uint8_t shown;	 /* enum kafka_sasl_shown: what the next token will say who the client is by
 			  */
 	bool is_allowed; /* it has said so, and may */

@@ -137,7 +137,6 @@ static void finish(struct proto_kafka *kafka, struct proto_context *context, uin
 	stat_add(context->stats, is_first ? STAT_KAFKA_LOGINS : STAT_KAFKA_LOGINS_AGAIN, 1);
 	proto_kafka_login_end(kafka, context->pools);
 	proto_kafka_book_take(kafka, context);
-	context->has_moved = true;
 	*ret = (struct proto_verdict){ .what = PROTO_DROP, .n = n };
 }
 

@@ -47,7 +47,7 @@ static bool is_paced_next(const struct proto_kafka *kafka, enum proto_channel ch
 		return kafka->is_dialled && kafka->sasl == KAFKA_SASL_NONE;
 	if (asked == NULL)
 		return !proto_kafka_sasl_awaits(kafka);
-	return asked->version != KAFKA_LOGIN_REQUEST;
+	return !proto_kafka_is_ours(asked);
 }
 
 bool proto_kafka_pace_rests(const struct proto_kafka *kafka, enum proto_channel channel,

@@ -163,6 +163,12 @@ void proto_kafka_user_sent(struct proto_kafka *kafka, const struct proto_context
 
 #define KAFKA_LOGIN_REQUEST (-1) /* the version a request of ours is noted with */
 
+/* Is its answer for us? Clients' requests of such a version have been refused. */
+static inline bool proto_kafka_is_ours(const struct kafka_asked *asked)
+{
+	return asked->version == KAFKA_LOGIN_REQUEST;
+}
+
 /* Before the client's next request, of which something is there: false: it may go on. True: *ret
  * begins to authenticate, or waits. */
 bool proto_kafka_login_first(struct proto_kafka *kafka, struct proto_context *context,

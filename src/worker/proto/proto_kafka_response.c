@@ -78,7 +78,7 @@ static void look_at(const struct proto_kafka *kafka, struct span bytes,
 	const struct kafka_asked *asked = proto_kafka_book_first(kafka);
 
 	*look = (struct look){ .what = LOOK_VERDICT };
-	if (asked != NULL && asked->version == KAFKA_LOGIN_REQUEST)
+	if (asked != NULL && proto_kafka_is_ours(asked))
 		look->what = LOOK_LOGIN;
 	else if (asked != NULL)
 		look_at_response(kafka, asked, bytes, context, look, ret);

@@ -136,7 +136,6 @@ void proto_pulsar_book_remove(struct proto *proto, struct proto_context *context
 	book->count--;
 	context->pools->lookups_in_flight--;
 	stat_sub(context->stats, STAT_LOOKUPS_IN_FLIGHT, 1);
-	context->has_moved = true;
 	if (book->count == 0)
 		book_put(proto, context);
 }

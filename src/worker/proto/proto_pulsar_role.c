@@ -170,7 +170,6 @@ static void see_broker(struct proto *proto, struct span bytes, struct proto_cont
 	if (head.type == PULSAR_CONNECTED) {
 		proto->pulsar.phase = PULSAR_PHASE_DATA;
 		proto_pulsar_forget(proto, context);
-		context->has_moved = true;
 	}
 	*ret = (struct proto_verdict){ .what = PROTO_PASS, .n = frame.len };
 }

@@ -22,7 +22,6 @@ static void fail_entry(struct pulsar_entry *entry, struct proto_context *context
 {
 	entry->state = PULSAR_ENTRY_FAILED;
 	stat_add(context->stats, STAT_REDIRECT_FAILURES, 1);
-	context->has_moved = true;
 }
 
 /* An answer, or a further redirect. */
@@ -91,7 +90,6 @@ void proto_pulsar_side_see(struct proto *proto, uint32_t side, struct span bytes
 	switch (head.type) {
 	case PULSAR_CONNECTED:
 		proto->pulsar.side_ready |= (uint8_t)(1u << side);
-		context->has_moved = true;
 		drop(ret, head.frame_size);
 		return;
 	case PULSAR_PING:
