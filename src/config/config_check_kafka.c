@@ -105,8 +105,15 @@ void config_check_kafka_cluster(struct check *check, uint32_t index)
 
 /* ---- what clients may do -------------------------------------------------------------------- */
 
+/* By its name, or by a number, which is also for calls without a name here. */
 static bool find_api(const char *name, int16_t *ret_key)
 {
+	uint64_t number;
+
+	if (span_to_u64(span_str(name), &number) && number <= INT16_MAX) {
+		*ret_key = (int16_t)number;
+		return true;
+	}
 	for (int16_t key = 0; key < KAFKA_VENDOR_KEY; key++) {
 		const struct kafka_api *api = kafka_api(key);
 
@@ -116,6 +123,11 @@ static bool find_api(const char *name, int16_t *ret_key)
 		return true;
 	}
 	return false;
+}
+
+static bool is_number(const char *name)
+{
+	return strspn(name, "+-0123456789") == strlen(name);
 }
 
 static void guess_api(struct check *check, uint32_t index, const char *name)
@@ -130,6 +142,55 @@ static void guess_api(struct check *check, uint32_t index, const char *name)
 	      "listeners[%u].kafka.deny_apis: '%s' is no call of Kafka's protocol; %s%s", index,
 	      name, guess.best != NULL ? "did you mean " : "its names are like ",
 	      guess.best != NULL ? guess.best : "DeleteTopics");
+}
+
+static void deny_apis(struct check *check, uint32_t index)
+{
+	struct config_listener *listener = &check->config->listeners[index];
+	int16_t key;
+
+	for (uint32_t i = 0; i < listener->deny_apis.count; i++) {
+		const char *name = listener->deny_apis.at[i];
+
+		if (!find_api(name, &key) && is_number(name))
+			FAULT(check, where(check, LISTENER, index, "kafka.deny_apis"),
+			      "listeners[%u].kafka.deny_apis: '%s' is no call's number; they are from "
+			      "0 to %d",
+			      index, name, INT16_MAX);
+		else if (!find_api(name, &key))
+			guess_api(check, index, name);
+		else if (!kafka_policy_deny(&listener->kafka.policy, key))
+			FAULT(check, where(check, LISTENER, index, "kafka.deny_apis"),
+			      "listeners[%u].kafka.deny_apis: '%s' is one more than the %d calls without "
+			      "a name here that can be denied; vendor_apis: hide is for all from %d on",
+			      index, name, KAFKA_DENY_MORE, KAFKA_VENDOR_KEY);
+	}
+}
+
+/* Calls that nobody here can read: pass, and what that may lead to. */
+static void unread_check(struct check *check, uint32_t index)
+{
+	struct config_kafka *kafka = &check->config->listeners[index].kafka;
+
+	if (kafka->is_read_only && !is_set(check, LISTENER, index, "kafka.vendor_apis"))
+		kafka->vendor_apis = CONFIG_KAFKA_VENDOR_HIDE;
+	kafka->policy.pass_unknown = kafka->unknown_apis == CONFIG_KAFKA_UNKNOWN_PASS;
+	kafka->policy.hide_vendor = kafka->vendor_apis == CONFIG_KAFKA_VENDOR_HIDE;
+	if (kafka->policy.pass_unknown)
+		DOUBT(check, where(check, LISTENER, index, "kafka.unknown_apis"),
+		      "listeners[%u].kafka.unknown_apis: pass: an answer that nobody here can read "
+		      "may tell clients where brokers are",
+		      index);
+	if (kafka->is_read_only && kafka->policy.pass_unknown)
+		DOUBT(check, where(check, LISTENER, index, "kafka.unknown_apis"),
+		      "listeners[%u].kafka.unknown_apis: pass: read_only cannot tell whether these "
+		      "calls write, and lets them through",
+		      index);
+	if (kafka->is_read_only && !kafka->policy.hide_vendor)
+		DOUBT(check, where(check, LISTENER, index, "kafka.vendor_apis"),
+		      "listeners[%u].kafka.vendor_apis: pass: read_only cannot tell whether these "
+		      "calls write, and lets them through",
+		      index);
 }
 
 /* What is between a broker and who has authenticated to it is penstock's where that is penstock:
@@ -155,14 +216,10 @@ static void policy_make(struct check *check, uint32_t index)
 {
 	struct config_listener *listener = &check->config->listeners[index];
 	struct config_kafka *kafka = &listener->kafka;
-	int16_t key;
 
 	if (kafka->is_read_only)
 		kafka_policy_read_only(&kafka->policy);
-	for (uint32_t i = 0; i < listener->deny_apis.count; i++)
-		if (!find_api(listener->deny_apis.at[i], &key) ||
-		    !kafka_policy_deny(&kafka->policy, key))
-			guess_api(check, index, listener->deny_apis.at[i]);
+	deny_apis(check, index);
 	kafka->users = listener->allow_users.at;
 	kafka->user_count = listener->allow_users.count;
 	if (check->config->clusters[listener->cluster].broker_sasl.users_file != NULL) {
@@ -173,14 +230,8 @@ static void policy_make(struct check *check, uint32_t index)
 			      "authenticates (broker_sasl); write tls.allow_clients",
 			      index);
 	}
-	kafka->policy.pass_unknown = kafka->unknown_apis == CONFIG_KAFKA_UNKNOWN_PASS;
-	kafka->policy.hide_vendor = kafka->vendor_apis == CONFIG_KAFKA_VENDOR_HIDE;
 	kafka->policy.show_quorum = kafka->controllers == CONFIG_KAFKA_CONTROLLERS_NAME;
-	if (kafka->policy.pass_unknown)
-		DOUBT(check, where(check, LISTENER, index, "kafka.unknown_apis"),
-		      "listeners[%u].kafka.unknown_apis: pass: an answer that nobody here can read "
-		      "may tell clients where brokers are",
-		      index);
+	unread_check(check, index);
 }
 
 /* ---- names ---------------------------------------------------------------------------------- */

@@ -17,6 +17,17 @@ _Static_assert(KAFKA_UNREGISTER_CONTROLLER < 64 * KAFKA_DENY_WORDS, "a bit for e
 
 /* ---- the policy ----------------------------------------------------------------------------- */
 
+static bool is_denied(const struct kafka_policy *policy, int16_t key)
+{
+	if (kafka_api(key) != NULL)
+		return (policy->denied[key / 64] >> key % 64 & 1) != 0;
+	for (uint8_t i = 0; i < policy->denied_more_count; i++) {
+		if (policy->denied_more[i] == key)
+			return true;
+	}
+	return false;
+}
+
 static void deny(struct kafka_policy *policy, int16_t key)
 {
 	policy->denied[key / 64] |= UINT64_C(1) << key % 64;
@@ -24,9 +35,15 @@ static void deny(struct kafka_policy *policy, int16_t key)
 
 bool kafka_policy_deny(struct kafka_policy *policy, int16_t key)
 {
-	if (kafka_api(key) == NULL)
+	if (kafka_api(key) != NULL) {
+		deny(policy, key);
+		return true;
+	}
+	if (is_denied(policy, key))
+		return true;
+	if (key < 0 || policy->denied_more_count == KAFKA_DENY_MORE)
 		return false;
-	deny(policy, key);
+	policy->denied_more[policy->denied_more_count++] = key;
 	return true;
 }
 
@@ -36,11 +53,8 @@ void kafka_policy_read_only(struct kafka_policy *policy)
 		if (kafka_api(key)->is_write)
 			deny(policy, key);
 	}
-}
-
-static bool is_denied(const struct kafka_policy *policy, int16_t key)
-{
-	return (policy->denied[key / 64] >> key % 64 & 1) != 0;
+	policy->pass_unknown = false;
+	policy->hide_vendor = true;
 }
 
 static bool is_unknown_hidden(const struct kafka_policy *policy, int16_t key)
@@ -64,10 +78,10 @@ static int16_t newest_allowed(const struct kafka_policy *policy, int16_t key)
 enum kafka_allow kafka_policy_allows(const struct kafka_policy *policy, int16_t key,
 				     int16_t version)
 {
-	if (kafka_api(key) == NULL)
-		return is_unknown_hidden(policy, key) ? KAFKA_ALLOW_UNKNOWN : KAFKA_ALLOW;
 	if (is_denied(policy, key))
 		return KAFKA_ALLOW_DENIED;
+	if (kafka_api(key) == NULL)
+		return is_unknown_hidden(policy, key) ? KAFKA_ALLOW_UNKNOWN : KAFKA_ALLOW;
 	return version > newest_allowed(policy, key) ? KAFKA_ALLOW_VERSION : KAFKA_ALLOW;
 }
 
@@ -188,10 +202,10 @@ static bool read_offer(struct span frame, int16_t version, const struct kafka_po
 			offer.clamped += entry.newest != was.newest;
 			continue;
 		}
+		enum kafka_allow allow = kafka_policy_allows(policy, entry.key, entry.oldest);
 		offer.removed++;
-		offer.unknown += kafka_api(entry.key) == NULL;
-		offer.denied +=
-			kafka_policy_allows(policy, entry.key, entry.oldest) == KAFKA_ALLOW_DENIED;
+		offer.unknown += allow == KAFKA_ALLOW_UNKNOWN;
+		offer.denied += allow == KAFKA_ALLOW_DENIED;
 	}
 	offer.entries.len -= rest.len;
 	offer.rest = rest;

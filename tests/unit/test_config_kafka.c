@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * config_kafka: names of nodes by port and by template, and every one of them read back.
+ * config_kafka: names of nodes by port and by template, and every one of them read back; and what
+ * becomes of calls that nobody here knows.
  */
-#include "unit.h"
+#include "config_help.h"
 
 #include <stdio.h>
 
@@ -255,14 +256,118 @@ static void test_no_room(void **state)
 	}
 }
 
+/* ---- calls that nobody here knows ---- */
+
+static struct outcome load_keys(const char *keys)
+{
+	char text[2000];
+
+	(void)snprintf(
+		text, sizeof(text),
+		"clusters: { a: { protocol: kafka, discovery: { bootstrap: [k] } } }\n"
+		"listeners:\n"
+		"  - { name: x, bind: 0.0.0.0:1, cluster: a, kafka: { advertise: h%s%s } }\n",
+		keys[0] != '\0' ? ", " : "", keys);
+	return help_load(text, NULL);
+}
+
+/* As the configuration has them, and as its dump has them when it is read again. */
+static void assert_unread(const char *keys, enum kafka_allow unknown, enum kafka_allow vendor,
+			  uint32_t warnings)
+{
+	struct outcome outcome = load_keys(keys);
+
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(outcome.errors, 0);
+		assert_int_equal(outcome.warnings, warnings);
+		const struct kafka_policy *policy = &outcome.config->listeners[0].kafka.policy;
+
+		assert_int_equal(kafka_policy_allows(policy, 200, 0), unknown);
+		assert_int_equal(kafka_policy_allows(policy, 10000, 0), vendor);
+		char *dump = help_dump(outcome.config);
+
+		help_free(&outcome);
+		outcome = help_load(dump, NULL);
+		free(dump);
+	}
+	help_free(&outcome);
+}
+
+static void test_read_only_unread(void **state)
+{
+	static const struct {
+		const char *keys;
+		enum kafka_allow unknown, vendor;
+		uint32_t warnings;
+	} rows[] = {
+		{ "", KAFKA_ALLOW_UNKNOWN, KAFKA_ALLOW, 0 },
+		{ "vendor_apis: pass", KAFKA_ALLOW_UNKNOWN, KAFKA_ALLOW, 0 },
+		{ "vendor_apis: hide", KAFKA_ALLOW_UNKNOWN, KAFKA_ALLOW_UNKNOWN, 0 },
+		{ "unknown_apis: pass", KAFKA_ALLOW, KAFKA_ALLOW, 1 },
+		{ "read_only: true", KAFKA_ALLOW_UNKNOWN, KAFKA_ALLOW_UNKNOWN, 0 },
+		{ "read_only: true, unknown_apis: hide, vendor_apis: hide", KAFKA_ALLOW_UNKNOWN,
+		  KAFKA_ALLOW_UNKNOWN, 0 },
+		{ "read_only: true, vendor_apis: pass", KAFKA_ALLOW_UNKNOWN, KAFKA_ALLOW, 1 },
+		{ "read_only: true, unknown_apis: pass", KAFKA_ALLOW, KAFKA_ALLOW_UNKNOWN, 2 },
+		{ "read_only: true, unknown_apis: pass, vendor_apis: pass, deny_apis: [200, 10000]",
+		  KAFKA_ALLOW_DENIED, KAFKA_ALLOW_DENIED, 3 },
+		{ "read_only: true, deny_apis: [10000]", KAFKA_ALLOW_UNKNOWN, KAFKA_ALLOW_DENIED,
+		  0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_unread(rows[i].keys, rows[i].unknown, rows[i].vendor, rows[i].warnings);
+}
+
+static void test_denied_numbers(void **state)
+{
+	char keys[600];
+	size_t len;
+	struct outcome outcome = load_keys("deny_apis: [20, 500, 32767, 500, Fetch, 0]");
+
+	(void)state;
+	assert_int_equal(outcome.errors + outcome.warnings, 0);
+	const struct kafka_policy *policy = &outcome.config->listeners[0].kafka.policy;
+	static const int16_t denied[] = { KAFKA_DELETE_TOPICS, 500, INT16_MAX, KAFKA_FETCH,
+					  KAFKA_PRODUCE };
+
+	for (size_t i = 0; i < COUNT_OF(denied); i++)
+		assert_int_equal(kafka_policy_allows(policy, denied[i], 0), KAFKA_ALLOW_DENIED);
+	assert_int_equal(kafka_policy_allows(policy, 501, 0), KAFKA_ALLOW);
+	assert_int_equal(kafka_policy_allows(policy, KAFKA_METADATA, 0), KAFKA_ALLOW);
+	help_free(&outcome);
+	/* As many as there is room for, each twice, and one more. */
+	for (int more = 0; more < 2; more++) {
+		len = (size_t)snprintf(keys, sizeof(keys), "deny_apis: [500");
+		for (int i = 1; i < 2 * KAFKA_DENY_MORE; i++)
+			len += (size_t)snprintf(keys + len, sizeof(keys) - len, ", %d",
+						500 + i % KAFKA_DENY_MORE);
+		(void)snprintf(keys + len, sizeof(keys) - len, more > 0 ? ", 95]" : "]");
+		outcome = load_keys(keys);
+		assert_int_equal(outcome.errors, more);
+		if (more > 0)
+			assert_non_null(strstr(outcome.said,
+					       "'95' is one more than the 32 calls without a name "
+					       "here that can be denied; "));
+		help_free(&outcome);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ports),	 cmocka_unit_test(test_last_port),
-		cmocka_unit_test(test_names),	 cmocka_unit_test(test_other_names),
-		cmocka_unit_test(test_spelling), cmocka_unit_test(test_templates),
-		cmocka_unit_test(test_back),	 cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_last_port),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_other_names),
+		cmocka_unit_test(test_spelling),
+		cmocka_unit_test(test_templates),
+		cmocka_unit_test(test_back),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_read_only_unread),
+		cmocka_unit_test(test_denied_numbers),
 		cmocka_unit_test(test_racks),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, help_setup, NULL);
 }

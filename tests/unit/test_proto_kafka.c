@@ -114,6 +114,10 @@ static void test_policy(void **state)
 	assert_refused(make_request(KAFKA_OFFSET_FETCH, 6, 1, "c", 3), CLOSE_API_DENIED);
 	kafka_policy_read_only(&talk.kafka->policy);
 	assert_refused(make_request(KAFKA_WRITE_TXN_MARKERS, 1, 1, "c", 3), CLOSE_API_DENIED);
+	assert_true(kafka_policy_deny(&talk.kafka->policy, 10001));
+	assert_refused(make_request(10001, 0, 1, "c", 3), CLOSE_API_DENIED);
+	assert_int_equal(talk.stats.kafka.api[STAT_KAFKA_UNKNOWN].denied, 1);
+	assert_refused(make_request(10002, 0, 1, "c", 3), CLOSE_API_UNKNOWN);
 }
 
 /* Keys of vendors pass by default, and so does what passes whatever its version. */

@@ -70,11 +70,31 @@ static void test_other_policies(void **state)
 	assert_int_equal(allows(&policy, KAFKA_DESCRIBE_QUORUM, 2), KAFKA_ALLOW);
 	assert_true(kafka_policy_deny(&policy, KAFKA_PRODUCE));
 	assert_true(kafka_policy_deny(&policy, KAFKA_UNREGISTER_CONTROLLER));
-	assert_false(kafka_policy_deny(&policy, 200));
 	assert_false(kafka_policy_deny(&policy, -3));
+	assert_false(kafka_policy_deny(&policy, INT16_MIN));
 	assert_int_equal(allows(&policy, KAFKA_PRODUCE, 3), KAFKA_ALLOW_DENIED);
 	assert_int_equal(allows(&policy, KAFKA_UNREGISTER_CONTROLLER, 0), KAFKA_ALLOW_DENIED);
 	assert_int_equal(allows(&policy, KAFKA_FETCH, 4), KAFKA_ALLOW);
+}
+
+/* Calls without a name here, as many as there is room for; passed or hidden otherwise. */
+static void test_denied_numbers(void **state)
+{
+	struct kafka_policy policy = { .pass_unknown = true };
+	(void)state;
+	for (int16_t i = 0; i < KAFKA_DENY_MORE; i++) {
+		int16_t key = (int16_t)(95 + 1000 * i);
+		assert_int_equal(allows(&policy, key, 0), KAFKA_ALLOW);
+		assert_true(kafka_policy_deny(&policy, key));
+		assert_true(kafka_policy_deny(&policy, key)); /* takes no more room */
+		assert_int_equal(allows(&policy, key, 0), KAFKA_ALLOW_DENIED);
+		assert_int_equal(allows(&policy, key, INT16_MAX), KAFKA_ALLOW_DENIED);
+	}
+	assert_false(kafka_policy_deny(&policy, INT16_MAX));
+	assert_int_equal(allows(&policy, INT16_MAX, 0), KAFKA_ALLOW);
+	assert_true(kafka_policy_deny(&policy, 95));
+	assert_true(kafka_policy_deny(&policy, KAFKA_FETCH));
+	assert_int_equal(allows(&policy, KAFKA_FETCH, 4), KAFKA_ALLOW_DENIED);
 }
 
 static void test_read_only(void **state)
@@ -99,6 +119,11 @@ static void test_read_only(void **state)
 		assert_int_equal(allows(&policy, denied[i], 0), KAFKA_ALLOW_DENIED);
 	for (size_t i = 0; i < COUNT_OF(allowed); i++)
 		assert_int_equal(allows(&policy, allowed[i], 1), KAFKA_ALLOW);
+	assert_int_equal(allows(&policy, 500, 0), KAFKA_ALLOW_UNKNOWN);
+	assert_int_equal(allows(&policy, INT16_MAX, 0), KAFKA_ALLOW_UNKNOWN);
+	policy = (struct kafka_policy){ .pass_unknown = true };
+	kafka_policy_read_only(&policy);
+	assert_int_equal(allows(&policy, 200, 0), KAFKA_ALLOW_UNKNOWN);
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -214,6 +239,30 @@ static bool offers(struct span frame, int16_t key)
 		is_offered |= entry[0] == (uint16_t)key;
 	}
 	return is_offered;
+}
+
+/* v0, of two calls without a name here: which one is left out, and as what it is counted. */
+static void test_denied_numbers_offer(void **state)
+{
+	static const uint8_t frame[] = { 0, 0, 0,   22, 0, 0, 0, 7, 0,	 0, 0, 0, 0,
+					 2, 1, 244, 0,	0, 0, 1, 1, 245, 0, 0, 0, 1 };
+	uint8_t out[64];
+	struct kafka_versions versions;
+	struct kafka_why why;
+	(void)state;
+	for (int hides = 0; hides < 2; hides++) {
+		struct kafka_policy policy = { .hide_vendor = hides == 1 };
+		struct sink sink = sink_of(out, sizeof(out));
+		assert_true(kafka_policy_deny(&policy, 500));
+		assert_int_equal(kafka_versions_rewrite(span_of(frame, sizeof(frame)), 0, &policy,
+							&sink, &versions, &why),
+				 WIRE_OK);
+		assert_false(offers(sink_written(&sink), 500));
+		assert_int_equal(offers(sink_written(&sink), 501), hides == 0);
+		assert_int_equal(versions.denied, 1);
+		assert_int_equal(versions.unknown, hides);
+		assert_int_equal(versions.removed, 1 + hides);
+	}
 }
 
 static size_t read_only_seen;
@@ -409,6 +458,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unreadable_list), cmocka_unit_test(test_default_policy),
+		cmocka_unit_test(test_denied_numbers),	cmocka_unit_test(test_denied_numbers_offer),
 		cmocka_unit_test(test_newer_versions),	cmocka_unit_test(test_other_policies),
 		cmocka_unit_test(test_read_only),	cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_read_only_offer), cmocka_unit_test(test_answer),

@@ -24,7 +24,7 @@
 
 enum config_kafka_mode { CONFIG_KAFKA_PORT, CONFIG_KAFKA_SNI };
 enum config_kafka_unknown { CONFIG_KAFKA_UNKNOWN_REFUSE, CONFIG_KAFKA_UNKNOWN_BOOTSTRAP };
-/* As they are written: each default is 0. */
+/* As they are written: each default is 0; that of vendor_apis is HIDE with read_only. */
 enum config_kafka_unknown_apis { CONFIG_KAFKA_UNKNOWN_HIDE, CONFIG_KAFKA_UNKNOWN_PASS };
 enum config_kafka_vendor_apis { CONFIG_KAFKA_VENDOR_PASS, CONFIG_KAFKA_VENDOR_HIDE };
 enum config_kafka_controllers { CONFIG_KAFKA_CONTROLLERS_HIDE, CONFIG_KAFKA_CONTROLLERS_NAME };

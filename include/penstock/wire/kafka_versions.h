@@ -12,18 +12,23 @@
 
 #define KAFKA_VENDOR_KEY 500 /* keys from here on are not Apache's */
 #define KAFKA_DENY_WORDS 2   /* every key of the table has a bit */
+#define KAFKA_DENY_MORE	 32  /* keys that the table does not have */
 
 struct kafka_policy {
 	uint64_t denied[KAFKA_DENY_WORDS]; /* kafka_policy_deny */
+	int16_t denied_more[KAFKA_DENY_MORE];
+	uint8_t denied_more_count;
 	bool pass_unknown; /* keys that the table does not have: they may show addresses */
 	bool hide_vendor;  /* keys from KAFKA_VENDOR_KEY on */
 	bool show_quorum;  /* DescribeQuorum v2, which names controllers: else at most v1 */
 };
 
 /* What is denied is not offered to clients any more, except Produce, which some of them must see to
- * be able to fetch. false: not a key of the table. */
+ * be able to fetch. false: no key at all, or one more than KAFKA_DENY_MORE of those that the table
+ * does not have. */
 MUST_USE bool kafka_policy_deny(struct kafka_policy *policy, int16_t key);
-/* Denies all that writes, creates, alters or deletes (column `access` of kafka_api.def). */
+/* Denies all that writes, creates, alters or deletes (column `access` of kafka_api.def), and hides
+ * keys that the table does not have, vendors' too: nobody here can tell whether they do. */
 void kafka_policy_read_only(struct kafka_policy *policy);
 
 /* May this request go to the broker? A call may come although ApiVersions did not offer it. */
