@@ -55,3 +55,37 @@ def ask_hosts(sock):
         at += 12 + length + max(rack, 0)
     (length,) = struct.unpack_from(">h", answer, at)
     return hosts, answer[at + 2 : at + 2 + length].decode()
+
+
+def ask_topics(sock, names=None, creates=False):
+    """Metadata v4 of these topics, or of all there are: what the response says of each, 0 if nothing is wrong with it."""
+    body = b"\xff\xff\xff\xff" if names is None else struct.pack(">i", len(names)) + b"".join(struct.pack(">h", len(name)) + name.encode() for name in names)
+    sock.sendall(request(METADATA, 4, 1, body + bytes([creates])))
+    answer = read_response(sock)
+    at, errors = 8, {}
+
+    def take(form):
+        nonlocal at
+        values = struct.unpack_from(form, answer, at)
+        at += struct.calcsize(form)
+        return values[0]
+
+    def text():
+        nonlocal at
+        length = max(take(">h"), 0)
+        at += length
+        return answer[at - length : at].decode()
+
+    for _ in range(take(">i")):
+        take(">i"), text(), take(">i"), text()  # a broker
+    text(), take(">i")
+    for _ in range(take(">i")):
+        error, name, _ = take(">h"), text(), take(">b")
+        errors[name] = error
+        for _ in range(take(">i")):
+            at += 10
+            for _ in range(2):  # replicas, and those in sync
+                count = take(">i")
+                at += 4 * count
+    assert at == len(answer)
+    return errors

@@ -15,7 +15,7 @@ import wire
 from coprocess import begun
 from kafkaclients import check, check_load
 from kafkamodes import SESSION, by_port, clusters, ended_by_brokers, wait_old
-from kafkawire import SASL_AUTHENTICATE, SASL_HANDSHAKE, ask_hosts, read_response
+from kafkawire import SASL_AUTHENTICATE, SASL_HANDSHAKE, ask_hosts, ask_topics, read_response
 from kafkawire import request as ask
 from processes import wait_until
 
@@ -319,6 +319,24 @@ def test_read_only_makes_no_topics(penstock, kafka):
     for name in names:
         assert not kafka.java.run("metadata", servers=gate.servers, topic=name)["exists"]
     assert kafka.java.run("metadata", servers=free.servers, topic=names[0])["exists"], "brokers here make no topics: this proves nothing"
+
+
+def test_read_only_and_many_topics(penstock, kafka):
+    """More of them than fit into a buffer, asked for as consumers do: all are answered, and none is made."""
+    unknown, prefix = 3, f"none-{uuid.uuid4().hex[:8]}"
+    names = [f"{prefix}-{i}" for i in range(5000)]
+    gate, free = start(penstock, kafka, kafka_keys={"read_only": True}), start(penstock, kafka)
+    with socket.create_connection((GATE, gate.port), 30) as sock:
+        for creates in (True, False):
+            assert ask_topics(sock, names, creates) == dict.fromkeys(names, unknown)
+        assert not [name for name in ask_topics(sock) if name.startswith(prefix)]
+    assert gate.metrics()("penstock_kafka_requests_total", api="Metadata") == 3
+    with socket.create_connection((GATE, free.port), 30) as sock:
+        ask_topics(sock, names[:1], True)
+        deadline = time.monotonic() + 10
+        while names[0] not in ask_topics(sock):
+            assert time.monotonic() < deadline, "brokers here make no topics: this proves nothing"
+            time.sleep(0.1)
 
 
 def test_denied_calls(penstock, kafka):

@@ -20,11 +20,48 @@ struct answer {
 
 enum question { CLIENT, BODY, ACKS, CREATES, HELLO, MECHANISM, TOKEN, QUESTIONS };
 
+/* May it create topics? `at`: behind what has to be read for that. */
+static struct answer ask_creation(struct span bytes, const struct kafka_request *request)
+{
+	struct answer answer = { 0 };
+	struct kafka_creation creation;
+	bool is_asked = false;
+	kafka_creation_begin(&creation, request);
+	answer.res = kafka_creation_see(&creation, bytes, &answer.at, &is_asked, &answer.why);
+	CHECK(answer.at <= bytes.len);
+	CHECK(answer.res == WIRE_BAD || creation.left == request->frame_size - answer.at);
+	answer.acks = is_asked;
+	if (answer.res == WIRE_OK && request->version >= KAFKA_CREATION_SAID)
+		CHECK(answer.at < bytes.len && is_asked == (bytes.at[answer.at] != 0));
+	if (answer.res == WIRE_MORE)
+		answer.why.need += answer.at;
+	return answer;
+}
+
+/* In two pieces it comes to the same. */
+static void check_creation(struct span bytes, const struct kafka_request *request)
+{
+	struct answer whole = ask_creation(bytes, request);
+	for (size_t len = 0; len < bytes.len && len < 300; len++) {
+		struct kafka_creation creation;
+		struct kafka_why why;
+		size_t taken, more = 0;
+		bool is_asked = false;
+		kafka_creation_begin(&creation, request);
+		enum wire res = kafka_creation_see(&creation, span_of(bytes.at, len), &taken,
+						   &is_asked, &why);
+		if (res == WIRE_MORE)
+			res = kafka_creation_see(&creation,
+						 span_of(bytes.at + taken, bytes.len - taken),
+						 &more, &is_asked, &why);
+		CHECK(res == whole.res && taken + more == whole.at && is_asked == whole.acks);
+	}
+}
+
 static struct answer ask(enum question question, struct span bytes,
 			 const struct kafka_request *request)
 {
 	struct answer answer = { .res = WIRE_BAD, .why.bad = KAFKA_BAD_VERSION };
-	struct kafka_creation creation = { 0 };
 	struct kafka_hello hello;
 	if (question == CLIENT)
 		answer.res = kafka_request_client(bytes, request, &answer.text, &answer.why);
@@ -33,16 +70,13 @@ static struct answer ask(enum question question, struct span bytes,
 	else if (question == ACKS && request->key == KAFKA_PRODUCE)
 		answer.res = kafka_produce_acks(bytes, request, &answer.acks, &answer.why);
 	else if (question == CREATES && request->key == KAFKA_METADATA)
-		answer.res = kafka_metadata_creates(bytes, request, &creation, &answer.why);
+		return ask_creation(bytes, request);
 	else if (question == HELLO && request->key == KAFKA_API_VERSIONS)
 		answer.res = kafka_versions_read(bytes, request, &hello, &answer.why);
 	else if (question == MECHANISM && request->key == KAFKA_SASL_HANDSHAKE)
 		answer.res = kafka_sasl_mechanism(bytes, request, &answer.text, &answer.why);
 	else if (question == TOKEN && request->key == KAFKA_SASL_AUTHENTICATE)
 		answer.res = kafka_sasl_token(bytes, request, &answer.text, &answer.why);
-	answer.at = creation.at;
-	if (creation.at > 0)
-		CHECK(creation.at < bytes.len && creation.is_asked == (bytes.at[creation.at] != 0));
 	return answer;
 }
 
@@ -110,6 +144,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(request.frame_size >= 12 && request.frame_size <= FRAME_MAX + 4);
 	for (enum question question = CLIENT; question < QUESTIONS; question++)
 		check_question(question, bytes, &request);
+	if (request.key == KAFKA_METADATA)
+		check_creation(bytes, &request);
 	(void)kafka_way(request.key, request.version);
 	(void)kafka_policy_allows(&(struct kafka_policy){ 0 }, request.key, request.version);
 	return 0;

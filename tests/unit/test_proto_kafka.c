@@ -216,20 +216,47 @@ static void test_denied(void **state)
 	assert_int_equal(stat_get(&talk.stats, STAT_KAFKA_ANSWERED), 4 * COUNT_OF(steps));
 }
 
+/* One that would create topics, and as it is to go on; between others. */
+static void write_creation(const uint8_t *frame, size_t size, size_t at)
+{
+	uint8_t *changed = exact_copy(frame, size);
+
+	changed[at] = 0;
+	script_ask_text(&script, make_request(KAFKA_HEARTBEAT, 0, 1, "c", 20));
+	text_add(&script.client, frame, size);
+	text_add(&script.to_broker, changed, size);
+	script_ask_text(&script, make_request(KAFKA_HEARTBEAT, 0, 3, "c", 20));
+	free(changed);
+}
+
+/* In two pieces, the second at once behind the first. */
+static void passes_cut(size_t at)
+{
+	talk_again();
+	talk_start(&script);
+	talk_arrive(PROTO_CLIENT, at);
+	talk_arrive(PROTO_CLIENT, ALL);
+	talk_check(&script);
+	assert_int_equal(talk.proto.kafka->asked_count, 3);
+}
+
 /* Between others, cut anywhere: those that would create topics go on without saying so. */
 static void see_creation(const struct vector *vector)
 {
 	static const size_t steps[] = { 1, 5, 40, ALL };
-	size_t size;
+	size_t size, taken;
 	uint8_t *frame = vector_bytes(vector, 4, &size);
 	struct kafka_creation creation;
 	struct kafka_request request = vector_request(frame, size);
 	struct kafka_why why;
+	bool is_asked = false;
 
-	assert_int_equal(kafka_metadata_creates(span_of(frame, size), &request, &creation, &why),
+	kafka_creation_begin(&creation, &request);
+	assert_int_equal(kafka_creation_see(&creation, span_of(frame, size), &taken, &is_asked,
+					    &why),
 			 WIRE_OK);
 	script_free(&script);
-	if (creation.is_asked && creation.at == 0) {
+	if (is_asked && request.version < KAFKA_CREATION_SAID) {
 		struct text whole = { 0 };
 
 		text_add(&whole, frame, size);
@@ -238,16 +265,19 @@ static void see_creation(const struct vector *vector)
 		free(frame);
 		return;
 	}
-	script_ask_text(&script, make_request(KAFKA_HEARTBEAT, 0, 1, "c", 20));
-	text_add(&script.client, frame, size);
-	if (creation.is_asked)
-		frame[creation.at] = 0;
-	text_add(&script.to_broker, frame, size);
-	script_ask_text(&script, make_request(KAFKA_HEARTBEAT, 0, 3, "c", 20));
+	if (is_asked) {
+		write_creation(frame, size, taken);
+	} else {
+		script_ask_text(&script, make_request(KAFKA_HEARTBEAT, 0, 1, "c", 20));
+		script_ask(&script, frame, size);
+		script_ask_text(&script, make_request(KAFKA_HEARTBEAT, 0, 3, "c", 20));
+	}
 	for (size_t i = 0; i < COUNT_OF(steps); i++) {
 		talk_passes(&script, steps[i]);
 		assert_int_equal(talk.proto.kafka->asked_count, 3);
 	}
+	for (size_t at = 0; at <= script.client.len; at++)
+		passes_cut(at);
 	free(frame);
 }
 
@@ -256,6 +286,78 @@ static void test_creation(void **state)
 	(void)state;
 	kafka_policy_read_only(&talk.kafka->policy);
 	assert_int_equal(vectors_each("metadata", see_creation), 96);
+}
+
+/* A Metadata request, v4 or later. *ret_at: where it says whether topics are created. */
+static struct text make_metadata(int16_t version, uint32_t correlation, uint32_t topics,
+				 bool is_asked, size_t *ret_at)
+{
+	struct text frame = make_request(KAFKA_METADATA, version, correlation, "c", 0);
+	bool is_flexible = kafka_is_flexible(KAFKA_METADATA, version);
+	char name[40];
+
+	if (is_flexible)
+		text_add(&frame,
+			 (const uint8_t[]){ (uint8_t)((topics + 1) | 0x80),
+					    (uint8_t)((topics + 1) >> 7 | 0x80),
+					    (uint8_t)((topics + 1) >> 14) },
+			 3);
+	else
+		put_u32(&frame, topics);
+	for (uint32_t i = 0; i < topics; i++) {
+		int len = snprintf(name, sizeof(name), "some-topic-%" PRIu32, i * 7919);
+
+		if (version >= 10)
+			text_add(&frame, "0123456789abcdef", 16);
+		if (!is_flexible) {
+			put_string(&frame, name);
+			continue;
+		}
+		text_add(&frame, &(const uint8_t){ (uint8_t)(len + 1) }, 1);
+		text_add(&frame, name, (size_t)len);
+		text_add(&frame, i % 3 > 0 ? "\1\7\2xy" : "", i % 3 > 0 ? 5 : 1);
+	}
+	*ret_at = frame.len;
+	text_add(&frame, &(const uint8_t){ is_asked }, 1);
+	if (version >= 8)
+		text_add(&frame, "\1\1", version <= 10 ? 2 : 1);
+	if (is_flexible)
+		text_add(&frame, "", 1);
+	patch_u32(frame.at, (uint32_t)(frame.len - 4));
+	return frame;
+}
+
+/* More topics than a buffer holds. */
+static void test_long_creation(void **state)
+{
+	static const size_t steps[] = { 997, 4096, 65536, ALL };
+	static const int16_t versions[] = { 4, 7, 8, 9, 10, 12, 13 };
+
+	(void)state;
+	kafka_policy_read_only(&talk.kafka->policy);
+	for (size_t i = 0; i < 2 * COUNT_OF(versions); i++) {
+		size_t at;
+		struct text frame = make_metadata(versions[i / 2], 2, 20000, i % 2 > 0, &at);
+
+		assert_true(frame.len > 5 * PROTO_FRAME_MAX);
+		script_free(&script);
+		write_creation(frame.at, frame.len, at);
+		for (size_t k = 0; k < COUNT_OF(steps); k++) {
+			talk_again();
+			talk_start(&script);
+			while (talk.lanes[PROTO_CLIENT].base < script.client.len) {
+				size_t before = talk.lanes[PROTO_CLIENT].arrived;
+
+				talk_arrive(PROTO_CLIENT, steps[k]);
+				assert_int_equal(talk.reason, CLOSE_NONE);
+				assert_true(talk.lanes[PROTO_CLIENT].arrived > before);
+			}
+			assert_text(&talk.lanes[PROTO_CLIENT].out, &script.to_broker, "broker");
+			assert_int_equal(talk.proto.kafka->asked_count, 3);
+			assert_int_equal(talk.proto.kafka->channels_bulky, 0);
+		}
+		text_free(&frame);
+	}
 }
 
 /* Whoever may create topics may do so by asking for them. */
@@ -793,6 +895,69 @@ static void test_silent_refusal(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown((name), script_begin, script_end)
 
+/* ---- Metadata that is half through ---- */
+
+/* What has begun goes to its end, at full speed; what is behind it waits, and has it to pay for. */
+static void test_creation_midway(void **state)
+{
+	struct talk_lane *lane = &talk.lanes[PROTO_CLIENT];
+	struct proto_verdict verdict;
+	size_t at;
+	struct text frame = make_metadata(9, 1, 300, false, &at);
+
+	(void)state;
+	kafka_policy_read_only(&talk.kafka->policy);
+	talk.kafka->rate_in = 1000;
+	talk.now_ns = SECOND;
+	script_ask(&script, frame.at, frame.len);
+	script_ask_text(&script, make_request(KAFKA_HEARTBEAT, 0, 2, "c", 20));
+	talk_start(&script);
+	talk_arrive(PROTO_CLIENT, 1000);
+	assert_in_range(lane->out.len, 990, 1000);
+	verdict = talk_see(PROTO_CLIENT, lane->in->at + lane->base, lane->have);
+	assert_int_equal(verdict.what, PROTO_NEED);
+	assert_true(verdict.is_begun && !verdict.is_bulk);
+	talk.is_draining = true;
+	talk_arrive(PROTO_CLIENT, frame.len - 1000);
+	assert_false(lane->is_held);
+	assert_int_equal(lane->out.len, frame.len);
+	talk_arrive(PROTO_CLIENT, ALL);
+	assert_true(lane->is_held);
+	talk.is_draining = false;
+	verdict = talk_see(PROTO_CLIENT, lane->in->at + lane->base, lane->have);
+	assert_int_equal(verdict.what, PROTO_HOLD);
+	assert_in_range(verdict.until_ns, (frame.len - 1000) * (SECOND / 1000),
+			(frame.len + 1000) * (SECOND / 1000));
+	talk.now_ns = verdict.until_ns;
+	lane_run(PROTO_CLIENT);
+	talk_check(&script);
+	assert_int_equal(counted(KAFKA_METADATA)->requests, 1);
+	assert_int_equal(counted(KAFKA_METADATA)->request_bytes, frame.len);
+	text_free(&frame);
+}
+
+/* Its beginning may have gone by then. */
+static void test_creation_malformed(void **state)
+{
+	static const size_t steps[] = { 1, 100, ALL };
+	size_t at;
+	struct text frame = make_metadata(4, 1, 300, true, &at);
+
+	(void)state;
+	kafka_policy_read_only(&talk.kafka->policy);
+	frame.at[at] = 0x80; /* where the length of another name would be */
+	frame.at[17] = 301 >> 8, frame.at[18] = 301 & 0xff;
+	patch_u32(frame.at, (uint32_t)(frame.len - 4 + 10));
+	text_add(&frame, "0123456789", 10);
+	script_ask(&script, frame.at, frame.len);
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		talk_ends(&script, steps[i], CLOSE_FRAME_MALFORMED);
+		assert_true(talk.lanes[PROTO_CLIENT].out.len <= at);
+		assert_int_equal(talk.lanes[PROTO_CLIENT].out.len > 0, steps[i] != ALL);
+	}
+	text_free(&frame);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -806,6 +971,9 @@ int main(void)
 		TEST(test_denied),
 		TEST(test_no_reply),
 		TEST(test_creation),
+		TEST(test_long_creation),
+		TEST(test_creation_midway),
+		TEST(test_creation_malformed),
 		TEST(test_allowed_creation),
 		TEST(test_acks),
 		TEST(test_pipelining),

@@ -225,40 +225,88 @@ static void test_acks(void **state)
 	assert_int_equal(vectors_each("produce", see_produce), 3 * 14);
 }
 
+struct creation {
+	enum wire res;
+	size_t taken; /* of all pieces */
+	bool is_asked;
+	struct kafka_why why;
+};
+
+/* In pieces that end at `cuts`, of exactly that size each. */
+static struct creation creation_of(const uint8_t *frame, const struct kafka_request *request,
+				   const size_t *cuts, size_t count)
+{
+	struct creation ret = { .res = WIRE_MORE };
+	struct kafka_creation creation;
+	kafka_creation_begin(&creation, request);
+	for (size_t i = 0; i < count && ret.res == WIRE_MORE; i++) {
+		size_t len = cuts[i] - ret.taken, taken = len + 1;
+		uint8_t *copy = exact_copy(frame + ret.taken, len);
+		ret.res = kafka_creation_see(&creation, span_of(copy, len), &taken, &ret.is_asked,
+					     &ret.why);
+		free(copy);
+		assert_true(taken <= len);
+		ret.taken += taken;
+		if (ret.res != WIRE_BAD)
+			assert_int_equal(creation.left, request->frame_size - ret.taken);
+		if (ret.res == WIRE_MORE) {
+			assert_true(ret.why.need > len - taken && ret.why.need <= creation.left);
+			assert_true(len - taken <
+				    10); /* no more is kept than a number and a size */
+		}
+	}
+	return ret;
+}
+
+static struct creation creation_of_all(const uint8_t *frame, size_t size,
+				       const struct kafka_request *request)
+{
+	return creation_of(frame, request, &size, 1);
+}
+
+/* Wherever it is cut, in two and in bytes. */
+static void check_cuts(const uint8_t *frame, size_t size, const struct kafka_request *request,
+		       const struct creation *whole)
+{
+	size_t *cuts = calloc(size, sizeof(*cuts));
+	assert_non_null(cuts);
+	for (size_t at = 0; at < size; at++) {
+		struct creation two = creation_of(frame, request, (size_t[]){ at, size }, 2);
+		assert_int_equal(two.res, WIRE_OK);
+		assert_int_equal(two.taken, whole->taken);
+		assert_int_equal(two.is_asked, whole->is_asked);
+		cuts[at] = at + 1;
+		/* Every beginning wants more, up to the byte that it is about. */
+		if (at <= whole->taken && request->version >= KAFKA_CREATION_SAID)
+			assert_int_equal(creation_of_all(frame, at, request).res, WIRE_MORE);
+	}
+	struct creation many = creation_of(frame, request, cuts, size);
+	assert_int_equal(many.res, WIRE_OK);
+	assert_int_equal(many.taken, whole->taken);
+	assert_int_equal(many.is_asked, whole->is_asked);
+	free(cuts);
+}
+
 /* Where it says so, and nowhere else: with the byte changed it is the frame that says the other. */
 static void see_metadata(const struct vector *vector)
 {
 	size_t size;
 	uint8_t *frame = vector_bytes(vector, 4, &size);
 	const char *creates = vector->words[1];
-	struct kafka_creation creation = { 0 };
 	struct kafka_request request = vector_request(frame, size);
-	struct kafka_why why;
-	bool was_found = false;
-	for (size_t len = 12; len <= size; len++) {
-		uint8_t *copy = exact_copy(frame, len);
-		enum wire res =
-			kafka_metadata_creates(span_of(copy, len), &request, &creation, &why);
-		free(copy);
-		assert_true(res == WIRE_OK || (res == WIRE_MORE && !was_found));
-		if (res == WIRE_MORE)
-			check_more(&why, len, size);
-		was_found = res == WIRE_OK;
-	}
-	assert_true(was_found);
+	struct creation whole = creation_of_all(frame, size, &request);
+	assert_int_equal(whole.res, WIRE_OK);
+	check_cuts(frame, size, &request, &whole);
 	if (strcmp(creates, "-") == 0) {
-		assert_int_equal(creation.at, 0);
-		assert_int_equal(creation.is_asked, vector_number(vector, 2) > 0);
+		assert_true(request.version < KAFKA_CREATION_SAID);
+		assert_int_equal(whole.is_asked, vector_number(vector, 2) > 0);
 	} else {
-		assert_true(creation.at > 0 && creation.at < size);
-		assert_int_equal(creation.is_asked, strcmp(creates, "yes") == 0);
-		assert_int_equal(frame[creation.at], creation.is_asked);
-		if (creation.is_asked) { /* behind it are at most two other flags and tags */
-			frame[creation.at] = 0;
-			assert_int_equal(kafka_metadata_creates(span_of(frame, size), &request,
-								&creation, &why),
-					 WIRE_OK);
-			assert_false(creation.is_asked);
+		assert_true(whole.taken > 0 && whole.taken < size);
+		assert_int_equal(whole.is_asked, strcmp(creates, "yes") == 0);
+		assert_int_equal(frame[whole.taken], whole.is_asked);
+		if (whole.is_asked) { /* behind it are at most two other flags and tags */
+			frame[whole.taken] = 0;
+			assert_false(creation_of_all(frame, size, &request).is_asked);
 		}
 	}
 	free(frame);
@@ -268,6 +316,67 @@ static void test_metadata(void **state)
 {
 	(void)state;
 	assert_int_equal(vectors_each("metadata", see_metadata), 4 * (4 + 2 * 10));
+}
+
+struct metadata_case {
+	int16_t version;
+	const char *body; /* behind the client id, which is "c" */
+	size_t len;
+	enum kafka_bad bad;
+};
+#define METADATA_CASE(version, body, bad)                  \
+	{                                                  \
+		(version), (body), sizeof(body) - 1, (bad) \
+	}
+
+/* Whole, and in two: what is wrong is said as soon as it is seen, or the frame is over. */
+static void test_bad_metadata(void **state)
+{
+	static const struct metadata_case rows[] = {
+		METADATA_CASE(3, "\0\0\0", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(3, "\x7f\0\0\0", KAFKA_BAD_ARRAY),
+		METADATA_CASE(4, "\xff\xff\xff\xfe\1", KAFKA_BAD_ARRAY),
+		METADATA_CASE(4, "\xff\xff\xff\xff", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(4, "\0\0\0\1\xff\xfe\1", KAFKA_BAD_STRING),
+		METADATA_CASE(4, "\0\0\0\1\0\2x", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(4, "\0\0\0\1\0\1x", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(4, "\0\0\0\2\0\1x\1", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(4, "\0\0\0\0", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(9, "\xff\xff\xff\xff\xff", KAFKA_BAD_TAGS),
+		METADATA_CASE(9, "\x70\1\1\1", KAFKA_BAD_TAGS),
+		METADATA_CASE(9, "\0\xff\xff\xff\xff\x7f", KAFKA_BAD_ARRAY),
+		METADATA_CASE(9, "\0\x70\1\1", KAFKA_BAD_ARRAY),
+		METADATA_CASE(9, "\0\2\xff\xff\xff\xff\x7f", KAFKA_BAD_STRING),
+		METADATA_CASE(9, "\0\2\x70x\0\1", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(9, "\0\2\2x\x70\1\1", KAFKA_BAD_TAGS),
+		METADATA_CASE(9, "\0\2\2x\1\1\x70\1", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(9, "\0\2\2x\0", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(12, "\0\2\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", KAFKA_BAD_OVERRUN),
+		METADATA_CASE(12, "\0\2\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\0\0", KAFKA_BAD_OVERRUN),
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint8_t frame[64] = { 0, 0, 0, 0, 0, KAFKA_METADATA, 0, 0, 0, 0, 0, 7, 0, 1, 'c' };
+		size_t size = 15 + rows[i].len;
+		frame[3] = (uint8_t)(size - 4);
+		frame[7] = (uint8_t)rows[i].version;
+		memcpy(frame + 15, rows[i].body, rows[i].len);
+		struct kafka_request request = vector_request(frame, size);
+		for (size_t at = 0; at <= size; at++) {
+			struct creation two =
+				creation_of(frame, &request, (size_t[]){ at, size }, 2);
+			if (two.res != WIRE_BAD || two.why.bad != rows[i].bad)
+				fail_msg("row %zu, cut at %zu: %d, %s", i, at, (int)two.res,
+					 kafka_bad_name(two.why.bad));
+		}
+	}
+	/* A client id that the frame has no room for. */
+	uint8_t frame[] = { 0, 0, 0, 11, 0, KAFKA_METADATA, 0, 4, 0, 0, 0, 7, 0, 2, 'c' };
+	struct kafka_request request = vector_request(frame, sizeof(frame));
+	assert_int_equal(creation_of_all(frame, sizeof(frame), &request).why.bad,
+			 KAFKA_BAD_OVERRUN);
+	frame[12] = 0x80;
+	assert_int_equal(creation_of_all(frame, sizeof(frame), &request).why.bad, KAFKA_BAD_HEADER);
 }
 
 static enum kafka_bad request_bad(const char *bytes, size_t len)
@@ -416,11 +525,17 @@ static void test_mistakes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),	    cmocka_unit_test(test_no_address_is_passed_on),
-		cmocka_unit_test(test_ways),	    cmocka_unit_test(test_bad_texts),
-		cmocka_unit_test(test_requests),    cmocka_unit_test(test_acks),
-		cmocka_unit_test(test_metadata),    cmocka_unit_test(test_bad_requests),
-		cmocka_unit_test(test_bad_headers), cmocka_unit_test(test_response_heads),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_no_address_is_passed_on),
+		cmocka_unit_test(test_ways),
+		cmocka_unit_test(test_bad_texts),
+		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_acks),
+		cmocka_unit_test(test_metadata),
+		cmocka_unit_test(test_bad_metadata),
+		cmocka_unit_test(test_bad_requests),
+		cmocka_unit_test(test_bad_headers),
+		cmocka_unit_test(test_response_heads),
 		cmocka_unit_test(test_mistakes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,14 +90,28 @@ enum wire kafka_request_body(struct span bytes, const struct kafka_request *requ
 enum wire kafka_produce_acks(struct span bytes, const struct kafka_request *request,
 			     int16_t *ret_acks, struct kafka_why *why);
 
-/* Asking for topics creates those that are not there, where brokers allow it
- * (auto.create.topics.enable), unless the request says not to. */
+/* Asking for topics (Metadata) creates those that are not there, where brokers allow it
+ * (auto.create.topics.enable), unless the request says not to, in a byte behind all topics. The
+ * request is walked as it arrives; what is kept between two pieces is this. */
+#define KAFKA_CREATION_SAID 4 /* the first version that has that byte */
+
 struct kafka_creation {
-	bool is_asked; /* it does not say not to */
-	size_t at;     /* from v4 on: where it says so, a byte; 0: before, it cannot */
+	uint64_t left;	 /* of the request's frame */
+	uint64_t skip;	 /* of that, of no interest */
+	uint32_t topics; /* that are still to come */
+	uint32_t tags;	 /* of the section at hand, likewise */
+	uint8_t stage;
+	bool is_flexible, has_ids, has_flag;
 };
-enum wire kafka_metadata_creates(struct span bytes, const struct kafka_request *request,
-				 struct kafka_creation *ret, struct kafka_why *why);
+
+void kafka_creation_begin(struct kafka_creation *creation, const struct kafka_request *request);
+/* `bytes` begin where the walk is, at first with the request's size field. *ret_taken of them, all
+ * within the request, are done with, on WIRE_MORE too: then why->need bytes behind those taken are
+ * wanted. WIRE_OK: *ret_is_asked: it may create topics, and the byte behind those taken says so.
+ * Before KAFKA_CREATION_SAID there is no such byte, and topics are created if any is named. Not to
+ * be called again after WIRE_OK or WIRE_BAD. */
+enum wire kafka_creation_see(struct kafka_creation *creation, struct span bytes, size_t *ret_taken,
+			     bool *ret_is_asked, struct kafka_why *why);
 
 /* ---- responses ------------------------------------------------------------------------------ */
 

@@ -224,6 +224,9 @@ struct proto_kafka {
 	struct kafka_odd odd;
 	uint64_t drop;		     /* bytes of an answered request that go nowhere */
 	struct kafka_denial *denial; /* the request being answered item by item */
+	struct kafka_creation
+		creation; /* of the request that goes by as it is read; left == 0: none
+			   */
 	uint64_t
 		pass_request; /* bytes of a request that go by, its beginning having been changed */
 	uint64_t pass; /* bytes of a response that go by, its beginning having been written anew */

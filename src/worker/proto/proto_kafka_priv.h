@@ -5,6 +5,7 @@
  *   proto_kafka_request.c   what clients send
  *   proto_kafka_policy.c    which requests may pass, and what is said to those that may not
  *   proto_kafka_deny.c      the same, where the answer repeats what was asked for
+ *   proto_kafka_creation.c  Metadata of clients that may not create topics
  *   proto_kafka_book.c      requests that have no response yet
  *   proto_kafka_response.c  what brokers send
  *   proto_kafka_long.c      responses that must be seen whole and are longer than a buffer
@@ -77,6 +78,22 @@ void proto_kafka_deny_begin(struct proto_kafka *kafka, const struct kafka_reques
 void proto_kafka_deny_see(struct proto_kafka *kafka, struct span bytes,
 			  struct proto_context *context, struct proto_verdict *ret);
 void proto_kafka_deny_end(struct proto_kafka *kafka, struct proto_pools *pools);
+
+/* ---- proto_kafka_creation.c ---- */
+
+/* Is it a request that could create topics, of a client that may not? */
+bool proto_kafka_creation_matters(const struct proto_context *context,
+				  const struct kafka_request *request);
+/* Of such a request. false: *ret refuses it, or wants more of it. */
+bool proto_kafka_creation_may(const struct proto_kafka *kafka, const struct kafka_request *request,
+			      struct span bytes, struct proto_verdict *ret);
+/* It is next, may go by, and has been noted. */
+void proto_kafka_creation_begin(struct proto_kafka *kafka, const struct kafka_request *request,
+				struct span bytes, struct proto_context *context,
+				struct proto_verdict *ret);
+/* With kafka->creation.left. */
+void proto_kafka_creation_see(struct proto_kafka *kafka, struct span bytes,
+			      struct proto_context *context, struct proto_verdict *ret);
 
 /* ---- proto_kafka_book.c ---- */
 

@@ -14,7 +14,7 @@ enum look_what {
 	LOOK_PASS,    /* a request or a token that goes by */
 	LOOK_ANSWER,  /* a request whose response is in scratch */
 	LOOK_DENY,    /* a request that is answered as it is read */
-	LOOK_EDIT,    /* a request that goes by with the byte at `edit` cleared */
+	LOOK_CREATE,  /* a request that must not create topics goes by as it is read */
 };
 
 struct look {
@@ -24,7 +24,6 @@ struct look {
 	uint64_t size;
 	struct kafka_request request;
 	struct span mechanism; /* of a SaslHandshake */
-	size_t edit;
 };
 
 static uint32_t request_max(const struct proto_context *context)
@@ -58,32 +57,6 @@ static bool look_at_client(const struct proto_kafka *kafka, struct span bytes,
 		return true;
 	proto_kafka_refuse(CLOSE_CLIENT_ID_DENIED, ret);
 	return false;
-}
-
-/* A client that may not create topics may not do so by asking for them either. */
-static bool look_at_creation(const struct proto_kafka *kafka, struct span bytes,
-			     const struct proto_context *context, struct look *look,
-			     struct proto_verdict *ret)
-{
-	const struct kafka_request *request = &look->request;
-	struct kafka_creation creation;
-	struct kafka_why why;
-
-	if (request->key != KAFKA_METADATA ||
-	    kafka_policy_allows(&context->kafka->policy, KAFKA_CREATE_TOPICS, 0) !=
-		    KAFKA_ALLOW_DENIED)
-		return true;
-	enum wire wire = kafka_metadata_creates(bytes, request, &creation, &why);
-
-	if (!proto_kafka_is_read(kafka, PROTO_CLIENT, wire, &why, ret))
-		return false;
-	if (creation.is_asked && creation.at == 0) {
-		proto_kafka_refuse(CLOSE_API_DENIED, ret);
-		return false;
-	}
-	if (creation.is_asked)
-		look->edit = creation.at;
-	return true;
 }
 
 /* What has to be known of the few requests that are more than a key and a version. */
@@ -151,9 +124,11 @@ static void look_at_request(const struct proto_kafka *kafka, struct span bytes,
 	case KAFKA_USER_PASS:
 		break;
 	}
-	if (look_at_creation(kafka, bytes, context, look, ret) &&
-	    look_into(kafka, bytes, look, ret))
-		look->what = look->edit > 0 ? LOOK_EDIT : LOOK_PASS;
+	bool is_creation = proto_kafka_creation_matters(context, &look->request);
+
+	if (look_into(kafka, bytes, look, ret) &&
+	    (!is_creation || proto_kafka_creation_may(kafka, &look->request, bytes, ret)))
+		look->what = is_creation ? LOOK_CREATE : LOOK_PASS;
 }
 
 /* A request that is one, and yet not now. */
@@ -307,21 +282,11 @@ static void answer_each(struct proto_kafka *kafka, struct span bytes, struct pro
 	proto_kafka_deny_begin(kafka, &look->request, bytes, context, ret);
 }
 
-/* The beginning goes as it is now to be; the rest follows. */
-static void edit(struct proto_kafka *kafka, struct span bytes, struct proto_context *context,
-		 const struct look *look, struct proto_verdict *ret)
+static void pass_each(struct proto_kafka *kafka, struct span bytes, struct proto_context *context,
+		      const struct look *look, struct proto_verdict *ret)
 {
-	struct sink *sink = &context->scratch;
-
 	goes_by(kafka, context, look);
-	sink->len = 0;
-	sink_span(sink, span_of(bytes.at, look->edit));
-	sink_u8(sink, 0);
-	CHECK(!sink->full); /* as much as is in a buffer */
-	kafka->pass_request = look->size - (look->edit + 1);
-	*ret = (struct proto_verdict){ .what = PROTO_EMIT,
-				       .n = look->edit + 1,
-				       .bytes = sink_written(sink) };
+	proto_kafka_creation_begin(kafka, &look->request, bytes, context, ret);
 }
 
 /* The rest of a request that has been answered. */
@@ -353,6 +318,10 @@ void proto_kafka_request_see(struct proto_kafka *kafka, struct span bytes,
 		proto_kafka_deny_see(kafka, bytes, context, ret);
 		return;
 	}
+	if (kafka->creation.left > 0) {
+		proto_kafka_creation_see(kafka, bytes, context, ret);
+		return;
+	}
 	if (kafka->pass_request > 0) {
 		proto_kafka_pass(kafka->pass_request, ret);
 		kafka->pass_request = 0;
@@ -381,8 +350,8 @@ void proto_kafka_request_see(struct proto_kafka *kafka, struct span bytes,
 		answer(kafka, bytes, context, &look, ret);
 	else if (look.what == LOOK_DENY)
 		answer_each(kafka, bytes, context, &look, ret);
-	else if (look.what == LOOK_EDIT)
-		edit(kafka, bytes, context, &look, ret);
+	else if (look.what == LOOK_CREATE)
+		pass_each(kafka, bytes, context, &look, ret);
 	else if (ret->what == PROTO_REFUSE && ret->reason == CLOSE_API_DENIED)
 		deny(kafka, bytes, context, &look);
 	else if (ret->what == PROTO_REFUSE)
