@@ -230,7 +230,12 @@ static void policy_make(struct check *check, uint32_t index)
 			      "authenticates (broker_sasl); write tls.allow_clients",
 			      index);
 	}
-	kafka->policy.show_quorum = kafka->controllers == CONFIG_KAFKA_CONTROLLERS_NAME;
+	kafka->policy.show_quorum = kafka->controllers != CONFIG_KAFKA_CONTROLLERS_HIDE;
+	if (kafka->controllers == CONFIG_KAFKA_CONTROLLERS_PASS)
+		DOUBT(check, where(check, LISTENER, index, "kafka.controllers"),
+		      "listeners[%u].kafka.controllers: pass: clients are told where controllers are, "
+		      "by their own addresses; name tells them only that there are some",
+		      index);
 	unread_check(check, index);
 }
 

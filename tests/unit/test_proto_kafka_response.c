@@ -94,6 +94,40 @@ static void test_vectors(void **state)
 	talk_end();
 }
 
+/* ---- controllers ---- */
+
+/* By their own addresses, where a listener says so; brokers have the names clients know, always. */
+static void see_controllers(const struct vector *vector)
+{
+	struct script script = { 0 };
+	int16_t key = (int16_t)vector_number(vector, 0),
+		version = (int16_t)vector_number(vector, 1);
+	size_t len;
+	uint8_t *frame = vector_bytes(vector, 3, &len);
+	struct text named = rename_all(key, version, span_of(frame, len), talk_name);
+	bool is_quorum = key == KAFKA_DESCRIBE_QUORUM;
+
+	talk.kafka->policy.show_quorum = true;
+	talk.kafka->controllers = CONFIG_KAFKA_CONTROLLERS_PASS;
+	if (is_quorum || key == KAFKA_METADATA) {
+		write_script(&script, key, version, span_of(frame, len),
+			     is_quorum ? span_of(frame, len) : span_of(named.at, named.len));
+		talk_passes(&script, 1);
+		talk_passes(&script, ALL);
+	}
+	script_free(&script);
+	text_free(&named);
+	free(frame);
+}
+
+static void test_controllers(void **state)
+{
+	(void)state;
+	talk_begin();
+	assert_int_equal(vectors_each("response", see_controllers), VECTOR_RESPONSES);
+	talk_end();
+}
+
 /* ---- cut ---- */
 
 static void assert_no_real_host(const struct vector *vector, size_t cut)
@@ -503,10 +537,11 @@ static void test_too_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),	   cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_everything), cmocka_unit_test(test_notes),
-		cmocka_unit_test(test_ports),	   cmocka_unit_test(test_rack),
-		cmocka_unit_test(test_long),	   cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_controllers), cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_cut),	    cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_notes),	    cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_rack),	    cmocka_unit_test(test_long),
+		cmocka_unit_test(test_too_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

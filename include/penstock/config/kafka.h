@@ -27,7 +27,11 @@ enum config_kafka_unknown { CONFIG_KAFKA_UNKNOWN_REFUSE, CONFIG_KAFKA_UNKNOWN_BO
 /* As they are written: each default is 0; that of vendor_apis is HIDE with read_only. */
 enum config_kafka_unknown_apis { CONFIG_KAFKA_UNKNOWN_HIDE, CONFIG_KAFKA_UNKNOWN_PASS };
 enum config_kafka_vendor_apis { CONFIG_KAFKA_VENDOR_PASS, CONFIG_KAFKA_VENDOR_HIDE };
-enum config_kafka_controllers { CONFIG_KAFKA_CONTROLLERS_HIDE, CONFIG_KAFKA_CONTROLLERS_NAME };
+enum config_kafka_controllers {
+	CONFIG_KAFKA_CONTROLLERS_HIDE,
+	CONFIG_KAFKA_CONTROLLERS_NAME,
+	CONFIG_KAFKA_CONTROLLERS_PASS
+};
 
 struct config_kafka_ids {
 	int32_t first, last;

@@ -54,7 +54,8 @@ static struct span rack_of(const struct proto_context *context, const struct kaf
 	return node->rack;
 }
 
-/* Clients have no business with controllers: they may see that there are some (RFC 2606, 2). */
+/* Clients have no business with controllers: they may see that there are some (RFC 2606, 2), and
+ * where only if the listener says so (kafka.controllers). */
 static void put_controller(struct sink *host, int32_t id)
 {
 	sink_printf(host, "controller-%d.invalid", (int)id);
@@ -65,8 +66,14 @@ static bool name(void *owner, const struct kafka_node *node, struct kafka_name *
 	struct kafka_naming *naming = owner;
 	struct proto_context *context = naming->context;
 	struct sink host = sink_of(naming->host, sizeof(naming->host));
+	bool is_port = node->port >= 0 && node->port <= UINT16_MAX;
 	uint16_t port = 0;
 
+	if (node->kind == KAFKA_NODE_CONTROLLER && is_port &&
+	    context->kafka->controllers == CONFIG_KAFKA_CONTROLLERS_PASS) {
+		*ret_name = (struct kafka_name){ .host = node->host, .port = (uint16_t)node->port };
+		return true;
+	}
 	if (node->kind == KAFKA_NODE_CONTROLLER) {
 		put_controller(&host, node->id);
 	} else {
