@@ -181,6 +181,9 @@ struct config_route {
 	struct config_cidrs allow; /* clients from elsewhere are refused; count 0: none are */
 	uint64_t max_connections;
 	enum config_send_proxy send_proxy_protocol;
+	struct config_kafka kafka; /* with a cluster of that protocol: by server names */
+	struct config_names deny_apis;
+	struct config_names allow_users; /* kafka.users */
 	uint32_t listener;
 	uint32_t line;
 };
@@ -435,6 +438,14 @@ static inline const struct config_tls_server *config_route_server(const struct c
 static inline bool config_route_has_brain(const struct config_route *route)
 {
 	return route->mode != CONFIG_MODE_PASS && route->cluster >= 0;
+}
+
+/* And it is Kafka: route->kafka is meant. */
+static inline bool config_route_is_kafka(const struct config *config,
+					 const struct config_route *route)
+{
+	return config_route_has_brain(route) &&
+	       config->clusters[route->cluster].protocol == CONFIG_KAFKA;
 }
 
 /* Ports besides its own that a listener has: one for each broker of Kafka it may lead to. */

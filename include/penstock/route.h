@@ -87,8 +87,10 @@ struct route_rule {
 
 /* What server names a listener knows. */
 struct route_names {
-	struct route_sni *hosts; /* hosts to the first rule that has them; NULL: no routes */
-	uint32_t discovered;	 /* the first rule by discovered */
+	/* Hosts to the first rule that has them, and names of any broker of Kafka to their rules;
+	 * NULL: no routes */
+	struct route_sni *hosts;
+	uint32_t discovered; /* the first rule by discovered */
 };
 
 struct route {

@@ -5,8 +5,9 @@
  */
 #include <penstock/base/stat_kafka.h>
 
-#define FIRST_BITS 8 /* of the shortest bucket: 2^8 us */
-#define IS_TAKEN   (1ull << 63)
+#define FIRST_BITS   8 /* of the shortest bucket: 2^8 us */
+#define IS_TAKEN     (1ull << 63)
+#define LISTENER_MAX 127
 
 uint64_t stat_kafka_bucket_us(uint32_t bucket)
 {
@@ -39,14 +40,17 @@ void stat_kafka_response(struct stat_kafka_api *api, struct stat_kafka_node *nod
 		count_time(&node->times, us, bucket);
 }
 
-static uint64_t key_of(uint16_t listener, int32_t node)
+/* 7 bits of the listener, 16 of the route, 32 of the node. */
+static uint64_t key_of(uint16_t listener, uint16_t route, int32_t node)
 {
-	return IS_TAKEN | (uint64_t)listener << 32 | (uint32_t)node;
+	CHECK(listener <= LISTENER_MAX);
+	return IS_TAKEN | (uint64_t)listener << 56 | (uint64_t)route << 32 | (uint32_t)node;
 }
 
-uint16_t stat_kafka_place(struct stat_kafka_places *places, uint16_t listener, int32_t node)
+uint16_t stat_kafka_place(struct stat_kafka_places *places, uint16_t listener, uint16_t route,
+			  int32_t node)
 {
-	uint64_t key = key_of(listener, node);
+	uint64_t key = key_of(listener, route, node);
 	uint32_t at = (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32);
 	for (uint32_t i = 0; i < STAT_KAFKA_NODES; i++) {
 		uint16_t place = (uint16_t)((at + i) % STAT_KAFKA_NODES);
@@ -61,10 +65,22 @@ uint16_t stat_kafka_place(struct stat_kafka_places *places, uint16_t listener, i
 }
 
 bool stat_kafka_place_of(const struct stat_kafka_places *places, uint16_t place,
-			 uint16_t *ret_listener, int32_t *ret_node)
+			 struct stat_kafka_owner *ret_owner)
 {
 	uint64_t key = atomic_load_explicit(&places->taken[place], memory_order_relaxed);
-	*ret_listener = (uint16_t)(key >> 32);
-	*ret_node = (int32_t)(uint32_t)key;
+	*ret_owner = (struct stat_kafka_owner){
+		.listener = (uint16_t)(key >> 56 & LISTENER_MAX),
+		.route = (uint16_t)(key >> 32),
+		.node = (int32_t)(uint32_t)key,
+	};
 	return key != 0;
+}
+
+bool stat_kafka_has_route(const struct stat_kafka_places *places, uint16_t route)
+{
+	struct stat_kafka_owner owner;
+	for (uint16_t place = 0; place < STAT_KAFKA_NODES; place++)
+		if (stat_kafka_place_of(places, place, &owner) && owner.route == route)
+			return true;
+	return false;
 }

@@ -34,16 +34,16 @@ static const struct metric metrics[] = {
 	  "wait for records" },
 	{ "penstock_kafka_denied_total", "counter", "api",
 	  "Kafka requests that deny_apis or read_only forbids" },
-	{ "penstock_kafka_node_connections_total", "counter", "listener, node",
-	  "Connections to Kafka brokers by the node id clients asked for, `any` for their bootstrap. "
-	  "The first 511 have a row; all others share `other`" },
-	{ "penstock_kafka_node_connections_active", "gauge", "listener, node",
+	{ "penstock_kafka_node_connections_total", "counter", "listener, route, node",
+	  "Connections to Kafka brokers by the node id clients asked for, `any` for their bootstrap; "
+	  "route where clients came by one. The first 511 have a row; all others share `other`" },
+	{ "penstock_kafka_node_connections_active", "gauge", "listener, route, node",
 	  "Of these, still open" },
-	{ "penstock_kafka_node_requests_total", "counter", "listener, node",
+	{ "penstock_kafka_node_requests_total", "counter", "listener, route, node",
 	  "Kafka requests passed on" },
-	{ "penstock_kafka_node_bytes_total", "counter", "listener, node, dir",
+	{ "penstock_kafka_node_bytes_total", "counter", "listener, route, node, dir",
 	  "Bytes moved: dir is to_broker or to_client" },
-	{ "penstock_kafka_node_response_seconds", "histogram", "listener, node",
+	{ "penstock_kafka_node_response_seconds", "histogram", "listener, route, node",
 	  "As penstock_kafka_response_seconds, of all calls together. Brokers that nobody has asked "
 	  "have no row" },
 	{ "penstock_cert_expiry_timestamp_seconds", "gauge", "file",

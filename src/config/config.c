@@ -226,6 +226,12 @@ void *config_unit(struct config *config, enum config_scope scope, uint32_t index
 	return config;
 }
 
+const struct config_kafka *config_kafka_of(enum config_scope scope, const void *unit)
+{
+	return scope == CONFIG_SCOPE_ROUTE ? &((const struct config_route *)unit)->kafka
+					   : &((const struct config_listener *)unit)->kafka;
+}
+
 struct config_mark *config_mark(struct config_read *read, enum config_scope scope, uint32_t index,
 				const char *path)
 {
@@ -337,7 +343,8 @@ bool config_is_of_kafka(const struct config_row *row)
 		       strncmp(row->path, "discovery.sasl.", 15) == 0 ||
 		       strncmp(row->path, "broker_sasl.", 12) == 0 ||
 		       strcmp(row->path, "broker_tls.clients_file") == 0;
-	return row->scope == CONFIG_SCOPE_LISTENER && strncmp(row->path, "kafka.", 6) == 0;
+	return (row->scope == CONFIG_SCOPE_LISTENER || row->scope == CONFIG_SCOPE_ROUTE) &&
+	       strncmp(row->path, "kafka.", 6) == 0;
 }
 
 bool config_is_section(enum config_scope scope, const char *path)
@@ -414,6 +421,7 @@ struct config_route *config_add_route(struct config_read *read, struct config_ma
 	struct config_route *route = &config->routes[index];
 
 	route->cluster = route->discovered = -1;
+	route->kafka.mode = CONFIG_KAFKA_SNI;
 	route->listener = config->listener_count - 1;
 	route->line = mark.line;
 	listener->route_count++;

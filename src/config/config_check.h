@@ -50,6 +50,25 @@ void config_check_tls_route(struct check *check, uint32_t index);
 /* What only Kafka has, and what it has not. The listener's cluster is resolved. */
 void config_check_kafka_cluster(struct check *check, uint32_t index);
 void config_check_kafka_listener(struct check *check, uint32_t index);
+/* The same for a route. */
+void config_check_kafka_route(struct check *check, uint32_t index);
+
+/* What a listener or a route says of Kafka: the same sentences serve both. */
+struct check_kafka {
+	struct check *check;
+	enum config_scope scope;
+	uint32_t index;
+	const struct config_cluster *cluster;
+	struct config_kafka *kafka;
+	const struct config_names *denied, *users;
+};
+
+/* Makes it out of the words, too. */
+void config_check_kafka_policy(const struct check_kafka *place);
+/* Names that brokers have by server name. False: `advertise`, which is set, makes none. */
+bool config_check_kafka_names(const struct check_kafka *place);
+/* A key of Kafka where there is none. */
+void config_check_kafka_stray(struct check *check, enum config_scope scope, uint32_t index);
 /* All ports of brokers: those of several listeners, those that others have. */
 void config_check_kafka_ports(struct check *check);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * config_check_kafka: what belongs together in the keys of Kafka, and which of Pulsar's mean
- * nothing to it. Makes the policy of a listener out of the words it was written in.
+ * nothing to it. Makes the policy of a listener, or of a route, out of the words it was written in.
  */
 #include "config_check.h"
 
@@ -28,25 +28,6 @@ static void foreign_check(struct check *check, uint32_t index)
 			FAULT(check, where(check, CLUSTER, index, rows[i].path),
 			      "clusters.%s.%s: is for Pulsar; %s",
 			      check->config->clusters[index].name, rows[i].path, rows[i].instead);
-}
-
-/* What clients are told of brokers is for a listener to say. */
-static void routes_check(struct check *check, uint32_t index)
-{
-	const struct config *config = check->config;
-
-	for (uint32_t i = 0; i < config->route_count; i++) {
-		const struct config_route *route = &config->routes[i];
-		const char *path = route->discovered == (int32_t)index ? "discovered" : "cluster";
-
-		if (route->cluster == (int32_t)index || route->discovered == (int32_t)index)
-			FAULT(check, where(check, CONFIG_SCOPE_ROUTE, i, path),
-			      "listeners[%u].routes[%u].%s: clusters.%s is Kafka's, whose brokers "
-			      "need names for clients; write a listener with cluster: %s and kafka: "
-			      "{ mode: sni }",
-			      route->listener, i - config->listeners[route->listener].route_first,
-			      path, config->clusters[index].name, config->clusters[index].name);
-	}
 }
 
 /* A key of Kafka in a cluster of Pulsar's. */
@@ -100,7 +81,6 @@ void config_check_kafka_cluster(struct check *check, uint32_t index)
 		      cluster->name);
 	for (uint32_t i = 0; i < cluster->url_count; i++)
 		cluster->urls[i].is_tls = config_speaks_tls(cluster);
-	routes_check(check, index);
 }
 
 /* ---- what clients may do -------------------------------------------------------------------- */
@@ -130,67 +110,87 @@ static bool is_number(const char *name)
 	return strspn(name, "+-0123456789") == strlen(name);
 }
 
-static void guess_api(struct check *check, uint32_t index, const char *name)
+static struct config_mark mark_of(const struct check_kafka *place, const char *path)
+{
+	return where(place->check, place->scope, place->index, path);
+}
+
+#define LABEL_BYTES 200
+
+/* "listeners[0].kafka.advertise" */
+static const char *label_of(const struct check_kafka *place, const char *path, char *text)
+{
+	return config_label(place->check->read, place->scope, place->index, path, text,
+			    LABEL_BYTES);
+}
+
+static void guess_api(const struct check_kafka *place, const char *name)
 {
 	struct config_guess guess;
+	char label[LABEL_BYTES];
 
 	config_guess_begin(&guess, span_str(name));
 	for (int16_t key = 0; key < KAFKA_VENDOR_KEY; key++)
 		if (kafka_api(key) != NULL)
 			config_guess_offer(&guess, kafka_api(key)->name);
-	FAULT(check, where(check, LISTENER, index, "kafka.deny_apis"),
-	      "listeners[%u].kafka.deny_apis: '%s' is no call of Kafka's protocol; %s%s", index,
-	      name, guess.best != NULL ? "did you mean " : "its names are like ",
+	FAULT(place->check, mark_of(place, "kafka.deny_apis"),
+	      "%s: '%s' is no call of Kafka's protocol; %s%s",
+	      label_of(place, "kafka.deny_apis", label), name,
+	      guess.best != NULL ? "did you mean " : "its names are like ",
 	      guess.best != NULL ? guess.best : "DeleteTopics");
 }
 
-static void deny_apis(struct check *check, uint32_t index)
+static void deny_apis(const struct check_kafka *place)
 {
-	struct config_listener *listener = &check->config->listeners[index];
+	char label[LABEL_BYTES];
 	int16_t key;
 
-	for (uint32_t i = 0; i < listener->deny_apis.count; i++) {
-		const char *name = listener->deny_apis.at[i];
+	label_of(place, "kafka.deny_apis", label);
+	for (uint32_t i = 0; i < place->denied->count; i++) {
+		const char *name = place->denied->at[i];
 
 		if (!find_api(name, &key) && is_number(name))
-			FAULT(check, where(check, LISTENER, index, "kafka.deny_apis"),
-			      "listeners[%u].kafka.deny_apis: '%s' is no call's number; they are from "
-			      "0 to %d",
-			      index, name, INT16_MAX);
+			FAULT(place->check, mark_of(place, "kafka.deny_apis"),
+			      "%s: '%s' is no call's number; they are from 0 to %d", label, name,
+			      INT16_MAX);
 		else if (!find_api(name, &key))
-			guess_api(check, index, name);
-		else if (!kafka_policy_deny(&listener->kafka.policy, key))
-			FAULT(check, where(check, LISTENER, index, "kafka.deny_apis"),
-			      "listeners[%u].kafka.deny_apis: '%s' is one more than the %d calls without "
-			      "a name here that can be denied; vendor_apis: hide is for all from %d on",
-			      index, name, KAFKA_DENY_MORE, KAFKA_VENDOR_KEY);
+			guess_api(place, name);
+		else if (!kafka_policy_deny(&place->kafka->policy, key))
+			FAULT(place->check, mark_of(place, "kafka.deny_apis"),
+			      "%s: '%s' is one more than the %d calls without a name here that can be "
+			      "denied; vendor_apis: hide is for all from %d on",
+			      label, name, KAFKA_DENY_MORE, KAFKA_VENDOR_KEY);
 	}
 }
 
 /* Calls that nobody here can read: pass, and what that may lead to. */
-static void unread_check(struct check *check, uint32_t index)
+static void unread_check(const struct check_kafka *place)
 {
-	struct config_kafka *kafka = &check->config->listeners[index].kafka;
+	struct config_kafka *kafka = place->kafka;
+	struct check *check = place->check;
+	char unknown[LABEL_BYTES], vendor[LABEL_BYTES];
 
-	if (kafka->is_read_only && !is_set(check, LISTENER, index, "kafka.vendor_apis"))
+	label_of(place, "kafka.unknown_apis", unknown);
+	label_of(place, "kafka.vendor_apis", vendor);
+	if (kafka->is_read_only && !is_set(check, place->scope, place->index, "kafka.vendor_apis"))
 		kafka->vendor_apis = CONFIG_KAFKA_VENDOR_HIDE;
 	kafka->policy.pass_unknown = kafka->unknown_apis == CONFIG_KAFKA_UNKNOWN_PASS;
 	kafka->policy.hide_vendor = kafka->vendor_apis == CONFIG_KAFKA_VENDOR_HIDE;
 	if (kafka->policy.pass_unknown)
-		DOUBT(check, where(check, LISTENER, index, "kafka.unknown_apis"),
-		      "listeners[%u].kafka.unknown_apis: pass: an answer that nobody here can read "
-		      "may tell clients where brokers are",
-		      index);
+		DOUBT(check, mark_of(place, "kafka.unknown_apis"),
+		      "%s: pass: an answer that nobody here can read may tell clients where "
+		      "brokers are",
+		      unknown);
 	if (kafka->is_read_only && kafka->policy.pass_unknown)
-		DOUBT(check, where(check, LISTENER, index, "kafka.unknown_apis"),
-		      "listeners[%u].kafka.unknown_apis: pass: read_only cannot tell whether these "
-		      "calls write, and lets them through",
-		      index);
+		DOUBT(check, mark_of(place, "kafka.unknown_apis"),
+		      "%s: pass: read_only cannot tell whether these calls write, and lets them "
+		      "through",
+		      unknown);
 	if (kafka->is_read_only && !kafka->policy.hide_vendor)
-		DOUBT(check, where(check, LISTENER, index, "kafka.vendor_apis"),
-		      "listeners[%u].kafka.vendor_apis: pass: read_only cannot tell whether these "
-		      "calls write, and lets them through",
-		      index);
+		DOUBT(check, mark_of(place, "kafka.vendor_apis"),
+		      "%s: pass: read_only cannot tell whether these calls write, and lets them "
+		      "through",
+		      vendor);
 }
 
 /* What is between a broker and who has authenticated to it is penstock's where that is penstock:
@@ -212,31 +212,38 @@ static void session_apis_deny(struct kafka_policy *policy)
 		CHECK(kafka_policy_deny(policy, (int16_t)keys[i]));
 }
 
-static void policy_make(struct check *check, uint32_t index)
+static void users_make(const struct check_kafka *place)
 {
-	struct config_listener *listener = &check->config->listeners[index];
-	struct config_kafka *kafka = &listener->kafka;
+	char label[LABEL_BYTES];
+
+	place->kafka->users = place->users->at;
+	place->kafka->user_count = place->users->count;
+	if (place->cluster->broker_sasl.users_file == NULL)
+		return;
+	session_apis_deny(&place->kafka->policy);
+	if (place->kafka->user_count > 0)
+		FAULT(place->check, mark_of(place, "kafka.allow_users"),
+		      "%s: clients show no user where penstock authenticates (broker_sasl); write "
+		      "tls.allow_clients",
+		      label_of(place, "kafka.allow_users", label));
+}
+
+void config_check_kafka_policy(const struct check_kafka *place)
+{
+	struct config_kafka *kafka = place->kafka;
+	char label[LABEL_BYTES];
 
 	if (kafka->is_read_only)
 		kafka_policy_read_only(&kafka->policy);
-	deny_apis(check, index);
-	kafka->users = listener->allow_users.at;
-	kafka->user_count = listener->allow_users.count;
-	if (check->config->clusters[listener->cluster].broker_sasl.users_file != NULL) {
-		session_apis_deny(&kafka->policy);
-		if (kafka->user_count > 0)
-			FAULT(check, where(check, LISTENER, index, "kafka.allow_users"),
-			      "listeners[%u].kafka.allow_users: clients show no user where penstock "
-			      "authenticates (broker_sasl); write tls.allow_clients",
-			      index);
-	}
+	deny_apis(place);
+	users_make(place);
 	kafka->policy.show_quorum = kafka->controllers != CONFIG_KAFKA_CONTROLLERS_HIDE;
 	if (kafka->controllers == CONFIG_KAFKA_CONTROLLERS_PASS)
-		DOUBT(check, where(check, LISTENER, index, "kafka.controllers"),
-		      "listeners[%u].kafka.controllers: pass: clients are told where controllers are, "
-		      "by their own addresses; name tells them only that there are some",
-		      index);
-	unread_check(check, index);
+		DOUBT(place->check, mark_of(place, "kafka.controllers"),
+		      "%s: pass: clients are told where controllers are, by their own addresses; name "
+		      "tells them only that there are some",
+		      label_of(place, "kafka.controllers", label));
+	unread_check(place);
 }
 
 /* ---- names ---------------------------------------------------------------------------------- */
@@ -275,27 +282,59 @@ static void port_check(struct check *check, uint32_t index)
 		      index);
 }
 
-static void sni_check(struct check *check, uint32_t index)
+static void bootstrap_check(const struct check_kafka *place)
 {
-	struct config_listener *listener = &check->config->listeners[index];
-	struct config_kafka *kafka = &listener->kafka;
+	const struct config_kafka *kafka = place->kafka;
+	const char *path = "kafka.bootstrap";
+	char label[LABEL_BYTES];
 	int32_t node;
 
-	if (kafka->advertise_port == 0)
-		kafka->advertise_port = listener->bind.port;
-	if (!config_kafka_is_template(span_str(kafka->advertise)))
-		FAULT(check, where(check, LISTENER, index, "kafka.advertise"),
-		      "listeners[%u].kafka.advertise: with mode sni brokers are told apart by their "
-		      "names; write a template, as b{id}.kafka.example.com",
-		      index);
+	if (kafka->bootstrap == NULL && kafka->unknown == CONFIG_KAFKA_UNKNOWN_REFUSE)
+		DOUBT(place->check, mark_of(place, "kafka.advertise"),
+		      "%s: no name leads to any broker, so clients must begin with those of "
+		      "brokers; add bootstrap",
+		      label_of(place, "kafka", label));
+	else if (kafka->bootstrap != NULL && kafka->bootstrap[0] == '*')
+		FAULT(place->check, mark_of(place, path),
+		      "%s: is one name; write it without '*', and see unknown",
+		      label_of(place, path, label));
 	else if (kafka->bootstrap != NULL &&
-		 config_kafka_node_named(kafka, check->config->clusters[listener->cluster].name,
-					 span_str(kafka->bootstrap), &node))
-		FAULT(check, where(check, LISTENER, index, "kafka.bootstrap"),
-		      "listeners[%u].kafka.bootstrap: is what advertise makes of node id %d; write "
-		      "another name",
-		      index, (int)node);
-	if (listener->tls.cert_files.count == 0)
+		 config_kafka_node_named(kafka, place->cluster->name, span_str(kafka->bootstrap),
+					 &node))
+		FAULT(place->check, mark_of(place, path),
+		      "%s: is what advertise makes of node id %d; write another name",
+		      label_of(place, path, label), (int)node);
+}
+
+bool config_check_kafka_names(const struct check_kafka *place)
+{
+	const struct config *config = place->check->config;
+	struct config_kafka *kafka = place->kafka;
+	uint32_t listener = place->scope == CONFIG_SCOPE_ROUTE
+				    ? config->routes[place->index].listener
+				    : place->index;
+	char label[LABEL_BYTES];
+
+	if (kafka->advertise_port == 0)
+		kafka->advertise_port = config->listeners[listener].bind.port;
+	if (!config_kafka_is_template(span_str(kafka->advertise))) {
+		FAULT(place->check, mark_of(place, "kafka.advertise"),
+		      "%s: brokers are told apart by their server names here; write a template, as "
+		      "b{id}.kafka.example.com",
+		      label_of(place, "kafka.advertise", label));
+		return false;
+	}
+	bootstrap_check(place);
+	return true;
+}
+
+static void sni_check(const struct check_kafka *place)
+{
+	struct check *check = place->check;
+	uint32_t index = place->index;
+
+	(void)config_check_kafka_names(place);
+	if (check->config->listeners[index].tls.cert_files.count == 0)
 		FAULT(check, where(check, LISTENER, index, "kafka.mode"),
 		      "listeners[%u].kafka.mode: sni goes by the server name of TLS, which ends "
 		      "here; add tls: { cert_file: ..., key_file: ... }",
@@ -304,41 +343,47 @@ static void sni_check(struct check *check, uint32_t index)
 	    is_set(check, LISTENER, index, "kafka.nodes"))
 		DOUBT(check, where(check, LISTENER, index, "kafka.mode"),
 		      "listeners[%u].kafka: base_port and nodes go with mode: port", index);
-	if (kafka->bootstrap == NULL && kafka->unknown == CONFIG_KAFKA_UNKNOWN_REFUSE)
-		DOUBT(check, where(check, LISTENER, index, "kafka.mode"),
-		      "listeners[%u].kafka: no name leads to any broker, so clients must begin with "
-		      "those of brokers; add bootstrap",
-		      index);
 }
 
-/* A key of Kafka where there is none. */
-static void stray_check(struct check *check, uint32_t index)
+void config_check_kafka_stray(struct check *check, enum config_scope scope, uint32_t index)
 {
+	char label[LABEL_BYTES];
+
 	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++) {
 		const struct config_row *row = &config_rows[i];
 
-		if (row->scope != LISTENER || !config_is_of_kafka(row) ||
-		    !is_set(check, LISTENER, index, row->path))
+		if (row->scope != scope || !config_is_of_kafka(row) ||
+		    !is_set(check, scope, index, row->path))
 			continue;
-		FAULT(check, where(check, LISTENER, index, row->path),
-		      "listeners[%u].%s: goes with a cluster whose protocol is kafka", index,
-		      row->path);
+		FAULT(check, where(check, scope, index, row->path),
+		      "%s: goes with a cluster whose protocol is kafka",
+		      config_label(check->read, scope, index, row->path, label, sizeof(label)));
 		return;
 	}
 }
 
 void config_check_kafka_listener(struct check *check, uint32_t index)
 {
-	const struct config *config = check->config;
-	const struct config_listener *listener = &config->listeners[index];
+	struct config *config = check->config;
+	struct config_listener *listener = &config->listeners[index];
 
 	if (listener->cluster < 0 || config->clusters[listener->cluster].protocol != CONFIG_KAFKA) {
 		/* The name of its cluster may be wrong, and that has been said. */
 		if (listener->cluster >= 0 || !is_set(check, LISTENER, index, "cluster"))
-			stray_check(check, index);
+			config_check_kafka_stray(check, LISTENER, index);
 		return;
 	}
-	policy_make(check, index);
+	const struct check_kafka place = {
+		.check = check,
+		.scope = LISTENER,
+		.index = index,
+		.cluster = &config->clusters[listener->cluster],
+		.kafka = &listener->kafka,
+		.denied = &listener->deny_apis,
+		.users = &listener->allow_users,
+	};
+
+	config_check_kafka_policy(&place);
 	if (listener->kafka.advertise == NULL)
 		FAULT(check, where(check, LISTENER, index, "kafka.advertise"),
 		      "listeners[%u]: clients cannot be told where brokers are; add kafka: { "
@@ -347,7 +392,7 @@ void config_check_kafka_listener(struct check *check, uint32_t index)
 	else if (listener->kafka.mode == CONFIG_KAFKA_PORT)
 		port_check(check, index);
 	else
-		sni_check(check, index);
+		sni_check(&place);
 }
 
 /* ---- ports ---------------------------------------------------------------------------------- */

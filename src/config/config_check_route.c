@@ -91,7 +91,7 @@ static void urls_check(struct check *check, uint32_t index, int32_t cluster_inde
 	const struct config_cluster *cluster = &check->config->clusters[cluster_index];
 
 	if (cluster->protocol == CONFIG_KAFKA)
-		return; /* config_check_kafka.c has something else to say */
+		return; /* config_check_kafka_route.c has something else to say */
 
 	for (uint32_t i = 0; i < cluster->url_count; i++) {
 		if (cluster->urls[i].is_tls == is_plain)
@@ -174,7 +174,9 @@ static void proxy_header_check(struct check *check, uint32_t index)
 	char label[200];
 
 	label_of(check, index, "send_proxy_protocol", label);
-	if (sends && has_cluster && is_pass)
+	if (sends && cluster >= 0 && config->clusters[cluster].protocol == CONFIG_KAFKA)
+		FAULT(check, mark, "%s: no Kafka broker understands that header; remove it", label);
+	else if (sends && has_cluster && is_pass)
 		FAULT(check, mark,
 		      "%s: Pulsar brokers want the header inside TLS, where a route that passes "
 		      "bytes through cannot put it; remove it, or write mode: reencrypt",
@@ -212,7 +214,13 @@ static void brokers_check(struct check *check, uint32_t index)
 	for (uint32_t i = 0; route->mode != CONFIG_MODE_PASS && i < route->target_count; i++) {
 		const struct config_cluster *at = cluster_at(check->config, &route->targets[i]);
 
-		if (at != NULL)
+		if (at != NULL && at->protocol == CONFIG_KAFKA)
+			DOUBT(check, where_route(check, index, "forward"),
+			      "%s: %s:%u is a broker of clusters.%s, whose answers lead clients "
+			      "past this proxy; write cluster: %s",
+			      label_of(check, index, "forward", label), route->targets[i].host,
+			      route->targets[i].port, at->name, at->name);
+		else if (at != NULL)
 			DOUBT(check, where_route(check, index, "forward"),
 			      "%s: %s:%u is a Pulsar broker of clusters.%s, whose answers to "
 			      "lookups lead clients past this proxy, unless they all have "
@@ -382,6 +390,13 @@ static int32_t default_find(struct check *check, uint32_t index, const char *pat
 			      "listeners[%u].%s: %s leads to a part of the server name, {1}, which "
 			      "these clients do not have; name another route",
 			      index, path, host);
+	if (found >= 0 && config_route_is_kafka(config, &config->routes[found]) &&
+	    config->routes[found].kafka.unknown == CONFIG_KAFKA_UNKNOWN_REFUSE)
+		FAULT(check, mark,
+		      "listeners[%u].%s: %s leads to brokers of Kafka by their names, which these "
+		      "clients do not ask for; add kafka: { unknown: bootstrap } to it, or name "
+		      "another route",
+		      index, path, host);
 	return found;
 }
 
@@ -431,6 +446,7 @@ void config_check_routes(struct check *check)
 		name_check(check, i);
 		target_check(check, i);
 		config_check_tls_route(check, i);
+		config_check_kafka_route(check, i);
 		label_make(check, &config->routes[i]);
 	}
 	for (uint32_t i = 0; i < config->listener_count; i++)

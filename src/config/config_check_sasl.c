@@ -116,6 +116,28 @@ static void listeners_check(struct check *check, uint32_t index)
 	}
 }
 
+static void routes_check(struct check *check, uint32_t index)
+{
+	const struct config *config = check->config;
+	const struct config_clients *users = config->clusters[index].broker_sasl.users;
+
+	if (users == NULL || config_clients_any(users) != NULL)
+		return;
+	for (uint32_t i = 0; i < config->route_count; i++) {
+		const struct config_route *route = &config->routes[i];
+
+		if (config_route_has_brain(route) && route->cluster == (int32_t)index &&
+		    config_route_server(config, route)->client_auth == CONFIG_CLIENT_AUTH_NONE)
+			FAULT(check, where(check, CONFIG_SCOPE_ROUTE, i, "cluster"),
+			      "listeners[%u].routes[%u].cluster: clusters.%s.%s goes by clients' "
+			      "certificates, and this route asks for none; add tls: { client_auth: "
+			      "require, client_ca_file: ... } to the listener, or to the route, or a "
+			      "line for everybody: * USER PASSWORD",
+			      route->listener, i - config->listeners[route->listener].route_first,
+			      config->clusters[index].name, FILE_KEY);
+	}
+}
+
 static void users_check(struct check *check, uint32_t index)
 {
 	const struct config_cluster *cluster = &check->config->clusters[index];
@@ -130,6 +152,7 @@ static void users_check(struct check *check, uint32_t index)
 	}
 	users_take(check, index);
 	listeners_check(check, index);
+	routes_check(check, index);
 	if (!config_speaks_tls(cluster))
 		DOUBT(check, where(check, SCOPE, index, FILE_KEY),
 		      "clusters.%s.broker_sasl: brokers are spoken to in clear, so whoever is between "

@@ -352,11 +352,11 @@ static void zookeeper_print(FILE *out, const struct config_row *row, int indent)
 	fputs(" }\n", out);
 }
 
-static void zookeeper_keys_print(FILE *out, enum config_scope scope)
+static void zookeeper_keys_print(FILE *out, enum config_scope scope, int indent)
 {
 	for (uint32_t i = 0; i < CONFIG_ROW_COUNT; i++)
 		if (config_rows[i].scope == scope && config_is_beside_bootstrap(&config_rows[i]))
-			zookeeper_print(out, &config_rows[i], 6);
+			zookeeper_print(out, &config_rows[i], indent + 2);
 }
 
 static bool is_below_discovery(const char *path)
@@ -366,7 +366,7 @@ static bool is_below_discovery(const char *path)
 
 /* The keys of Kafka in a scope. What goes with ZooKeeper ends those of discovery, where it belongs.
  */
-static void kafka_keys_print(FILE *out, enum config_scope scope)
+static void kafka_keys_print(FILE *out, enum config_scope scope, int indent)
 {
 	const char *open = "";
 
@@ -377,10 +377,10 @@ static void kafka_keys_print(FILE *out, enum config_scope scope)
 		    config_is_beside_bootstrap(row))
 			continue;
 		if (is_below_discovery(open) && !is_below_discovery(row->path))
-			zookeeper_keys_print(out, scope);
-		int level = sections_print(out, row, open, 4);
+			zookeeper_keys_print(out, scope, indent);
+		int level = sections_print(out, row, open, indent);
 
-		key_print(out, row, 4, level, false);
+		key_print(out, row, indent, level, false);
 		open = row->path;
 	}
 }
@@ -388,13 +388,22 @@ static void kafka_keys_print(FILE *out, enum config_scope scope)
 static void kafka_cluster_print(FILE *out)
 {
 	fputs("\n#  orders:\n#    protocol: kafka\n", out);
-	kafka_keys_print(out, CONFIG_SCOPE_CLUSTER);
+	kafka_keys_print(out, CONFIG_SCOPE_CLUSTER, 4);
 }
 
 static void kafka_listener_print(FILE *out)
 {
 	fputs("\n#  - name: kafka\n#    bind: \"0.0.0.0:9092\"\n#    cluster: orders\n", out);
-	kafka_keys_print(out, CONFIG_SCOPE_LISTENER);
+	kafka_keys_print(out, CONFIG_SCOPE_LISTENER, 4);
+}
+
+static void kafka_route_print(FILE *out)
+{
+	fputs("\n#      - host: \"*.kafka.example.com\"\n#        cluster: orders\n"
+	      "#        mode: terminate\n#        tls: { cert_file: /etc/penstock/tls/gw.pem, "
+	      "key_file: /etc/penstock/tls/gw.key }\n",
+	      out);
+	kafka_keys_print(out, CONFIG_SCOPE_ROUTE, 8);
 }
 
 /* A second listener, since one has either routes or a cluster. */
@@ -407,6 +416,7 @@ static void routes_print(FILE *out)
 	prose_print(out, 4, section_text("routes"));
 	fputs("#    routes:\n", out);
 	unit_print(out, CONFIG_SCOPE_ROUTE, 8);
+	kafka_route_print(out);
 }
 
 void config_docs_yaml(FILE *out)

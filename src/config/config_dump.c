@@ -90,7 +90,7 @@ static bool is_left_out(const struct config_row *row, const void *unit)
 	if (row->scope == CONFIG_SCOPE_CLUSTER)
 		return is_left_out_of_cluster(row, unit);
 	if (config_is_of_kafka(row))
-		return is_without_kafka(row, &((const struct config_listener *)unit)->kafka);
+		return is_without_kafka(row, config_kafka_of(row->scope, unit));
 	if (config_is_of_routes(row))
 		return ((const struct config_listener *)unit)->route_count == 0;
 	return false;

@@ -318,3 +318,20 @@ struct span config_kafka_rack_named(const struct config_kafka *kafka, const char
 		return span_of(NULL, 0);
 	return rack;
 }
+
+static bool is_bootstrap(const struct config_kafka *kafka, struct span host)
+{
+	if (host.len > 0 && host.at[host.len - 1] == '.')
+		host.len--;
+	return kafka->bootstrap != NULL && span_equal_fold(host, span_str(kafka->bootstrap));
+}
+
+enum config_kafka_wanted config_kafka_wanted(const struct config_kafka *kafka, const char *cluster,
+					     struct span host, int32_t *ret_node)
+{
+	if (config_kafka_node_named(kafka, cluster, host, ret_node))
+		return CONFIG_KAFKA_NODE;
+	return kafka->unknown == CONFIG_KAFKA_UNKNOWN_BOOTSTRAP || is_bootstrap(kafka, host)
+		       ? CONFIG_KAFKA_ANY
+		       : CONFIG_KAFKA_NOBODY;
+}

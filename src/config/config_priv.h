@@ -33,7 +33,7 @@ enum config_type {
 	CONFIG_TYPE_SERVERS,   /* const char *, a ZooKeeper connect string with all ports */
 	CONFIG_TYPE_FORWARD,   /* forward_host and forward_port */
 	CONFIG_TYPE_NODES_AT,  /* node_host and node_port of a cluster */
-	CONFIG_TYPE_ADVERTISE, /* kafka.advertise and kafka.advertise_port of a listener */
+	CONFIG_TYPE_ADVERTISE, /* kafka.advertise and kafka.advertise_port of a listener, a route */
 	CONFIG_TYPE_CLUSTER,   /* int32_t: the name is resolved when all clusters are known */
 	CONFIG_TYPE_WORKERS,   /* uint32_t; auto is 0 until config_check */
 	CONFIG_TYPE_CPUS,      /* struct cpu_list */
@@ -180,6 +180,8 @@ static inline void *config_field(struct config *config, const struct config_row 
 {
 	return (uint8_t *)config_unit(config, row->scope, index) + row->offset;
 }
+/* What a listener or a route has for Kafka. */
+const struct config_kafka *config_kafka_of(enum config_scope scope, const void *unit);
 struct config_mark *config_mark(struct config_read *read, enum config_scope scope, uint32_t index,
 				const char *path);
 bool config_is_set(struct config_read *read, enum config_scope scope, uint32_t index,

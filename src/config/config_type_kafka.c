@@ -51,7 +51,7 @@ void config_print_nodes_at(const struct config *config, const struct config_row 
 
 bool config_type_advertise(struct config_value *value)
 {
-	struct config_listener *listener = value->unit;
+	struct config_kafka *kafka = CONTAINER_OF(value->field, struct config_kafka, advertise);
 	struct span host;
 	uint16_t port;
 	char shown[80];
@@ -62,18 +62,17 @@ bool config_type_advertise(struct config_value *value)
 				  "'%s' is neither a host nor a template of names; write "
 				  "gw.example.com, or with mode sni b{id}.kafka.example.com:9093",
 				  config_show(value->text, shown, sizeof(shown)));
-	listener->kafka.advertise = config_host_copy(value->read->config, host);
-	listener->kafka.advertise_port = port;
+	kafka->advertise = config_host_copy(value->read->config, host);
+	kafka->advertise_port = port;
 	return true;
 }
 
 void config_print_advertise(const struct config *config, const struct config_row *row,
 			    const void *unit, FILE *out)
 {
-	const struct config_kafka *kafka = &((const struct config_listener *)unit)->kafka;
+	const struct config_kafka *kafka = config_kafka_of(row->scope, unit);
 
 	(void)config;
-	(void)row;
 	config_host_print(out, "", kafka->advertise, kafka->advertise_port);
 }
 

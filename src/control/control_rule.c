@@ -2,7 +2,8 @@
  *
  * control_rule: the ids routes are counted by, in counters that all workers and all snapshots
  * share. A route keeps its id, and with it its count and its limit, as long as its listener and its
- * label stay the same; an id is free again when its route is gone and its last connection too.
+ * label stay the same; an id is free again when its route is gone and its last connection too. One
+ * that brokers of Kafka are counted by (stat_kafka.h) waits for its route to come again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +20,11 @@ static uint64_t key_of(const struct config *config, const struct config_route *r
 static uint64_t active_of(const struct control *control, uint32_t id)
 {
 	return atomic_load_explicit(&control->office->routes[id].active, memory_order_relaxed);
+}
+
+static bool has_brokers(const struct control *control, uint32_t id)
+{
+	return stat_kafka_has_route(control->office->places, (uint16_t)id);
 }
 
 /* The ids of the routes that have one already. */
@@ -50,7 +56,8 @@ int control_rule_prepare(const struct control *control, const struct config *con
 		if (plan->id[i] != UINT16_MAX)
 			continue;
 		while (free_id < STAT_ROUTES_MAX &&
-		       (plan->is_taken[free_id] || active_of(control, free_id) > 0))
+		       (plan->is_taken[free_id] || active_of(control, free_id) > 0 ||
+			has_brokers(control, free_id)))
 			free_id++;
 		if (free_id == STAT_ROUTES_MAX) {
 			log_error("routes_full",
@@ -71,7 +78,9 @@ void control_rule_commit(struct control *control, const struct config *config,
 {
 	struct control_rules *rules = &control->rules;
 
-	memset(rules->keys, 0, sizeof(rules->keys));
+	for (uint32_t id = 0; id < rules->id_count; id++)
+		if (!has_brokers(control, id))
+			rules->keys[id] = 0;
 	for (uint32_t i = 0; i < config->route_count; i++) {
 		uint32_t id = plan->id[i];
 

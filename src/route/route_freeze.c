@@ -65,9 +65,11 @@ static struct census census_of_listener(const struct config *config, uint32_t in
 	const struct config_listener *listener = &config->listeners[index];
 	struct census census = { 0 };
 	for (uint32_t i = 0; i < listener->route_count; i++) {
-		const char *host = config->routes[listener->route_first + i].host;
-		if (host != NULL)
-			census_add(&census, host);
+		const struct config_route *route = &config->routes[listener->route_first + i];
+		if (route->host != NULL)
+			census_add(&census, route->host);
+		if (route->kafka.bootstrap != NULL)
+			census_add(&census, route->kafka.bootstrap);
 	}
 	return census;
 }
@@ -240,6 +242,10 @@ static void freeze_names(struct route *route, uint32_t listener, struct route_sn
 	for (uint32_t i = 0; i < config->route_count; i++) {
 		uint32_t rule = config->route_first + i, first;
 		const char *host = route->config->routes[rule].host;
+		const char *bootstrap = route->config->routes[rule].kafka.bootstrap;
+		/* Nobody else's: config_check_kafka_route.c has seen to it. */
+		if (bootstrap != NULL)
+			(void)!route_sni_put(hosts, span_str(bootstrap), rule, &first);
 		if (host == NULL)
 			chain(route, &names->discovered, rule);
 		else if (route_sni_put(hosts, span_str(host), rule, &first) == ROUTE_SNI_TAKEN)

@@ -519,6 +519,79 @@ static void check_full_rest(const struct config *config)
 	assert_string_equal(config->state_dir, "/var/lib/x");
 }
 
+/* What is no longer than a literal may be has no room for them: the keys of a route to Kafka. */
+static const char full_kafka_route[] =
+	"clusters:\n"
+	"  orders: { protocol: kafka, discovery: { bootstrap: [k] } }\n"
+	"listeners:\n"
+	"  - name: edge\n"
+	"    bind: 0.0.0.0:443\n"
+	"    unknown: '*.Kafka.x'\n"
+	"    tls: { cert_file: /c, key_file: /k }\n"
+	"    routes:\n"
+	"      - { host: a.x, forward: \"h:1\" }\n"
+	"      - { host: '*.Kafka.x', cluster: orders, mode: terminate, kafka: { advertise: "
+	"'B{id}-{cluster}.kafka.X:444', bootstrap: Any.x, unknown: bootstrap, read_only: true, "
+	"deny_apis: [Metadata], unknown_apis: pass, vendor_apis: hide, controllers: name, "
+	"client_id_prefix: 'Team a', allow_users: [b, c*], max_request: 5MiB, rate: { requests: 10, "
+	"bytes_in: 2MiB, bytes_out: 3KiB } } }\n"
+	"      - { host: '**.pay.x', cluster: orders, mode: terminate, kafka: { advertise: "
+	"'###.pay.x', bootstrap: any.pay.x } }\n";
+
+static void check_kafka_routes(const struct config *config)
+{
+	const struct config_kafka *most = &config->routes[1].kafka;
+	const struct config_kafka *least = &config->routes[2].kafka;
+
+	assert_int_equal(config->route_count, 3);
+	assert_false(config_route_is_kafka(config, &config->routes[0]));
+	assert_true(config_route_is_kafka(config, &config->routes[1]));
+	assert_int_equal(config->listeners[0].unknown_route, 1);
+	assert_int_equal(most->mode, CONFIG_KAFKA_SNI);
+	assert_string_equal(most->advertise, "b{id}-{cluster}.kafka.x");
+	assert_int_equal(most->advertise_port, 444);
+	assert_string_equal(most->bootstrap, "any.x");
+	assert_int_equal(most->unknown, CONFIG_KAFKA_UNKNOWN_BOOTSTRAP);
+	assert_true(most->is_read_only && most->policy.pass_unknown && most->policy.hide_vendor &&
+		    most->policy.show_quorum);
+	assert_int_equal(kafka_policy_allows(&most->policy, KAFKA_METADATA, 9), KAFKA_ALLOW_DENIED);
+	assert_int_equal(kafka_policy_allows(&most->policy, KAFKA_PRODUCE, 9), KAFKA_ALLOW_DENIED);
+	assert_string_equal(most->client_id_prefix, "Team a");
+	assert_int_equal(most->user_count, 2);
+	assert_string_equal(most->users[1], "c*");
+	assert_int_equal(most->request_max, 5 << 20);
+	assert_int_equal(most->rate_requests, 10);
+	assert_int_equal(most->rate_in, 2 << 20);
+	assert_int_equal(most->rate_out, 3 << 10);
+	assert_int_equal(least->mode, CONFIG_KAFKA_SNI);
+	assert_int_equal(least->advertise_port, 443); /* that of bind */
+	assert_int_equal(least->unknown, CONFIG_KAFKA_UNKNOWN_REFUSE);
+	assert_int_equal(least->request_max, 100 << 20);
+	assert_int_equal(least->user_count, 0);
+	assert_int_equal(kafka_policy_allows(&least->policy, KAFKA_PRODUCE, 9), KAFKA_ALLOW);
+	assert_int_equal(config_listener_ports(config, 0), 0);
+}
+
+static void test_full_kafka_route(void **state)
+{
+	struct outcome outcome = help_load(full_kafka_route, NULL);
+	char *dump = outcome.config != NULL ? help_dump(outcome.config) : NULL;
+
+	(void)state;
+	assert_string_equal(outcome.errors > 0 ? outcome.said : "", "");
+	check_kafka_routes(outcome.config);
+	help_free(&outcome);
+	outcome = help_load(dump, NULL);
+	assert_string_equal(outcome.errors > 0 ? outcome.said : "", "");
+	check_kafka_routes(outcome.config);
+	char *again = help_dump(outcome.config);
+
+	assert_string_equal(dump, again);
+	free(again);
+	free(dump);
+	help_free(&outcome);
+}
+
 /* Every key, and once more through the dump. */
 static void test_full(void **state)
 {
@@ -553,28 +626,35 @@ static void test_full(void **state)
 	help_free(&outcome);
 }
 
-/* `full` really has every row of config.def, so that a new key is in the test above or fails. */
-static void test_full_is_full(void **state)
+static void rows_find(const char *text, bool is_set[CONFIG_ROW_COUNT])
 {
 	struct config_errors errors = { .out = NULL };
 	struct config_read *read = config_read_new(&errors);
 
-	(void)state;
-	assert_true(config_yaml_read(read, "t.yaml", full, strlen(full)));
-	for (uint32_t row = 0; row < CONFIG_ROW_COUNT; row++) {
-		bool is_set = false;
-
+	assert_true(config_yaml_read(read, "t.yaml", text, strlen(text)));
+	for (uint32_t row = 0; row < CONFIG_ROW_COUNT; row++)
 		for (uint32_t unit = 0; unit < CONFIG_UNITS; unit++)
-			is_set |= read->marks[unit] != NULL && read->marks[unit][row].line > 0;
+			is_set[row] |= read->marks[unit] != NULL && read->marks[unit][row].line > 0;
+	config_free(config_read_end(read, 0));
+}
+
+/* The two really have every row of config.def, so that a new key is in the tests above or fails. */
+static void test_full_is_full(void **state)
+{
+	static bool is_set[CONFIG_ROW_COUNT];
+
+	(void)state;
+	rows_find(full, is_set);
+	rows_find(full_kafka_route, is_set);
+	for (uint32_t row = 0; row < CONFIG_ROW_COUNT; row++) {
 		if (config_is_of_role(&config_rows[row]) ||
 		    strncmp(config_rows[row].path, "broker_sasl.", 12) == 0 ||
 		    strncmp(config_rows[row].path, "discovery.sasl.", 15) == 0)
 			continue; /* they want a file: test_config_role.c, test_config_sasl.c */
-		if (!is_set)
+		if (!is_set[row])
 			print_error("%s is not in the test\n", config_rows[row].path);
-		assert_true(is_set);
+		assert_true(is_set[row]);
 	}
-	config_free(config_read_end(read, 0));
 }
 
 static void test_default_dump(void **state)
@@ -847,7 +927,7 @@ static void test_example(void **state)
 	assert_string_equal(outcome.errors > 0 ? outcome.said : "", "");
 	assert_int_equal(outcome.config->cluster_count, 2);
 	assert_int_equal(outcome.config->listener_count, 3);
-	assert_int_equal(outcome.config->route_count, 1);
+	assert_int_equal(outcome.config->route_count, 2);
 	assert_int_equal(outcome.config->limits.connections, 50000);
 	assert_string_equal(outcome.config->state_dir, "/var/lib/penstock");
 	help_free(&outcome);
@@ -879,13 +959,21 @@ static void test_manual(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),	 cmocka_unit_test(test_tls_defaults),
-		cmocka_unit_test(test_cluster_defaults), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_full_is_full),	 cmocka_unit_test(test_default_dump),
-		cmocka_unit_test(test_servers),		 cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_restart),		 cmocka_unit_test(test_restart_after_fit),
-		cmocka_unit_test(test_budget),		 cmocka_unit_test(test_budget_fit),
-		cmocka_unit_test(test_example),		 cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_tls_defaults),
+		cmocka_unit_test(test_cluster_defaults),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full_kafka_route),
+		cmocka_unit_test(test_full_is_full),
+		cmocka_unit_test(test_default_dump),
+		cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_restart_after_fit),
+		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_budget_fit),
+		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests(tests, help_setup, NULL);

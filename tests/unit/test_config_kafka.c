@@ -237,6 +237,38 @@ static void test_back(void **state)
 	}
 }
 
+/* What a client is led to by the name it asks for. */
+static void test_wanted(void **state)
+{
+	static const struct {
+		const char *host;
+		enum config_kafka_wanted wanted, open; /* with unknown: bootstrap */
+	} rows[] = {
+		{ "b7.ext", CONFIG_KAFKA_NODE, CONFIG_KAFKA_NODE },
+		{ "kafka.ext", CONFIG_KAFKA_ANY, CONFIG_KAFKA_ANY },
+		{ "Kafka.EXT.", CONFIG_KAFKA_ANY, CONFIG_KAFKA_ANY },
+		{ "kafka.ext.x", CONFIG_KAFKA_NOBODY, CONFIG_KAFKA_ANY },
+		{ "b07.ext", CONFIG_KAFKA_NOBODY, CONFIG_KAFKA_ANY },
+		{ "", CONFIG_KAFKA_NOBODY, CONFIG_KAFKA_ANY },
+	};
+	struct config_kafka kafka = by_name("b{id}.ext");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct span host = span_str(rows[i].host);
+		int32_t node = -1;
+
+		kafka.bootstrap = "kafka.ext";
+		kafka.unknown = CONFIG_KAFKA_UNKNOWN_REFUSE;
+		assert_int_equal(config_kafka_wanted(&kafka, "c", host, &node), rows[i].wanted);
+		assert_int_equal(node, rows[i].wanted == CONFIG_KAFKA_NODE ? 7 : -1);
+		kafka.unknown = CONFIG_KAFKA_UNKNOWN_BOOTSTRAP;
+		assert_int_equal(config_kafka_wanted(&kafka, "c", host, &node), rows[i].open);
+		kafka.bootstrap = NULL;
+		assert_int_equal(config_kafka_wanted(&kafka, "c", host, &node), rows[i].open);
+	}
+}
+
 static void test_no_room(void **state)
 {
 	const struct config_kafka kafka = by_name("b{id}.{cluster}.example.com");
@@ -368,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_read_only_unread),
 		cmocka_unit_test(test_denied_numbers),
 		cmocka_unit_test(test_racks),
+		cmocka_unit_test(test_wanted),
 	};
 	return cmocka_run_group_tests(tests, help_setup, NULL);
 }

@@ -15,6 +15,11 @@
 	"ca_file: /ca }, " cluster " } }\n"                                                   \
 	"listeners: [{ name: l, bind: \"127.0.0.1:7001\", cluster: c, kafka: { advertise: g " \
 	"}" listener " }]\n"
+#define ROUTE_OF(listener, route)                                                               \
+	"clusters: { c: { protocol: kafka, discovery: { bootstrap: [k] }, broker_tls: { "       \
+	"ca_file: /ca }, " SASL " } }\n"                                                        \
+	"listeners: [{ name: l, bind: \"127.0.0.1:7001\", routes: [{ host: '*.x', cluster: c, " \
+	"mode: reencrypt" route " }]" listener " }]\n"
 #define SASL "broker_sasl: { mechanism: SCRAM-SHA-256, users_file: '@' }"
 
 static char users_file[300];
@@ -200,6 +205,17 @@ static void test_together(void **state)
 		  " } }\nlisteners: [{ name: l, bind: '127.0.0.1:1', cluster: c, kafka: { "
 		  "advertise: g }" TLS " }]\n",
 		  "brokers are spoken to in clear, so whoever is between", false },
+		{ ROUTE_OF(", tls: { cert_file: /c, key_file: /k }", ""),
+		  "routes[0].cluster: clusters.c.broker_sasl.users_file goes by clients' "
+		  "certificates, and this route asks for none",
+		  true },
+		{ ROUTE_OF(TLS, ", tls: { cert_file: /c, key_file: /k }"),
+		  "and this route asks for none", true },
+		{ ROUTE_OF(TLS,
+			   ", kafka: { advertise: 'b{id}.x', bootstrap: x, allow_users: [a] }"),
+		  "routes[0].kafka.allow_users: clients show no user where penstock authenticates",
+		  true },
+		{ ROUTE_OF(TLS, ", kafka: { advertise: 'b{id}.x', bootstrap: x }"), "", false },
 	};
 
 	(void)state;

@@ -8,6 +8,7 @@ static const char text[] =
 	"clusters:\n"
 	"  c: { discovery: { zookeeper: { servers: z } } }\n"
 	"  d: { discovery: { zookeeper: { servers: z } } }\n"
+	"  k: { protocol: kafka, discovery: { bootstrap: [h] } }\n"
 	"listeners:\n"
 	"  - { name: plain, bind: \"127.0.0.1:1\", cluster: c }\n"
 	"  - name: edge\n"
@@ -37,11 +38,21 @@ static const char text[] =
 	"      - { host: h.test, forward: \"t:1\", alpn: [h2, h3], allow: [192.0.2.0/24, "
 	"\"2001:db8::/32\"] }\n"
 	"      - { host: i.test, forward: \"t:1\", alpn: [h2] }\n"
+	"  - name: kafka\n"
+	"    bind: \"127.0.0.1:5\"\n"
+	"    tls: { cert_file: /c, key_file: /k }\n"
+	"    routes:\n"
+	"      - { host: \"*.a.test\", cluster: k, mode: terminate, alpn: [x], kafka: { advertise: "
+	"\"b{id}.a.test\", bootstrap: a.test } }\n"
+	"      - { host: \"*.a.test\", forward: \"t:1\" }\n"
+	"      - { host: \"**.test\", cluster: k, mode: terminate, kafka: { advertise: "
+	"\"b{id}.b.test\", bootstrap: Any.a.test } }\n"
 	"egress: { allow: { hosts: [\"*.internal\"], networks: [10.0.0.0/8], ports: [6651, 6652] } }\n";
 
 #define EDGE	1
 #define ANY	2
 #define GUARDED 3
+#define KAFKA	4
 
 static const struct broker brokers[] = {
 	{ "B1.example.com", "10.1.0.1", 6650, 6651 }, /* also a route written out */
@@ -168,6 +179,24 @@ static void test_choose(void **state)
 	chooses(GUARDED, "who.knows", "\2h2", there, CLOSE_NONE, 1);
 	chooses(GUARDED, "10.0.0.1", "\2h2", there, CLOSE_NONE, 1);
 	chooses(GUARDED, "who.knows", "\2h3", there, CLOSE_NO_ALPN, ROUTE_NO_RULE);
+}
+
+/* The name of any broker leads to its own rule, whatever the hosts are. */
+static void test_bootstrap(void **state)
+{
+	static const char client[] = "192.0.2.1";
+
+	(void)state;
+	finds(KAFKA, "b7.a.test", 0);
+	finds(KAFKA, "A.test.", 0);
+	finds(KAFKA, "any.a.test", 2); /* written out before a wildcard */
+	finds(KAFKA, "b7.b.test", 2);
+	finds(KAFKA, "x.any.a.test", 2);
+	finds(KAFKA, "test", ROUTE_NO_RULE);
+	chooses(KAFKA, "b7.a.test", "", client, CLOSE_NONE, 1);
+	chooses(KAFKA, "b7.a.test", "\1x", client, CLOSE_NONE, 0);
+	chooses(KAFKA, "a.test", "\1x", client, CLOSE_NONE, 0);
+	chooses(KAFKA, "any.a.test", "", client, CLOSE_NONE, 2);
 }
 
 static void test_ids(void **state)
@@ -319,6 +348,7 @@ int main(void)
 		RULE_TEST(test_targets),    RULE_TEST(test_targets_unresolved),
 		RULE_TEST(test_derived),    RULE_TEST(test_derived_too_long),
 		RULE_TEST(test_discovered), RULE_TEST(test_pool),
+		RULE_TEST(test_bootstrap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

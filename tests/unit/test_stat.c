@@ -87,23 +87,35 @@ static void test_kafka_places(void **state)
 	static struct stat_kafka_places places;
 	static bool is_taken[STAT_KAFKA_NODES];
 	const int32_t brokers = (STAT_KAFKA_NODES - 1) / 3;
-	uint16_t listener;
-	int32_t node;
-	for (uint16_t id = 0; id < 3; id++)
+	/* The same nodes of two listeners, and of a route of one of them. */
+	static const struct {
+		uint16_t listener, route;
+	} rows[] = { { 0, STAT_KAFKA_NO_ROUTE }, { 63, STAT_KAFKA_NO_ROUTE }, { 63, 8191 } };
+	struct stat_kafka_owner owner;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		for (int32_t n = 0; n < brokers; n++) {
-			uint16_t place = stat_kafka_place(&places, id, n - 1);
+			uint16_t place =
+				stat_kafka_place(&places, rows[i].listener, rows[i].route, n - 1);
 			assert_in_range(place, 1, STAT_KAFKA_NODES - 1);
 			assert_false(is_taken[place]);
 			is_taken[place] = true;
-			assert_int_equal(stat_kafka_place(&places, id, n - 1), place);
-			assert_true(stat_kafka_place_of(&places, place, &listener, &node));
-			assert_int_equal(listener, id);
-			assert_int_equal(node, n - 1);
+			assert_int_equal(stat_kafka_place(&places, rows[i].listener, rows[i].route,
+							  n - 1),
+					 place);
+			assert_true(stat_kafka_place_of(&places, place, &owner));
+			assert_int_equal(owner.listener, rows[i].listener);
+			assert_int_equal(owner.route, rows[i].route);
+			assert_int_equal(owner.node, n - 1);
 		}
-	assert_int_not_equal(stat_kafka_place(&places, 3, INT32_MAX), STAT_KAFKA_OTHERS);
-	assert_int_equal(stat_kafka_place(&places, 4, 0), STAT_KAFKA_OTHERS);
-	assert_int_not_equal(stat_kafka_place(&places, 0, 0), STAT_KAFKA_OTHERS);
-	assert_false(stat_kafka_place_of(&places, STAT_KAFKA_OTHERS, &listener, &node));
+	assert_true(stat_kafka_has_route(&places, 8191));
+	assert_false(stat_kafka_has_route(&places, 0) || stat_kafka_has_route(&places, 8190));
+	uint16_t last = stat_kafka_place(&places, 3, 0, INT32_MAX);
+	assert_int_not_equal(last, STAT_KAFKA_OTHERS);
+	assert_true(stat_kafka_has_route(&places, 0));
+	assert_int_equal(stat_kafka_place(&places, 4, 0, 0), STAT_KAFKA_OTHERS);
+	assert_int_not_equal(stat_kafka_place(&places, 0, STAT_KAFKA_NO_ROUTE, 0),
+			     STAT_KAFKA_OTHERS);
+	assert_false(stat_kafka_place_of(&places, STAT_KAFKA_OTHERS, &owner));
 }
 
 static void test_err(void **state)

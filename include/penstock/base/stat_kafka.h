@@ -4,8 +4,9 @@
  * Each worker counts into its own arrays; admin reads them all and adds up.
  *
  * A broker is a place in the arrays, the same for all workers: the first connection to a node id by
- * a listener takes one for the life of the process. There is a bound to them, so that a scrape has
- * one, too; what comes when all are taken is counted together in STAT_KAFKA_OTHERS.
+ * a listener, or by one of its routes, takes one for the life of the process. There is a bound to
+ * them, so that a scrape has one, too; what comes when all are taken is counted together in
+ * STAT_KAFKA_OTHERS.
  * Thread:   places: any; counters: write: the owning worker; read: any
  * Memory:   counters in struct stat_block; places of the caller
  */
@@ -68,8 +69,19 @@ void stat_kafka_response(struct stat_kafka_api *api, struct stat_kafka_node *nod
 /* The longest time a bucket counts, in microseconds; UINT64_MAX: the last one. */
 uint64_t stat_kafka_bucket_us(uint32_t bucket);
 
-/* The place of a listener's node (-1: any broker). Takes one if it has none yet. */
-uint16_t stat_kafka_place(struct stat_kafka_places *places, uint16_t listener, int32_t node);
+#define STAT_KAFKA_NO_ROUTE UINT16_MAX
+
+/* Whose a place is: ids of the listener and of its route, as of the snapshot. */
+struct stat_kafka_owner {
+	uint16_t listener, route; /* STAT_KAFKA_NO_ROUTE: it has none */
+	int32_t node;		  /* -1: any broker */
+};
+
+/* The place of a node. Takes one if it has none yet. */
+uint16_t stat_kafka_place(struct stat_kafka_places *places, uint16_t listener, uint16_t route,
+			  int32_t node);
 /* false: nobody's. */
 bool stat_kafka_place_of(const struct stat_kafka_places *places, uint16_t place,
-			 uint16_t *ret_listener, int32_t *ret_node);
+			 struct stat_kafka_owner *ret_owner);
+/* Is one of a node by this route? Then its id must not become another route's. */
+bool stat_kafka_has_route(const struct stat_kafka_places *places, uint16_t route);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * config/kafka: what a listener in front of a Kafka cluster has besides its address: the names that
- * brokers have on this side, and what clients may do. A broker's name comes from its node id alone
- * (kafka.md 5.3), so that it is the same before and after a restart of anything:
+ * config/kafka: what a listener in front of a Kafka cluster, or a route to one, has besides: the
+ * names that brokers have on this side, and what clients may do. A broker's name comes from its
+ * node id alone (kafka.md 5.3), so that it is the same before and after a restart of anything:
  *
  *     port    one host, a port for each node of `ids`: that of node 0 plus the id
  *     sni     one port, a host for each node, from a template:
@@ -79,6 +79,12 @@ struct span config_kafka_rack_named(const struct config_kafka *kafka, const char
 				    struct span host);
 /* Does a template ask for it? */
 bool config_kafka_has_rack(struct span template);
+
+enum config_kafka_wanted { CONFIG_KAFKA_NODE, CONFIG_KAFKA_ANY, CONFIG_KAFKA_NOBODY };
+
+/* SNI: what a client wants that has asked for this name (empty: for none); *ret_node: of NODE. */
+enum config_kafka_wanted config_kafka_wanted(const struct config_kafka *kafka, const char *cluster,
+					     struct span host, int32_t *ret_node);
 /* The host of a node by a template, appended; `cluster`, `node` and `rack` as above. */
 void config_kafka_host(struct span template, const char *cluster, int32_t node, struct span rack,
 		       struct sink *host);

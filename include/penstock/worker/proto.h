@@ -118,7 +118,7 @@ struct proto_context {
 	uint64_t now_ns;
 	uint32_t first_frame_max;
 	uint32_t frame_max;
-	const struct config_kafka *kafka; /* of the listener; NULL: it is gone */
+	const struct config_kafka *kafka; /* of the listener or the route; NULL: it is gone */
 	bool can_reply; /* REPLY (client, broker) or EMIT (side) is possible now */
 	bool is_draining;
 	bool is_moved;	     /* its broker is not the one that is wanted, of Kafka */

@@ -198,6 +198,9 @@ MUST_USE bool session_open(struct session_env *env, int fd, uint16_t listener_id
 			   const struct addr *peer, uint64_t accepted_ns);
 /* Reads on in the PROXY header. */
 void session_open_header(struct session *session);
+/* TLS that its route ends is agreed on: what is inside has the brain of its cluster, or none. Does
+ * nothing where there is no route. */
+void session_open_inside(struct session *session);
 /* The client is known, and TLS with it agreed on if its listener speaks it. */
 void session_open_greeted(struct session *session);
 /* The brain (or a forward listener) knows where to: connects the broker end. */

@@ -27,7 +27,7 @@ struct api_sums {
 };
 
 struct node_sums {
-	const char *listener;
+	const char *listener, *route; /* route NULL: there is none */
 	int32_t node;
 	bool is_others;
 	uint64_t connections, active, requests, bytes[2];
@@ -164,8 +164,31 @@ static void add_node(const struct admin *admin, uint16_t place, struct node_sums
 
 static bool is_same(const struct node_sums *a, const struct node_sums *b)
 {
-	return a->node == b->node && a->is_others == b->is_others &&
+	return a->node == b->node && a->is_others == b->is_others && a->route == b->route &&
 	       strcmp(a->listener, b->listener) == 0;
+}
+
+/* Whose a place is. False: nobody's, or of a listener or a route that is gone. */
+static bool find_owner(const struct admin *admin, const struct route *route, uint16_t place,
+		       struct node_sums *ret_sums)
+{
+	struct stat_kafka_owner owner;
+
+	*ret_sums = (struct node_sums){ .listener = "other", .is_others = true };
+	if (place == STAT_KAFKA_OTHERS)
+		return true;
+	if (!stat_kafka_place_of(admin->host.office->places, place, &owner))
+		return false;
+	*ret_sums = (struct node_sums){ .listener = route->listener_name[owner.listener],
+					.node = owner.node };
+	if (owner.route == STAT_KAFKA_NO_ROUTE)
+		return ret_sums->listener != NULL;
+	uint32_t rule = route_rule_of_id(route, owner.route);
+
+	if (rule == ROUTE_NO_RULE)
+		return false;
+	ret_sums->route = route->config->routes[rule].label;
+	return ret_sums->listener != NULL;
 }
 
 /* Ids of one listener name (gone and come again elsewhere) are one listener to the reader; the
@@ -176,18 +199,10 @@ static uint32_t collect(const struct admin *admin, const struct route *route,
 	uint32_t count = 0;
 
 	for (uint16_t place = 0; place < STAT_KAFKA_NODES; place++) {
-		struct node_sums next = { .listener = "other", .is_others = true };
-		uint16_t listener = 0;
+		struct node_sums next;
 		uint32_t at = 0;
 
-		if (place != STAT_KAFKA_OTHERS) {
-			if (!stat_kafka_place_of(admin->host.office->places, place, &listener,
-						 &next.node))
-				continue;
-			next.is_others = false;
-			next.listener = route->listener_name[listener];
-		}
-		if (next.listener == NULL)
+		if (!find_owner(admin, route, place, &next))
 			continue;
 		while (at < count && !is_same(&sums[at], &next))
 			at++;
@@ -207,6 +222,10 @@ static void node_labels(struct admin_text *text, const char *metric, const void 
 
 	admin_text_printf(text, "%s{listener=", metric);
 	admin_text_label(text, sums->listener);
+	if (sums->route != NULL) {
+		admin_text_printf(text, ",route=");
+		admin_text_label(text, sums->route);
+	}
 	if (sums->is_others)
 		admin_text_printf(text, ",node=\"other\"");
 	else if (sums->node < 0)

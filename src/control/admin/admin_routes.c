@@ -111,6 +111,62 @@ static void write_target(struct admin_text *text, const struct route_place *plac
 	admin_text_printf(text, "]}");
 }
 
+/* Where a broker of Kafka is by the rule of the configuration; false: nowhere. */
+static bool find_ruled(const struct route *snapshot, uint32_t cluster, int32_t node,
+		       struct span rack, struct route_place *ret_place)
+{
+	const struct config_cluster *config = &snapshot->config->clusters[cluster];
+	char host[HOST_MAX];
+	struct sink sink = sink_of(host, sizeof(host) - 1);
+	struct route_endpoint ruled = { .host = host, .port = config->node_port };
+
+	config_kafka_host(span_str(config->node_host), config->name, node, rack, &sink);
+	host[sink.len] = '\0';
+	const struct route_endpoint *known =
+		route_find(snapshot, cluster, span_str(host), ruled.port);
+
+	route_place(known != NULL ? known : &ruled, ret_place);
+	return !sink.full;
+}
+
+static bool find_node(const struct route *snapshot, uint32_t cluster, int32_t id,
+		      struct route_place *ret_place)
+{
+	const struct route_node *node = route_node(snapshot, cluster, id);
+	const char *rack = node != NULL && node->rack != NULL ? node->rack : "";
+
+	if (snapshot->config->clusters[cluster].node_host != NULL)
+		return find_ruled(snapshot, cluster, id, span_str(rack), ret_place);
+	if (node != NULL)
+		route_place(&snapshot->clusters[cluster].endpoints[node->endpoint], ret_place);
+	return node != NULL;
+}
+
+/* Which broker a name stands for, where the rule leads to Kafka. */
+static enum config_kafka_wanted find_wanted(const struct route *snapshot, uint32_t rule,
+					    struct span name, int32_t *ret_node)
+{
+	const struct config *config = snapshot->config;
+	const struct config_route *route = &config->routes[rule];
+
+	if (!config_route_is_kafka(config, route))
+		return CONFIG_KAFKA_ANY;
+	return config_kafka_wanted(&route->kafka, config->clusters[route->cluster].name, name,
+				   ret_node);
+}
+
+static enum close_reason choose(const struct route *snapshot, uint32_t listener,
+				const struct route_asked *asked, uint32_t *ret_rule)
+{
+	enum close_reason reason = route_rule_choose(snapshot, listener, asked, ret_rule);
+	int32_t node;
+
+	if (reason != CLOSE_NONE ||
+	    find_wanted(snapshot, *ret_rule, asked->name, &node) != CONFIG_KAFKA_NOBODY)
+		return reason;
+	return asked->name.len > 0 ? CLOSE_NO_ROUTE : CLOSE_SNI_MISSING;
+}
+
 /* The n-th place that is tried, in the order written; false: there are no more. */
 static bool find_place(const struct route *snapshot, uint32_t rule, struct span name, uint32_t n,
 		       struct route_place *ret_place)
@@ -118,9 +174,12 @@ static bool find_place(const struct route *snapshot, uint32_t rule, struct span 
 	const struct config_route *route = &snapshot->config->routes[rule];
 	static const struct config_ports all_ports = { .is_any = true };
 	const struct route_endpoint *endpoint;
+	int32_t node;
 
 	if (!config_route_has_brain(route))
 		return route_rule_place(snapshot, rule, name, 0, n, ret_place);
+	if (find_wanted(snapshot, rule, name, &node) == CONFIG_KAFKA_NODE)
+		return n == 0 && find_node(snapshot, (uint32_t)route->cluster, node, ret_place);
 	if (!route_any(snapshot, (uint32_t)route->cluster,
 		       route->mode == CONFIG_MODE_REENCRYPT ? &all_ports : NULL, 0, n, &endpoint))
 		return false;
@@ -132,7 +191,7 @@ static void write_way(struct admin_text *text, const struct route *snapshot, uin
 		      const struct route_asked *asked)
 {
 	uint32_t rule = ROUTE_NO_RULE;
-	enum close_reason reason = route_rule_choose(snapshot, listener, asked, &rule);
+	enum close_reason reason = choose(snapshot, listener, asked, &rule);
 	const struct config_route *route =
 		rule != ROUTE_NO_RULE ? &snapshot->config->routes[rule] : NULL;
 	struct route_place place = { .port = 0 };

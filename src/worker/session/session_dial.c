@@ -552,15 +552,14 @@ static void wait_for_node(struct session_dial *dial)
 static struct span rack_of(const struct session_dial *dial, const struct route_node *node)
 {
 	const struct session *session = dial->session;
-	const struct config_listener *listener =
-		session_listener(session->env, session->listener_id);
+	const struct config_kafka *kafka = session_kafka(session);
 
 	if (node != NULL && node->rack != NULL)
 		return span_str(node->rack);
-	if (listener == NULL)
+	if (kafka == NULL)
 		return span_of(NULL, 0);
 	return config_kafka_rack_named(
-		&listener->kafka, session_config(session->env)->clusters[session->cluster].name,
+		kafka, session_config(session->env)->clusters[session->cluster].name,
 		session_server_name(session));
 }
 

@@ -19,7 +19,6 @@ void session_lane_context(struct session *session, struct proto_context *ret_con
 {
 	struct session_env *env = session->env;
 	const struct config *config = session_config(env);
-	const struct config_listener *listener = session_listener(env, session->listener_id);
 
 	env->nodes->count = 0;
 	*ret_context = (struct proto_context){
@@ -34,7 +33,7 @@ void session_lane_context(struct session *session, struct proto_context *ret_con
 		.first_frame_max = (uint32_t)config->limits.first_frame,
 		.frame_max = (uint32_t)config->limits.max_frame,
 		.scratch = sink_of(env->scratch, PROTO_FRAME_MAX),
-		.kafka = listener != NULL ? &listener->kafka : NULL,
+		.kafka = session_kafka(session),
 		.is_draining = session->is_drain_due,
 		.is_moved = session_known_moved(session),
 		.pools = &env->protos,

@@ -6,7 +6,7 @@
  *
  * A bare `forward` listener has no brain and goes from accept to dial. A route that ends TLS makes
  * the handshake out of the ClientHello it was chosen by, and then begins again with what is inside:
- * with Pulsar's brain, or with none.
+ * with the brain of what its cluster speaks, or with none.
  */
 #define _GNU_SOURCE
 #include <penstock/tls/set.h>
@@ -103,6 +103,8 @@ void session_open_connected(struct session *session)
 	session_lane_run(session, LANE_TO_BROKER);
 }
 
+_Static_assert(SESSION_NO_RULE == STAT_KAFKA_NO_ROUTE, "they go from one into the other");
+
 /* Only brokers that were there have a place: clients can make up server names. */
 static void count_node(struct session *session)
 {
@@ -111,7 +113,8 @@ static void count_node(struct session *session)
 
 	if (session->proto.kind != PROTO_KIND_KAFKA)
 		return;
-	session->place = stat_kafka_place(env->office->places, session->listener_id, session->node);
+	session->place = stat_kafka_place(env->office->places, session->listener_id,
+					  session->rule_id, session->node);
 	node = &env->stats->kafka.node[session->place];
 	stat_count(&node->connections, 1);
 	stat_count(&node->active, 1);
@@ -180,26 +183,34 @@ void session_open_route(struct session *session, uint32_t rule)
 	session_dial_rule(&session->dial);
 }
 
-/* The TLS that the route ends is agreed on: what is inside has a brain of its own, or none. */
-static void begin_inside(struct session *session)
+/* The brain of what the brokers of its cluster speak. */
+static void begin_brain(struct session *session)
+{
+	const struct config_cluster *cluster =
+		&session_config(session->env)->clusters[session->cluster];
+
+	proto_begin(&session->proto,
+		    cluster->protocol == CONFIG_KAFKA ? &proto_kafka_ops : &proto_pulsar_ops,
+		    &session->env->protos);
+}
+
+void session_open_inside(struct session *session)
 {
 	uint32_t rule = session_rule(session);
 	const struct config_route *route;
 
+	if (!session->is_routed)
+		return;
 	CHECK(rule != ROUTE_NO_RULE); /* session_follow_config has seen to it */
 	route = &session_config(session->env)->routes[rule];
 	if (config_route_has_brain(route)) {
 		session->is_routed = false; /* from here on as on a listener with this cluster */
 		session->cluster = (uint32_t)route->cluster;
-		proto_begin(&session->proto, &proto_pulsar_ops, &session->env->protos);
-		session_move(session, SESSION_HELLO);
-		session_lane_run(session, LANE_TO_BROKER);
+		begin_brain(session);
 		return;
 	}
 	proto_begin(&session->proto, NULL, &session->env->protos);
 	session->proto.kind = PROTO_KIND_ROUTED;
-	begin_dial(session);
-	session_dial_rule(&session->dial);
 }
 
 void session_open_dial(struct session *session, struct span target)
@@ -298,25 +309,25 @@ static void begin(struct session *session)
 static enum close_reason choose_named_node(struct session *session)
 {
 	const struct config *config = session_config(session->env);
-	const struct config_listener *listener =
-		session_listener(session->env, session->listener_id);
+	const struct config_kafka *kafka = session_kafka(session);
 	struct span name = session_server_name(session);
 
 	if (session->proto.ops != &proto_kafka_ops)
 		return CLOSE_NONE;
-	if (listener == NULL)
+	if (kafka == NULL)
 		return CLOSE_LISTENER_GONE;
-	const struct config_kafka *kafka = &listener->kafka;
-
 	if (kafka->mode != CONFIG_KAFKA_SNI)
 		return CLOSE_NONE;
-	if (config_kafka_node_named(kafka, config->clusters[session->cluster].name, name,
-				    &session->node))
+	switch (config_kafka_wanted(kafka, config->clusters[session->cluster].name, name,
+				    &session->node)) {
+	case CONFIG_KAFKA_NODE:
 		return CLOSE_NONE;
-	session->node = SESSION_ANY_NODE;
-	if (kafka->unknown == CONFIG_KAFKA_UNKNOWN_BOOTSTRAP ||
-	    (kafka->bootstrap != NULL && span_equal_fold(name, span_str(kafka->bootstrap))))
+	case CONFIG_KAFKA_ANY:
+		session->node = SESSION_ANY_NODE;
 		return CLOSE_NONE;
+	case CONFIG_KAFKA_NOBODY:
+		break;
+	}
 	return name.len == 0 ? CLOSE_SNI_MISSING : CLOSE_NO_ROUTE;
 }
 
@@ -331,8 +342,9 @@ void session_open_greeted(struct session *session)
 		session_open_dial(session, span_of(NULL, 0));
 		return;
 	}
-	if (session->rule_id != SESSION_NO_RULE) {
-		begin_inside(session);
+	if (session->is_routed && session->rule_id != SESSION_NO_RULE) {
+		begin_dial(session);
+		session_dial_rule(&session->dial);
 		return;
 	}
 	enum close_reason reason = choose_named_node(session);
@@ -469,17 +481,13 @@ static bool choose_node(struct session *session, const struct config_listener *l
 /* What the listener speaks. */
 static void choose_brain(struct session *session)
 {
-	const struct config *config = session_config(session->env);
-
 	if (session->is_forward) {
 		proto_begin(&session->proto, NULL, &session->env->protos);
 		session->proto.kind = PROTO_KIND_FORWARD;
 	} else if (session->is_routed) {
 		proto_begin(&session->proto, &proto_sni_ops, &session->env->protos);
-	} else if (config->clusters[session->cluster].protocol == CONFIG_KAFKA) {
-		proto_begin(&session->proto, &proto_kafka_ops, &session->env->protos);
 	} else {
-		proto_begin(&session->proto, &proto_pulsar_ops, &session->env->protos);
+		begin_brain(session);
 	}
 }
 

@@ -37,6 +37,24 @@ static inline uint32_t session_rule(const struct session *session)
 		       : route_rule_of_id(session->env->route, session->rule_id);
 }
 
+/* What its listener or its route has for Kafka now; NULL: a reload has taken that away, or it leads
+ * to another cluster, whose brokers have the names. */
+static inline const struct config_kafka *session_kafka(const struct session *session)
+{
+	const struct config_listener *listener =
+		session_listener(session->env, session->listener_id);
+	const struct config *config = session_config(session->env);
+	uint32_t rule = session_rule(session);
+
+	if (session->rule_id != SESSION_NO_RULE)
+		return rule != ROUTE_NO_RULE && config_route_has_brain(&config->routes[rule]) &&
+				       config->routes[rule].cluster == (int32_t)session->cluster
+			       ? &config->routes[rule].kafka
+			       : NULL;
+	return listener != NULL && listener->cluster == (int32_t)session->cluster ? &listener->kafka
+										  : NULL;
+}
+
 static inline struct span session_server_name(const struct session *session)
 {
 	return session->server_name != NULL ? span_str(session->server_name) : span_of(NULL, 0);

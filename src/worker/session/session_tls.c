@@ -228,6 +228,7 @@ static void client_agreed(struct session *session)
 		return;
 	}
 	keep_principal(session);
+	session_open_inside(session);
 	bool has_user = session_user_choose(session, &tls_result(session->client_tls)->peer);
 
 	if (!session_tls_start(session->env, session->client_tls)) {
