@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -176,6 +177,19 @@ bool worker_is_done(const struct worker *worker)
 	return worker->is_stopping && worker->env.sessions.in_use == 0;
 }
 
+/* Also when the ring could not be opened: else control would hand sockets to a worker that is not
+ * there, and wait for it at the end. */
+static void say_stopped(struct worker *worker)
+{
+	const struct mail stopped = {
+		.kind = MAIL_STOPPED,
+		.stopped = { .worker = (uint16_t)worker->env.worker },
+	};
+
+	while (!mail_send(&worker->env.office->control, NULL, &stopped))
+		(void)sched_yield();
+}
+
 static void *worker_main(void *context)
 {
 	struct worker *worker = context;
@@ -198,18 +212,10 @@ static void *worker_main(void *context)
 	if (ret < 0)
 		log_error("worker_failed", "the ring failed with %d; stopping", ret);
 	worker->result = ret;
-	if (worker->env.ring != NULL) {
+	if (worker->env.ring != NULL)
 		publish_counts(worker);
-
-		const struct mail stopped = {
-			.kind = MAIL_STOPPED,
-			.stopped = { .worker = (uint16_t)worker->env.worker },
-		};
-
-		worker_accept_close_all(worker);
-		while (!mail_send(&worker->env.office->control, NULL, &stopped))
-			(void)sched_yield();
-	}
+	worker_accept_close_all(worker);
+	say_stopped(worker);
 	return NULL;
 }
 

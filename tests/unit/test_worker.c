@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What a worker's thread says to control in bad moments. All that a worker does for clients is in
+ * the simulator and in tests/e2e.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <penstock/base/clock.h>
+#include <penstock/worker.h>
+
+static struct {
+	struct mail_office office;
+	struct config *config;
+	struct worker *worker;
+} one;
+
+static int setup(void **state)
+{
+	struct config_errors errors = { .out = stderr };
+	char path[96];
+	FILE *file = fopen(unit_path(path, "worker.yaml"), "w");
+
+	(void)state;
+	assert_non_null(file);
+	(void)fputs(
+		"listeners:\n - { name: one, bind: \"127.0.0.1:1\", forward: \"127.0.0.1:9\" }\n"
+		"limits: { connections: 16 }\nprocess: { workers: 1 }\n",
+		file);
+	assert_int_equal(fclose(file), 0);
+	one.config = config_load(path, &errors);
+	assert_non_null(one.config);
+	(void)unlink(path);
+	assert_int_equal(mail_office_init(&one.office, 1), 0);
+	assert_int_equal(worker_new(&one.worker, 0, &one.office, one.config), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	worker_free(one.worker);
+	mail_office_fini(&one.office);
+	config_free(one.config);
+	return 0;
+}
+
+static void pause_ms(uint32_t ms)
+{
+	const struct timespec pause = { .tv_nsec = (long)(ms * NS_PER_MS) };
+
+	(void)nanosleep(&pause, NULL);
+}
+
+/* Until the worker has said it; false: never. What else is in control's box is passed by. */
+static bool is_said(enum mail_kind kind, struct mail *ret_mail)
+{
+	uint64_t until_ns = clock_now_ns() + 5 * NS_PER_S;
+
+	while (clock_now_ns() < until_ns) {
+		if (!mail_take(&one.office.control, ret_mail))
+			pause_ms(1);
+		else if (ret_mail->kind == kind)
+			return true;
+	}
+	return false;
+}
+
+/* Control hears of it: else it would wait for this worker for ever. */
+static void test_no_ring(void **state)
+{
+	struct rlimit limit, none;
+	struct mail mail;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(worker_start(one.worker), 0);
+	int ret = worker_join(one.worker);
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(ret, -EMFILE);
+	assert_true(is_said(MAIL_STOPPED, &mail));
+	assert_int_equal(mail.stopped.worker, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_no_ring, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
