@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 
 #include <penstock/base/clock.h>
 #include <penstock/base/pace.h>
@@ -337,8 +338,9 @@ void worker_accept_remove(struct worker *worker, const struct mail_unlisten *mai
 			empty_listener(worker, listener);
 		close_listener(worker, listener);
 	}
-	if (!mail_send(&worker->env.office->control, worker->env.ring, &done))
-		stat_add(worker->env.stats, STAT_MAIL_FULL, 1);
+	/* Without it the listener would be closing for ever; control takes its mail every turn. */
+	while (!mail_send(&worker->env.office->control, worker->env.ring, &done))
+		(void)sched_yield();
 }
 
 void worker_accept_close_all(struct worker *worker)

@@ -89,10 +89,31 @@ static void test_no_ring(void **state)
 	assert_int_equal(mail.stopped.worker, 0);
 }
 
+/* That a listener is closed is said even if control's box has no room at the moment. */
+static void test_full_box(void **state)
+{
+	const struct mail learned = { .kind = MAIL_LEARNED }, stop = { .kind = MAIL_STOP };
+	const struct mail unlisten = { .kind = MAIL_UNLISTEN, .unlisten.listener_id = 7 };
+	struct mail mail;
+
+	(void)state;
+	while (mail_send(&one.office.control, NULL, &learned))
+		continue;
+	assert_true(mail_send(&one.office.workers[0], NULL, &unlisten));
+	assert_int_equal(worker_start(one.worker), 0);
+	pause_ms(300); /* it has tried */
+	assert_true(is_said(MAIL_UNLISTENED, &mail));
+	assert_int_equal(mail.unlistened.listener_id, 7);
+	assert_true(mail_send(&one.office.workers[0], NULL, &stop));
+	assert_true(is_said(MAIL_STOPPED, &mail));
+	assert_int_equal(worker_join(one.worker), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_ring, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_box, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
