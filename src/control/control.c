@@ -280,7 +280,7 @@ void control_check_ready(struct control *control)
 	log_info("ready", "%u clusters, %u listeners, %u workers",
 		 control_config(control)->cluster_count, control_config(control)->listener_count,
 		 control->office->worker_count);
-	if (control->predecessor_fd >= 0)
+	if (control_is_heir(control))
 		control_inherit_done(control);
 	if (!control->is_notified)
 		control_notify_send("READY=1\nSTATUS=serving");
@@ -295,7 +295,7 @@ static void notify_anyway(struct control *control, uint64_t now_ns)
 	char text[sizeof(reasons) + 64];
 
 	if (control->is_notified || control->phase != CONTROL_STARTING ||
-	    control->predecessor_fd >= 0 || now_ns - control->started_ns < CONTROL_START_MOST_NS)
+	    control_is_heir(control) || now_ns - control->started_ns < CONTROL_START_MOST_NS)
 		return;
 	(void)control_is_ready(control, reasons, sizeof(reasons));
 	reasons[strcspn(reasons, "\n")] = '\0';
@@ -402,9 +402,10 @@ void control_close(struct control *control)
 	const struct config *config = control_config(control);
 
 	if (control->admin != NULL) {
-		/* Before its socket closes: a successor may make its own right after. */
+		/* Before its socket closes: a successor may make its own right after. It is not
+		 * ours where another process has it: our heir, or whom we were to be heir of. */
 		if (config->admin.is_on && config->admin.unix_path != NULL &&
-		    !control->is_handed_over)
+		    !control->is_handed_over && !control_is_heir(control))
 			(void)unlink(config->admin.unix_path);
 		admin_close(control->admin);
 	}

@@ -349,7 +349,7 @@ static bool is_possible(const struct control *control)
 	if (control->program == NULL || control->phase > CONTROL_SERVING)
 		log_info("handover_ignored", "%s",
 			 control->program == NULL ? "the program's file is not known" : "draining");
-	else if (control->handover_fd >= 0 || control->predecessor_fd >= 0)
+	else if (control->handover_fd >= 0 || control_is_heir(control))
 		log_info("handover_ignored", "one is under way");
 	else if (getpid() == 1)
 		log_warn("handover_ignored",

@@ -193,7 +193,7 @@ void control_inherit_look(struct control *control)
 	int fds[NET_PASS_MAX];
 	uint32_t count = 0;
 
-	if (control->predecessor_fd < 0 ||
+	if (!control_is_heir(control) ||
 	    net_pass_take(control->predecessor_fd, 0, text, sizeof(text), fds, &count) == -EAGAIN)
 		return;
 	for (uint32_t i = 0; i < count; i++)

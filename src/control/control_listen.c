@@ -310,7 +310,7 @@ void control_listen_hand(struct control *control)
 	for (uint32_t id = 0; id < control->listener_count; id++)
 		control_ports_hand(control, id);
 	/* As long as our predecessor accepts there, nobody waits for us. */
-	if (control->predecessor_fd >= 0)
+	if (control_is_heir(control))
 		return;
 	for (uint32_t id = 0; id < control->listener_count; id++) {
 		const struct control_listener *listener = &control->listeners[id];

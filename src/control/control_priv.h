@@ -333,6 +333,12 @@ bool control_is_ready(struct control *control, char *ret_reasons, size_t size);
 MUST_USE int control_listen_prepare(struct control *control, const struct config *config,
 				    struct control_listen_plan *ret_plan);
 void control_listen_commit(struct control *control, const struct config *config,
+/* Not the service yet: the process we take over from is, and goes on if we fail. */
+static inline bool control_is_heir(const struct control *control)
+{
+	return control->predecessor_fd >= 0;
+}
+
 			   struct control_listen_plan *plan);
 void control_listen_abort(struct control_listen_plan *plan);
 void control_listen_hand(struct control *control);

@@ -323,6 +323,31 @@ def test_unix_admin_socket_and_service_manager(made_of, fake, tmp_path):
     path.unlink()
 
 
+def test_an_heir_that_ends_in_order(made_of, fake, tmp_path):
+    """It has no broker list yet, and somebody ends it: sockets and the admin socket's file are still those of the process before it."""
+    admin = tmp_path / "admin.sock"
+    one = made_of(fake(plain_echo), admin={"listen": f"unix:{admin}"}, ready=False)
+    wait_until("the first one", 5, lambda: "ready text" in one.log())
+    config = json.loads(one.config_file.read_text())
+    config["clusters"] = {"far": {"protocol": "pulsar", "discovery": {"zookeeper": {"servers": f"{settings.NOBODY_ADDRESS}:2181"}}}}
+    config["listeners"].append({"name": "far", "bind": f"{settings.GATE_ADDRESS}:{one.port + 1000}", "cluster": "far"})
+    one.write(config)
+    one.process.send(signal.SIGUSR2)
+    wait_until("the new process", 5, lambda: "handover text" in one.log())
+    child = int(re.search(r"handover text=\"process (\d+),", one.log())[1])
+    wait_until("it to have the sockets", 5, lambda: one.log().count(f"admin on {admin}") == 2)
+    os.kill(child, signal.SIGTERM)
+    wait_until("its end", 10, lambda: "it ended with code 0; this process goes on serving" in one.log())
+    with unix(admin) as asked:
+        asked.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b" 200 " in asked.recv(4096)
+    peer = dial(settings.GATE_ADDRESS, one.port)
+    roundtrip(peer)
+    peer.close()
+    assert one.stop() == 0
+    assert not admin.exists()
+
+
 def unix(path):
     one = socket.socket(socket.AF_UNIX)
     one.settimeout(5)
