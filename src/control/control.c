@@ -337,6 +337,7 @@ static void on_tick(struct timer *timer)
 	check_heartbeats(control, now_ns);
 	control_inherit_look(control);
 	control_check_ready(control);
+	control_nodes_save(control, now_ns);
 	notify_anyway(control, now_ns);
 	/* Until it is ready somebody may be waiting for just that. */
 	bool is_starting = control->phase == CONTROL_STARTING && !control->is_notified;

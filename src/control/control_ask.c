@@ -128,7 +128,13 @@ void control_ask_want(struct control *control, uint32_t cluster)
 
 static uint32_t place_count(const struct control_ask *ask)
 {
-	return config_of(ask)->url_count + control_nodes_count(ask->control, ask->cluster);
+	uint32_t count = config_of(ask)->url_count;
+
+	/* What was learned through other bootstrap brokers may be another cluster, which would
+	 * answer for this one from now on. */
+	if (!control_nodes_are_foreign(ask->control, ask->cluster))
+		count += control_nodes_count(ask->control, ask->cluster);
+	return count;
 }
 
 static bool place_at(struct control_ask *ask, uint32_t index, uint16_t *ret_port)
@@ -322,7 +328,7 @@ void control_ask_answered(struct control_ask *ask, struct span answer)
 
 /* ---- clusters ------------------------------------------------------------------------------- */
 
-static bool is_asked(const struct config_cluster *cluster)
+bool control_ask_is_for(const struct config_cluster *cluster)
 {
 	return cluster->protocol == CONFIG_KAFKA && cluster->zookeeper_servers == NULL &&
 	       cluster->node_host == NULL && cluster->refresh_ns != CONFIG_OFF;
@@ -341,7 +347,7 @@ static bool is_among(const struct config *config, const char *name)
 {
 	for (uint32_t i = 0; i < config->cluster_count; i++)
 		if (strcmp(config->clusters[i].name, name) == 0)
-			return is_asked(&config->clusters[i]);
+			return control_ask_is_for(&config->clusters[i]);
 	return false;
 }
 
@@ -381,6 +387,8 @@ static void add(struct control *control, const struct config_cluster *cluster)
 	control_ask_hang_up(ask);
 	ask->step = CONTROL_ASK_IDLE;
 	ask->failures = 0;
+	if (control_nodes_are_foreign(control, cluster->name))
+		ask->first = 0;
 	begin_after(ask, 0);
 }
 
@@ -397,7 +405,7 @@ void control_ask_apply(struct control *control)
 		ask_free(ask);
 	}
 	for (uint32_t i = 0; i < config->cluster_count; i++)
-		if (is_asked(&config->clusters[i]))
+		if (control_ask_is_for(&config->clusters[i]))
 			add(control, &config->clusters[i]);
 }
 

@@ -80,6 +80,8 @@ struct control_ask {
 void control_ask_apply(struct control *control);
 void control_ask_fini(struct control *control);
 /* A client waits for a node of this cluster. */
+/* Are the brokers of such a cluster asked at all? */
+bool control_ask_is_for(const struct config_cluster *cluster);
 void control_ask_want(struct control *control, uint32_t cluster);
 /* NULL: that cluster's brokers are not asked. */
 const struct control_ask *control_ask_of(const struct control *control, uint32_t cluster);

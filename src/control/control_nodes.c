@@ -12,10 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <penstock/base/err.h>
+
 #include "control_priv.h"
 
-#define URL_MAX	 (HOST_MAX + 24)
-#define AHEAD_NS (2 * NS_PER_S) /* an answer may be so much ahead of ZooKeeper's list */
+#define URL_MAX	      (HOST_MAX + 24)
+#define AHEAD_NS      (2 * NS_PER_S) /* an answer may be so much ahead of ZooKeeper's list */
+#define SAVE_AGAIN_NS (5 * NS_PER_S)
 
 static const struct control_node_set *seek_set(const struct control *control, const char *cluster)
 {
@@ -23,6 +26,14 @@ static const struct control_node_set *seek_set(const struct control *control, co
 		if (control->nodes[i].cluster != NULL &&
 		    strcmp(control->nodes[i].cluster, cluster) == 0)
 			return &control->nodes[i];
+	return NULL;
+}
+
+static const struct config_cluster *find_cluster(const struct config *config, const char *name)
+{
+	for (uint32_t i = 0; i < config->cluster_count; i++)
+		if (strcmp(config->clusters[i].name, name) == 0)
+			return &config->clusters[i];
 	return NULL;
 }
 
@@ -185,16 +196,18 @@ static bool is_gone(struct control_node *node, uint64_t grace_ns, uint64_t now_n
 	return now_ns >= node->missed_ns + grace_ns;
 }
 
+/* What is foreign has no time of grace: it may be there, and be of another cluster. */
 static bool drop_gone(struct control *control, const struct config_cluster *cluster,
 		      uint64_t now_ns)
 {
 	struct control_node_set *set = find_set(control, cluster->name);
+	uint64_t grace_ns = set != NULL && set->foreign_ns != 0 ? 0 : cluster->grace_ns;
 	bool is_news = false;
 
 	for (uint32_t i = set != NULL ? set->count : 0; i-- > 0;) {
 		int32_t id = set->at[i].id;
 
-		if (!is_gone(&set->at[i], cluster->grace_ns, now_ns))
+		if (!is_gone(&set->at[i], grace_ns, now_ns))
 			continue;
 		log_info("node_gone",
 			 "cluster %s: node %" PRId32
@@ -203,6 +216,8 @@ static bool drop_gone(struct control *control, const struct config_cluster *clus
 		control_nodes_gone(control, cluster->name, id);
 		set->is_changed = is_news = true;
 	}
+	if (set != NULL)
+		set->foreign_ns = 0;
 	return is_news;
 }
 
@@ -211,7 +226,7 @@ bool control_nodes_listed(struct control *control, uint32_t cluster,
 {
 	const struct config_cluster *config = &control_config(control)->clusters[cluster];
 	uint64_t now_ns = clock_now_ns();
-	bool is_news = false;
+	bool is_news = control_nodes_are_foreign(control, config->name);
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct control_node node = nodes[i];
@@ -244,6 +259,34 @@ const struct control_node *control_nodes_at(const struct control *control, const
 	const struct control_node_set *set = seek_set(control, cluster);
 
 	return set != NULL && index < set->count ? &set->at[index] : NULL;
+}
+
+bool control_nodes_are_foreign(const struct control *control, const char *cluster)
+{
+	const struct control_node_set *set = seek_set(control, cluster);
+
+	return set != NULL && set->foreign_ns != 0;
+}
+
+/* All of them: nobody is led there any more. */
+static void let_go(struct control *control, struct control_node_set *set)
+{
+	for (uint32_t i = 0; i < set->count; i++)
+		mail_nodes_forget(control->office->nodes, set->cluster, set->at[i].id);
+	set->count = 0;
+	set->foreign_ns = 0;
+	set->is_changed = true;
+}
+
+/* Has ZooKeeper's list been read since? */
+static bool is_in_zookeeper_since(const struct control *control, uint32_t cluster,
+				  uint64_t since_ns)
+{
+	uint64_t now_ns = clock_now_ns();
+	struct discovery_view view;
+
+	return discovery_view(control->discovery, cluster, now_ns, &view) && view.is_zookeeper &&
+	       view.is_loaded && view.age_ns < now_ns - since_ns;
 }
 
 static void build_one(struct control *control, uint32_t cluster, const struct control_node *node,
@@ -286,6 +329,33 @@ static void build_one(struct control *control, uint32_t cluster, const struct co
 	route_build_broker(builder, cluster, &broker);
 }
 
+static void save(struct control *control, struct control_node_set *set, uint64_t now_ns)
+{
+	const struct config *config = control_config(control);
+	const struct config_cluster *cluster = find_cluster(config, set->cluster);
+	char path[CONTROL_NODES_PATH];
+
+	/* What may be another cluster's must not be found under this one's bootstrap brokers. */
+	if (!set->is_changed || set->foreign_ns != 0 || cluster == NULL ||
+	    now_ns < set->save_next_ns)
+		return;
+	int ret = control_nodes_file_save(config, cluster, set, path);
+
+	set->is_changed = ret < 0;
+	set->save_next_ns = ret < 0 ? now_ns + SAVE_AGAIN_NS : 0;
+	if (ret < 0 && !set->is_warned)
+		log_warn("state_failed", "cluster %s: %s cannot be written: %s", set->cluster, path,
+			 err_text(ret));
+	set->is_warned = ret < 0;
+}
+
+void control_nodes_save(struct control *control, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < CONFIG_CLUSTERS_MAX; i++)
+		if (control->nodes[i].cluster != NULL)
+			save(control, &control->nodes[i], now_ns);
+}
+
 void control_nodes_build(struct control *control, uint32_t cluster, struct route_builder *builder)
 {
 	const struct config_cluster *config = &control_config(control)->clusters[cluster];
@@ -294,14 +364,15 @@ void control_nodes_build(struct control *control, uint32_t cluster, struct route
 		return;
 	struct control_node_set *set = set_of(control, config);
 
-	for (uint32_t i = 0; set != NULL && i < set->count; i++)
+	if (set == NULL)
+		return;
+	if (set->foreign_ns != 0 && is_in_zookeeper_since(control, cluster, set->foreign_ns))
+		let_go(control, set);
+	for (uint32_t i = 0; i < set->count; i++)
 		if (!discovery_knows_node(control->discovery, cluster, set->at[i].id,
 					  set->at[i].told_ns))
 			build_one(control, cluster, &set->at[i], builder);
-	if (set != NULL && set->is_changed) {
-		set->is_changed = false;
-		control_nodes_file_save(control_config(control), config, set);
-	}
+	save(control, set, clock_now_ns());
 }
 
 const struct control_node *control_nodes_find(const struct control *control, uint32_t cluster,
@@ -336,20 +407,59 @@ static void set_fini(struct control_node_set *set)
 	*set = (struct control_node_set){ .cluster = NULL };
 }
 
-static bool has_cluster(const struct config *config, const char *name)
+static bool is_same_text(const char *a, const char *b)
 {
-	for (uint32_t i = 0; i < config->cluster_count; i++)
-		if (strcmp(config->clusters[i].name, name) == 0)
-			return true;
-	return false;
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-void control_nodes_apply(struct control *control, const struct config *config)
+/* Do both say where brokers are in the same words? */
+static bool has_same_sources(const struct config_cluster *a, const struct config_cluster *b)
 {
-	for (uint32_t i = 0; i < CONFIG_CLUSTERS_MAX; i++)
-		if (control->nodes[i].cluster != NULL &&
-		    !has_cluster(config, control->nodes[i].cluster))
-			set_fini(&control->nodes[i]);
+	if (a->protocol != b->protocol || a->url_count != b->url_count ||
+	    !is_same_text(a->zookeeper_servers, b->zookeeper_servers) ||
+	    !is_same_text(a->node_host, b->node_host))
+		return false;
+	for (uint32_t i = 0; i < a->url_count; i++)
+		if (a->urls[i].port != b->urls[i].port ||
+		    strcmp(a->urls[i].host, b->urls[i].host) != 0)
+			return false;
+	return true;
+}
+
+static void follow(struct control *control, struct control_node_set *set,
+		   const struct config_cluster *old, const struct config_cluster *cluster)
+{
+	if (old != NULL && !has_same_sources(old, cluster)) {
+		set->foreign_ns = clock_now_ns();
+		set->is_changed = true;
+	}
+	/* No list will come: as after a restart, nobody is led where others have said. */
+	if (set->foreign_ns != 0 && cluster->zookeeper_servers == NULL &&
+	    !control_ask_is_for(cluster))
+		let_go(control, set);
+}
+
+void control_nodes_apply(struct control *control, const struct config *old,
+			 const struct config *config)
+{
+	for (uint32_t i = 0; i < CONFIG_CLUSTERS_MAX; i++) {
+		struct control_node_set *set = &control->nodes[i];
+
+		if (set->cluster == NULL)
+			continue;
+		const struct config_cluster *cluster = find_cluster(config, set->cluster);
+
+		if (cluster == NULL) {
+			let_go(control, set);
+			set_fini(set);
+			continue;
+		}
+		if (!is_same_text(old->state_dir, config->state_dir)) {
+			set->is_changed = true;
+			set->save_next_ns = 0;
+		}
+		follow(control, set, find_cluster(old, set->cluster), cluster);
+	}
 }
 
 void control_nodes_fini(struct control *control)

@@ -23,7 +23,7 @@
 #include "discovery/discovery_file.h"
 
 #define HEAD	  "penstock-nodes 1"
-#define PATH_SIZE 4096
+#define PATH_SIZE CONTROL_NODES_PATH
 #define FILE_MOST (CONTROL_NODES_MAX * 512u)
 
 /* False: nowhere. What is in ZooKeeper is saved by discovery. */
@@ -69,24 +69,23 @@ static void put_node(struct sink *sink, const struct control_node *node)
 	sink_u8(sink, '\n');
 }
 
-void control_nodes_file_save(const struct config *config, const struct config_cluster *cluster,
-			     const struct control_node_set *set)
+int control_nodes_file_save(const struct config *config, const struct config_cluster *cluster,
+			    const struct control_node_set *set, char ret_path[CONTROL_NODES_PATH])
 {
-	char path[PATH_SIZE];
-	uint8_t *text = path_of(config, cluster, path) ? malloc(FILE_MOST) : NULL;
+	if (!path_of(config, cluster, ret_path))
+		return 0;
+	uint8_t *text = malloc(FILE_MOST);
 	struct sink sink = sink_of(text, FILE_MOST);
 
 	if (text == NULL)
-		return;
+		return -ENOMEM;
 	put_head(&sink, cluster);
 	for (uint32_t i = 0; i < set->count; i++)
 		put_node(&sink, &set->at[i]);
-	int ret = sink.full ? -EFBIG : discovery_file_replace(path, text, sink.len);
+	int ret = sink.full ? -EFBIG : discovery_file_replace(ret_path, text, sink.len);
 
 	free(text);
-	if (ret < 0)
-		log_warn("state_failed", "cluster %s: %s cannot be written: %s", cluster->name,
-			 path, err_text(ret));
+	return ret;
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

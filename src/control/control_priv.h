@@ -31,6 +31,7 @@
 #define CONTROL_LEARNED_NS	(600 * NS_PER_S)
 #define CONTROL_LEARNED_MAX	1024
 #define CONTROL_NODES_MAX	1024 /* brokers of one Kafka cluster */
+#define CONTROL_NODES_PATH	4096
 #define CONTROL_DRAIN_TICK_NS	(20 * NS_PER_MS)
 #define CONTROL_RESET_NS	NS_PER_S	/* from MAIL_RESET to MAIL_STOP, at the most */
 #define CONTROL_STOP_NS		(10 * NS_PER_S) /* from MAIL_STOP to giving a worker up */
@@ -197,7 +198,13 @@ struct control_node_set {
 	char *cluster;
 	struct control_node *at;
 	uint32_t count, size;
-	bool is_changed; /* since it was saved */
+	/* Since then the configuration names other sources than it was learned through: maybe those
+	 * of another cluster. They lead clients until a list of the new sources is there, and
+	 * nobody is asked at them. 0: not so. */
+	uint64_t foreign_ns;
+	bool is_changed;       /* since it was saved */
+	bool is_warned;	       /* it could not be saved */
+	uint64_t save_next_ns; /* not before */
 };
 
 struct control_dns_waiter {
@@ -404,8 +411,11 @@ typedef void control_node_found(void *owner, const struct control_node *node);
 /* Calls `found` for each node that was saved of this cluster. */
 void control_nodes_file_load(const struct config *config, const struct config_cluster *cluster,
 			     control_node_found *found, void *owner);
-void control_nodes_file_save(const struct config *config, const struct config_cluster *cluster,
-			     const struct control_node_set *set);
+/* 0, also where there is nowhere to save it; -errno: `ret_path` is not written. */
+MUST_USE int control_nodes_file_save(const struct config *config,
+				     const struct config_cluster *cluster,
+				     const struct control_node_set *set,
+				     char ret_path[CONTROL_NODES_PATH]);
 
 /* control_nodes.c */
 void control_nodes_add(struct control *control, const struct mail_node *mail);
@@ -415,6 +425,8 @@ bool control_nodes_listed(struct control *control, uint32_t cluster,
 uint32_t control_nodes_count(const struct control *control, const char *cluster);
 /* NULL: there are not so many. */
 const struct control_node *control_nodes_at(const struct control *control, const char *cluster,
+/* None of these is known to be of the cluster that the configuration means. */
+bool control_nodes_are_foreign(const struct control *control, const char *cluster);
 					    uint32_t index);
 /* NULL: nobody has told of it. */
 const struct control_node *control_nodes_find(const struct control *control, uint32_t cluster,
@@ -422,7 +434,11 @@ const struct control_node *control_nodes_find(const struct control *control, uin
 /* It has left the cluster: what is known of it is old. */
 void control_nodes_gone(void *context, const char *cluster, int32_t id);
 void control_nodes_build(struct control *control, uint32_t cluster, struct route_builder *builder);
-void control_nodes_apply(struct control *control, const struct config *config);
+/* What has changed since it was last saved; call it every second. */
+void control_nodes_save(struct control *control, uint64_t now_ns);
+/* Follows a configuration that replaces `old`. */
+void control_nodes_apply(struct control *control, const struct config *old,
+			 const struct config *config);
 void control_nodes_fini(struct control *control);
 
 /* control_dns.c */

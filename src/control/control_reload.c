@@ -82,7 +82,7 @@ static void commit(struct control *control, struct control_config *fresh,
 	control_rule_commit(control, config, rules);
 	control_listen_commit(control, config, plan);
 	control_learned_apply(control, config);
-	control_nodes_apply(control, config);
+	control_nodes_apply(control, old->config, config);
 	control_ask_apply(control);
 	log_configure(config->log.level, config->log.format);
 	control_certificates_begin(control);

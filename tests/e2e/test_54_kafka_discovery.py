@@ -196,10 +196,10 @@ def metadata(correlation, brokers, version=1):
 class Asked(FakeBroker):
     """Answers each question with what `answer` makes of its correlation id, `piece` bytes at a time."""
 
-    def __init__(self, answer, piece=1 << 20, pause=0.0):
+    def __init__(self, answer, piece=1 << 20, pause=0.0, address=None):
         self.answer, self.piece, self.pause = answer, piece, pause
         self.questions = []
-        super().__init__(serve=self.reply, port=9092)
+        super().__init__(serve=self.reply, address=address, port=9092)
 
     def reply(self, peer):
         size = struct.unpack(">i", peer.read_exactly(4))[0]
@@ -346,3 +346,31 @@ def test_reload(penstock, lab):
     finally:
         first.close()
         second.close()
+
+
+def test_reload_to_a_cluster_that_is_not_up_yet(penstock, lab):
+    """The old one would answer, at the nodes it has told of: it is not asked, and nothing of it is left once the new one speaks."""
+    known = [(5, "127.77.9.5", 9092, None)]
+    first = Asked(lambda c: metadata(c, known))
+    second = "127.77.9.9"
+    known.append((6, first.address, 9092, None))
+    try:
+        gate = start(penstock, [first.where], 19690, discovery={"grace": "1h"})
+        wait_nodes(gate, ["5", "6"])
+        text = gate.config_file.read_text()
+        gate.config_file.write_text(text.replace(first.where, f"{second}:9092"))
+        gate.reload()
+        gate.wait_said("configuration 2 is in force")
+        time.sleep(0.2)
+        asked = len(first.questions)
+        gate.wait_said("bootstrap_silent", second)
+        time.sleep(2.5)
+        assert len(first.questions) == asked
+        assert nodes(gate) == ["5", "6"], "clients are served as before"
+        there = Asked(lambda c: metadata(c, [(7, "127.77.9.7", 9092, None)]), address=second)
+        try:
+            wait_nodes(gate, ["7"])
+        finally:
+            there.close()
+    finally:
+        first.close()

@@ -403,6 +403,99 @@ static void test_nodes_saved(void **state)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+static void new_folder(char path[96])
+{
+	unit_path(path, "XXXXXX");
+	assert_non_null(mkdtemp(path));
+}
+
+#define ASKED_AND_SAVED                                                                             \
+	"clusters:\n  east:\n    protocol: kafka\n    discovery: { bootstrap: [\"127.0.0.1:%u\"], " \
+	"refresh: 1s, grace: 1h }\n" KAFKA_LISTENER "state_dir: %s\n"
+
+/* Is that what is on disk, of these bootstrap brokers? */
+static bool is_saved(const char *folder, uint16_t bootstrap, const char *nodes)
+{
+	char path[128], text[400], want[400];
+
+	(void)snprintf(path, sizeof(path), "%s/east.nodes", folder);
+	(void)snprintf(want, sizeof(want), "penstock-nodes 1\nbootstrap 127.0.0.1:%u\n%s",
+		       bootstrap, nodes);
+	read_state(path, text, sizeof(text));
+	return strcmp(text, want) == 0;
+}
+
+static void reload_asked(uint16_t bootstrap, uint16_t port, uint16_t base, const char *folder)
+{
+	uint64_t version = harness.route[0]->version;
+
+	harness_write(ASKED_AND_SAVED, bootstrap, port, base, folder);
+	harness_turns(1100); /* a reload a second */
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness.route[0]->version > version);
+}
+
+/* What others have told leads clients until one of the new ones lists where brokers are, and is not
+ * on disk as theirs before. */
+static void test_other_bootstrap(void **state)
+{
+	uint16_t at = harness_port(), port = harness_port(), base = harness_port();
+	uint16_t second = harness_port(), third = harness_port();
+	char folder[96];
+
+	(void)state;
+	new_folder(folder);
+	boot_open(at);
+	boot.nodes = 1u << 1 | 1u << 3;
+	harness_write(ASKED_AND_SAVED, at, port, base, folder);
+	harness_start();
+	HARNESS_UNTIL(boot_serve() && is_saved(folder, at, "1 10.9.9.1 9001\n3 10.9.9.3 9003\n"));
+
+	/* The same brokers, under other names. */
+	(void)close(boot.listener);
+	reload_asked(second, port, base, folder);
+	harness_turns(200);
+	assert_int_equal(node_port(1), 9001);
+	assert_true(is_saved(folder, at, "1 10.9.9.1 9001\n3 10.9.9.3 9003\n"));
+	boot_open(second);
+	HARNESS_UNTIL(boot_serve() &&
+		      is_saved(folder, second, "1 10.9.9.1 9001\n3 10.9.9.3 9003\n"));
+
+	/* Others: those before are not waited for, their time of grace is an hour. */
+	(void)close(boot.listener);
+	reload_asked(third, port, base, folder);
+	boot_open(third);
+	boot.nodes = 1u << 1 | 1u << 2;
+	HARNESS_UNTIL(boot_serve() && node_port(2) == 9002);
+	assert_int_equal(node_port(1), 9001);
+	assert_int_equal(node_port(3), 0);
+	HARNESS_UNTIL(boot_serve() &&
+		      is_saved(folder, third, "1 10.9.9.1 9001\n2 10.9.9.2 9002\n"));
+	(void)close(boot.listener);
+}
+
+/* Elsewhere after a reload, and later if it cannot be just now. */
+static void test_other_state_dir(void **state)
+{
+	uint16_t at = harness_port(), port = harness_port(), base = harness_port();
+	char folder[96], late[96], other[96];
+
+	(void)state;
+	new_folder(folder);
+	new_folder(late);
+	unit_path(other, "other-state");
+	boot_open(at);
+	boot.nodes = 1u << 1;
+	harness_write(ASKED_AND_SAVED, at, port, base, folder);
+	harness_start();
+	HARNESS_UNTIL(boot_serve() && is_saved(folder, at, "1 10.9.9.1 9001\n"));
+	reload_asked(at, port, base, other);
+	harness_turns(200);
+	assert_int_equal(rename(late, other), 0);
+	HARNESS_UNTIL(boot_serve() && is_saved(other, at, "1 10.9.9.1 9001\n"));
+	(void)close(boot.listener);
+}
+
 /* Of other bootstrap brokers: maybe another cluster. */
 static void test_nodes_of_others(void **state)
 {
@@ -889,6 +982,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nodes, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_nodes_asked, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_nodes_saved, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_other_bootstrap, harness_setup,
+						harness_teardown),
+		cmocka_unit_test_setup_teardown(test_other_state_dir, harness_setup,
+						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_nodes_of_others, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_node_ports, harness_setup, harness_teardown),
