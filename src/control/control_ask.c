@@ -120,6 +120,8 @@ void control_ask_want(struct control *control, uint32_t cluster)
 	}
 	uint64_t at_ns = ask->ended_ns + ask->gap_ns;
 
+	if (ask->good_ns == 0)
+		return; /* the next round is as soon as it may be */
 	if (!timer_is_set(&ask->timer) || ask->timer.deadline_ns > at_ns)
 		timer_set(&control->wheel, &ask->timer, at_ns, on_timer);
 }
@@ -155,6 +157,13 @@ static bool place_at(struct control_ask *ask, uint32_t index, uint16_t *ret_port
 	return span_to_str(span_str(node->place.host), ask->host, sizeof(ask->host));
 }
 
+/* Whoever waits need not wait for all of that, but a round that brought nothing is no reason for
+ * another one at once, be there ever so many clients. */
+static void slow_down(struct control_ask *ask)
+{
+	ask->gap_ns = ask->gap_ns < GAP_MOST_NS / 2 ? 2 * ask->gap_ns : GAP_MOST_NS;
+}
+
 static void end_round(struct control_ask *ask, bool is_good)
 {
 	bool is_wanted = ask->is_wanted;
@@ -172,7 +181,9 @@ static void end_round(struct control_ask *ask, bool is_good)
 		return;
 	}
 	ask->failed_count++;
-	begin_after(ask, is_wanted ? ask->gap_ns : retry_ns(ask));
+	slow_down(ask);
+	/* Brokers count wrong passwords and may lock their user: no sooner because of clients. */
+	begin_after(ask, is_wanted && ask->good_ns != 0 ? ask->gap_ns : retry_ns(ask));
 	ask->failures++;
 	if (!ask->is_warned)
 		log_warn("bootstrap_silent",
@@ -317,8 +328,8 @@ void control_ask_answered(struct control_ask *ask, struct span answer)
 	free(found.at);
 	if (is_news)
 		ask->gap_ns = GAP_FIRST_NS;
-	else if (ask->gap_ns < GAP_MOST_NS)
-		ask->gap_ns *= 2;
+	else
+		slow_down(ask);
 	if (ask->is_warned)
 		log_info("bootstrap_answers", "cluster %s: %s says where brokers are", ask->cluster,
 			 ask->host);
@@ -388,6 +399,7 @@ static void add(struct control *control, const struct config_cluster *cluster)
 	ask->step = CONTROL_ASK_IDLE;
 	ask->failures = 0;
 	if (control_nodes_are_foreign(control, cluster->name))
+	ask->gap_ns = GAP_FIRST_NS;
 		ask->first = 0;
 	begin_after(ask, 0);
 }

@@ -496,6 +496,57 @@ static void test_other_state_dir(void **state)
 	(void)close(boot.listener);
 }
 
+/* Turned away: somebody has come, and had no answer. */
+static bool boot_refuse(void)
+{
+	int fd = accept(boot.listener, NULL, NULL);
+
+	if (fd < 0)
+		return true;
+	(void)close(fd);
+	boot.questions++;
+	return true;
+}
+
+/* Clients come all the time; how often are they a reason to ask? */
+static uint32_t refused_rounds(uint32_t ms)
+{
+	const struct mail wanted = { .kind = MAIL_NODE_WANTED };
+	uint64_t until_ns = clock_now_ns() + ms * NS_PER_MS;
+	uint32_t before = boot.questions;
+
+	while (clock_now_ns() < until_ns && boot_refuse()) {
+		harness_send(&wanted);
+		harness_turn();
+	}
+	return boot.questions - before;
+}
+
+/* A wrong password, say: brokers must not be asked ten times a second because of it. */
+static void test_asked_in_vain(void **state)
+{
+	uint16_t at = harness_port(), port = harness_port(), base = harness_port();
+	uint32_t asked;
+
+	(void)state;
+	boot_open(at);
+	boot.nodes = 1u << 1;
+	harness_write("clusters:\n  east:\n" ASKED KAFKA_LISTENER, at, "1h", port, base);
+	harness_start();
+	HARNESS_UNTIL(harness.route[0] != NULL);
+	/* Nobody has ever answered: after 0, 1 and 3 seconds or a bit less. */
+	assert_in_range(refused_rounds(2200), 2, 3);
+	HARNESS_UNTIL(boot_serve() && node_port(1) == 9001);
+	/* Somebody has: after 0.1, 0.3, 0.7, 1.5 and 3.1 seconds. */
+	assert_in_range(refused_rounds(2200), 3, 5);
+	/* A new password is tried at once. */
+	asked = boot.questions;
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(boot_serve() && boot.questions > asked);
+	assert_true(refused_rounds(500) >= 1);
+	(void)close(boot.listener);
+}
+
 /* Of other bootstrap brokers: maybe another cluster. */
 static void test_nodes_of_others(void **state)
 {
@@ -985,6 +1036,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_other_bootstrap, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_other_state_dir, harness_setup,
+						harness_teardown),
+		cmocka_unit_test_setup_teardown(test_asked_in_vain, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_nodes_of_others, harness_setup,
 						harness_teardown),
