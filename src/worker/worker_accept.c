@@ -50,12 +50,6 @@ static uint32_t choose_worker(const struct worker *worker, uint64_t *ret_total)
 	return worker->env.worker;
 }
 
-static void count(_Atomic uint64_t *value)
-{
-	atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
-}
-
 /* In the words of whoever connects there. */
 static void say_full(const struct config *config, const struct config_listener *listener,
 		     struct sink *sink)
@@ -87,7 +81,7 @@ static void refuse(struct worker *worker, const struct mail_handoff *handoff,
 		(void)!net_shutdown_write(handoff->fd);
 	net_close(handoff->fd, false);
 	session_log_refused(env, handoff, reason);
-	count(&stats->closed[reason]);
+	stat_closed(stats, reason);
 	atomic_fetch_sub_explicit(&env->office->loads[env->worker].sessions, 1,
 				  memory_order_relaxed);
 }
@@ -133,7 +127,7 @@ static void accepted(struct worker *worker, uint16_t listener_id, int fd, const 
 			     .accepted_ns = env->now_ns },
 	};
 
-	count(&env->stats->listener[listener_id].accepted);
+	stat_accepted(&env->stats->listener[listener_id]);
 	pace(env, listener_id);
 	/* Counted before it arrives, so that a burst does not all go to the same worker. */
 	atomic_fetch_add_explicit(&env->office->loads[to].sessions, 1, memory_order_relaxed);

@@ -277,6 +277,42 @@ static void test_metrics(void **state)
 	assert_exposition(strstr(text, "\r\n\r\n") + 4);
 }
 
+/* Connections that one worker accepts and another one closes, as fast as it goes. */
+static void *come_and_go(void *is_over)
+{
+	while (!atomic_load((_Atomic bool *)is_over)) {
+		stat_accepted(&harness.office.stats[0]->listener[0]);
+		stat_closed(&harness.office.stats[1]->listener[0], CLOSE_CLIENT_FIN);
+	}
+	return NULL;
+}
+
+/* In between, one may be open or many, never fewer than none. */
+static void test_metrics_of_those_who_come_and_go(void **state)
+{
+	_Atomic bool is_over = false;
+	double most_ours = 0, most_javas = 0;
+	pthread_t thread;
+	char *text;
+
+	(void)state;
+	start();
+	assert_int_equal(pthread_create(&thread, NULL, come_and_go, &is_over), 0);
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(get("/metrics", &text), 200);
+		double ours =
+			sample(body(text), "penstock_connections_active{listener=\"pulsar\"}");
+		double javas = sample(body(text), "pulsar_proxy_active_connections");
+
+		most_ours = ours > most_ours ? ours : most_ours;
+		most_javas = javas > most_javas ? javas : most_javas;
+	}
+	atomic_store(&is_over, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(most_ours < 1e12);
+	assert_true(most_javas < 1e12);
+}
+
 /* ---- health -----------------------------------------------------------------------------------
  */
 
@@ -706,13 +742,20 @@ static void test_unix_socket(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_metrics),	   CASE(test_health_and_readiness),
-		CASE(test_not_ready_yet),  CASE(test_brokers),
-		CASE(test_routes),	   CASE(test_ways),
-		CASE(test_connections),	   CASE(test_connections_of_a_stuck_worker),
-		CASE(test_other_requests), CASE(test_clients_that_do_not_read),
-		CASE(test_web_port),	   CASE(test_web_port_without),
+		CASE(test_metrics),
+		CASE(test_health_and_readiness),
+		CASE(test_not_ready_yet),
+		CASE(test_brokers),
+		CASE(test_routes),
+		CASE(test_ways),
+		CASE(test_connections),
+		CASE(test_connections_of_a_stuck_worker),
+		CASE(test_other_requests),
+		CASE(test_clients_that_do_not_read),
+		CASE(test_web_port),
+		CASE(test_web_port_without),
 		CASE(test_unix_socket),
+		CASE(test_metrics_of_those_who_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * stat: counters and gauges from stat.def, one block per worker. Only the worker writes its block,
- * with relaxed stores; admin reads them all and adds up. Connections are counted per listener and
- * per close reason besides, so that this identity holds for every listener at every quiet moment:
- *     active = accepted - sum over reasons of closed
- * Only routes, which have limits, are counted by all workers together.
- * Thread:   write: the owning worker; read: any
+ * with relaxed stores (but stat_closed); admin reads them all and adds up. Connections are counted
+ * per listener and per close reason besides, so that this identity holds for every listener at
+ * every quiet moment: active = accepted - sum over reasons of closed Only routes, which have
+ * limits, are counted by all workers together. Thread:   write: the owning worker; read: any
  * Memory:   one block per worker, allocated at start
  */
 #pragma once
@@ -70,6 +69,21 @@ static inline void stat_sub(struct stat_block *block, enum stat_id stat, uint64_
 static inline uint64_t stat_get(const struct stat_block *block, enum stat_id stat)
 {
 	return atomic_load_explicit(&block->value[stat], memory_order_relaxed);
+}
+
+static inline void stat_accepted(struct stat_listener *listener)
+{
+	stat_count(&listener->accepted, 1);
+}
+
+/* Released: who sees (acquires) that a connection has ended sees that it was accepted, too, by
+ * whichever worker. */
+static inline void stat_closed(struct stat_listener *listener, enum close_reason reason)
+{
+	_Atomic uint64_t *value = &listener->closed[reason];
+
+	atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + 1,
+			      memory_order_release);
 }
 
 /* Counts a duration in the power-of-two histogram of dial times. */

@@ -22,30 +22,35 @@ struct sums {
 	uint64_t accepted, closed, rejected;
 };
 
-static struct sums add_up(const struct admin *admin)
+static void add_closed(const struct stat_block *block, struct sums *sums)
 {
-	struct sums sums = { .accepted = 0 };
+	for (uint32_t id = 0; id < STAT_LISTENERS_MAX; id++) {
+		for (uint32_t reason = 0; reason < CLOSE_COUNT; reason++) {
+			uint64_t n = atomic_load_explicit(&block->listener[id].closed[reason],
+							  memory_order_acquire);
 
-	for (uint32_t w = 0; w < admin->host.office->worker_count; w++) {
-		const struct stat_block *block = admin->host.office->stats[w];
-
-		for (uint32_t id = 0; id < STAT_LISTENERS_MAX; id++) {
-			const struct stat_listener *listener = &block->listener[id];
-
-			for (uint32_t reason = 0; reason < CLOSE_COUNT; reason++) {
-				uint64_t n = atomic_load_explicit(&listener->closed[reason],
-								  memory_order_acquire);
-
-				sums.closed += n;
-				if (reason == CLOSE_CONN_LIMIT || reason == CLOSE_CONN_LIMIT_IP ||
-				    reason == CLOSE_CONN_LIMIT_LISTENER)
-					sums.rejected += n;
-			}
-			/* After what was closed, so that active is never below zero. */
-			sums.accepted +=
-				atomic_load_explicit(&listener->accepted, memory_order_acquire);
+			sums->closed += n;
+			if (reason == CLOSE_CONN_LIMIT || reason == CLOSE_CONN_LIMIT_IP ||
+			    reason == CLOSE_CONN_LIMIT_LISTENER)
+				sums->rejected += n;
 		}
 	}
+}
+
+/* Closed before accepted, of all workers, because one may close what another has accepted: active
+ * is never below zero. */
+static struct sums add_up(const struct admin *admin)
+{
+	const struct mail_office *office = admin->host.office;
+	struct sums sums = { .accepted = 0 };
+
+	for (uint32_t w = 0; w < office->worker_count; w++)
+		add_closed(office->stats[w], &sums);
+	for (uint32_t w = 0; w < office->worker_count; w++)
+		for (uint32_t id = 0; id < STAT_LISTENERS_MAX; id++)
+			sums.accepted +=
+				atomic_load_explicit(&office->stats[w]->listener[id].accepted,
+						     memory_order_acquire);
 	return sums;
 }
 

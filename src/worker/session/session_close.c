@@ -72,10 +72,7 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 	if (session->signer != NULL)
 		tls_context_put(session->signer);
 	session->signer = NULL;
-	atomic_store_explicit(&stats->closed[reason],
-			      atomic_load_explicit(&stats->closed[reason], memory_order_relaxed) +
-				      1,
-			      memory_order_relaxed);
+	stat_closed(stats, reason);
 	stat_sub(env->stats, STAT_SESSIONS_IN_USE, 1);
 	atomic_fetch_sub_explicit(&env->office->loads[env->worker].sessions, 1,
 				  memory_order_relaxed);
