@@ -145,8 +145,9 @@ static void about_kafka(const struct control *control, uint32_t index,
 	cluster->asked_good = ask->good_count;
 	cluster->asked_failed = ask->failed_count;
 	cluster->why = ask->failures > 0 ? ask->why : "";
-	if (ask->good_ns != 0)
-		cluster->age_ns = clock_now_ns() - ask->good_ns;
+	/* Discovery only knows of the bootstrap brokers, which are configured and never old. */
+	cluster->is_loaded = ask->good_ns != 0 || nodes > 0;
+	cluster->age_ns = clock_now_ns() - (ask->good_ns != 0 ? ask->good_ns : ask->since_ns);
 }
 
 static bool on_cluster(void *context, uint32_t index, struct admin_cluster *ret_cluster)

@@ -371,6 +371,7 @@ static struct control_ask *ask_new(struct control *control, const char *cluster)
 	ask->control = control;
 	ask->fd = -1;
 	ask->gap_ns = GAP_FIRST_NS;
+	ask->since_ns = clock_now_ns();
 	ask->cluster = strdup(cluster);
 	if (ask->cluster != NULL)
 		return ask;

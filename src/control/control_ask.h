@@ -64,6 +64,7 @@ struct control_ask {
 	size_t answer_len, answer_size;
 
 	/* What came of it. */
+	uint64_t since_ns; /* that cluster is asked */
 	uint64_t ended_ns; /* of the last round */
 	uint64_t good_ns;  /* of the last good one; 0: none */
 	uint64_t good_count, failed_count;
@@ -79,9 +80,9 @@ struct control_ask {
 /* Follows the configuration in force: clusters that are new are asked at once. */
 void control_ask_apply(struct control *control);
 void control_ask_fini(struct control *control);
-/* A client waits for a node of this cluster. */
 /* Are the brokers of such a cluster asked at all? */
 bool control_ask_is_for(const struct config_cluster *cluster);
+/* A client waits for a node of this cluster. */
 void control_ask_want(struct control *control, uint32_t cluster);
 /* NULL: that cluster's brokers are not asked. */
 const struct control_ask *control_ask_of(const struct control *control, uint32_t cluster);

@@ -277,6 +277,36 @@ static void test_metrics(void **state)
 	assert_exposition(strstr(text, "\r\n\r\n") + 4);
 }
 
+/* Nobody says where brokers are: not a list that is new all the time, and ready all the same. */
+static void test_kafka_nobody_answers(void **state)
+{
+	struct mail told = { .kind = MAIL_NODE, .node = { .id = 3, .place.port = 9093 } };
+	char *text;
+
+	(void)state;
+	admin_port = harness_port();
+	harness_write("clusters:\n  east:\n    protocol: kafka\n    discovery: { bootstrap: "
+		      "[\"127.0.0.1:%u\"] }\nlisteners:\n - { name: k, bind: \"127.0.0.1:%u\", "
+		      "cluster: east, kafka: { advertise: gw, base_port: %u, nodes: 0 } }\n"
+		      "admin: { listen: \"127.0.0.1:%u\" }\n",
+		      harness_port(), harness_port(), harness_port(), admin_port);
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 2);
+	harness_turns(1500);
+	assert_int_equal(harness_get(admin_port, "/readyz", &text), 200);
+	assert_int_equal(harness_get(admin_port, "/metrics", &text), 200);
+	assert_true(sample(body(text), "penstock_snapshot_age_seconds{cluster=\"east\"}") > 1.4);
+	assert_true(sample(body(text), "penstock_cluster_loaded{cluster=\"east\"}") == 0);
+
+	/* A broker's answer to a client does. */
+	(void)snprintf(told.node.place.host, sizeof(told.node.place.host), "10.9.9.3");
+	harness_send(&told);
+	harness_turns(100);
+	assert_int_equal(harness_get(admin_port, "/metrics", &text), 200);
+	assert_true(sample(body(text), "penstock_snapshot_age_seconds{cluster=\"east\"}") > 1.4);
+	assert_true(sample(body(text), "penstock_cluster_loaded{cluster=\"east\"}") == 1);
+}
+
 /* Connections that one worker accepts and another one closes, as fast as it goes. */
 static void *come_and_go(void *is_over)
 {
@@ -756,6 +786,7 @@ int main(void)
 		CASE(test_web_port_without),
 		CASE(test_unix_socket),
 		CASE(test_metrics_of_those_who_come_and_go),
+		CASE(test_kafka_nobody_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
