@@ -248,10 +248,15 @@ void config_check_kafka_policy(const struct check_kafka *place)
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
+/* From that of node 0 on, up to the highest node id. */
+static bool is_in_range(const struct config_kafka *kafka, int64_t port)
+{
+	return kafka->id_count == 0 || port + kafka->ids[kafka->id_count - 1].last <= UINT16_MAX;
+}
+
 static bool has_all_ports(const struct config_kafka *kafka)
 {
-	return kafka->id_count == 0 ||
-	       (int64_t)kafka->base_port + kafka->ids[kafka->id_count - 1].last <= UINT16_MAX;
+	return is_in_range(kafka, kafka->base_port);
 }
 
 static void port_check(struct check *check, uint32_t index)
@@ -267,6 +272,11 @@ static void port_check(struct check *check, uint32_t index)
 		FAULT(check, where(check, LISTENER, index, "kafka.nodes"),
 		      "listeners[%u].kafka.nodes: there is no port for the last of them: base_port "
 		      "and the highest node id are above 65535 together",
+		      index);
+	else if (!is_in_range(kafka, kafka->advertise_port))
+		FAULT(check, where(check, LISTENER, index, "kafka.advertise"),
+		      "listeners[%u].kafka.advertise: there is no port to tell clients for the last "
+		      "of kafka.nodes: its port and the highest node id are above 65535 together",
 		      index);
 	if (!addr_is_host(span_str(kafka->advertise)))
 		FAULT(check, where(check, LISTENER, index, "kafka.advertise"),
