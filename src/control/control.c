@@ -20,6 +20,7 @@
 
 #include "control_priv.h"
 #include "control_unix.h"
+#include "discovery/discovery_file.h"
 
 #define TIMERS_MOST 1024 /* a turn */
 
@@ -103,6 +104,8 @@ static int open_discovery(struct control *control)
 		.context = control,
 	};
 
+	if (control_config(control)->state_dir != NULL)
+		discovery_file_tidy(control_config(control)->state_dir);
 	control->discovery = discovery_new(&host);
 	if (control->discovery == NULL)
 		return -ENOMEM;
@@ -334,10 +337,10 @@ static void on_tick(struct timer *timer)
 
 	control_publish_sweep(control);
 	control_learned_sweep(control, now_ns);
+	control_nodes_save(control, now_ns);
 	check_heartbeats(control, now_ns);
 	control_inherit_look(control);
 	control_check_ready(control);
-	control_nodes_save(control, now_ns);
 	notify_anyway(control, now_ns);
 	/* Until it is ready somebody may be waiting for just that. */
 	bool is_starting = control->phase == CONTROL_STARTING && !control->is_notified;

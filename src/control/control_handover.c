@@ -255,6 +255,7 @@ static void succeed(struct control *control)
 	control_notify_send(text);
 	control_notify_end();
 	control->is_handed_over = true;
+	discovery_save_no_more(control->discovery);
 	if (control->admin != NULL)
 		admin_quiesce(control->admin);
 	control->admin_fd = control->web_fd = -1;

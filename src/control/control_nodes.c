@@ -335,9 +335,11 @@ static void save(struct control *control, struct control_node_set *set, uint64_t
 	const struct config_cluster *cluster = find_cluster(config, set->cluster);
 	char path[CONTROL_NODES_PATH];
 
-	/* What may be another cluster's must not be found under this one's bootstrap brokers. */
-	if (!set->is_changed || set->foreign_ns != 0 || cluster == NULL ||
-	    now_ns < set->save_next_ns)
+	if (!set->is_changed || cluster == NULL || now_ns < set->save_next_ns)
+		return;
+	/* What may be another cluster's must not be found under this one's bootstrap brokers; and
+	 * there is one process that saves, the one that serves. */
+	if (set->foreign_ns != 0 || control->is_handed_over || control_is_heir(control))
 		return;
 	int ret = control_nodes_file_save(config, cluster, set, path);
 

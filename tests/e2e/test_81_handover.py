@@ -14,6 +14,7 @@ from callers import Callers, roundtrip
 from clients import Load, fresh
 from fakes import plain_echo
 from processes import start_time, wait_until
+from test_54_kafka_discovery import Asked, metadata
 from wire import dial
 
 QUICK = {"drain": {"lame_duck": "200ms", "spread": "200ms"}, "timeouts": {"drain": "20s"}}
@@ -321,6 +322,40 @@ def test_unix_admin_socket_and_service_manager(made_of, fake, tmp_path):
     assert not admin.exists()
     manager.close()
     path.unlink()
+
+
+def test_one_process_saves(made_of, fake, tmp_path):
+    """The one that drains still learns where brokers are, and leaves the file about it to the one that serves."""
+    state = tmp_path / "state"
+    state.mkdir()
+    known = [(5, "127.77.9.5", 9092, None)]
+    asked = Asked(lambda c: metadata(c, known))
+    try:
+        one = made_of(
+            fake(plain_echo, seconds=30),
+            clusters={"k": {"protocol": "kafka", "discovery": {"bootstrap": [asked.where], "refresh": "1s"}}},
+            state_dir=str(state),
+        )  # fmt: skip
+        saved = state / "k.nodes"
+        wait_until("node 5 to be saved", 5, lambda: saved.exists() and "5 127.77.9.5" in saved.read_text())
+        lasting = dial(settings.GATE_ADDRESS, one.port, 20)
+        roundtrip(lasting)
+        one.process.send(signal.SIGUSR2)
+        before = heir(one)
+        one.process.send(signal.SIGSTOP)
+        try:
+            known.append((6, "127.77.9.6", 9092, None))
+            wait_until("the old process to learn of node 6", 5, lambda: "node 6 is at" in one.log())
+            time.sleep(1.5)
+            assert "127.77.9.6" not in saved.read_text()
+        finally:
+            one.process.send(signal.SIGCONT)
+        wait_until("node 6 to be saved", 5, lambda: "6 127.77.9.6" in saved.read_text())
+        assert [path.name for path in state.iterdir()] == ["k.nodes"]
+        lasting.close()
+        wait_gone(before, one, 5)
+    finally:
+        asked.close()
 
 
 def test_an_heir_that_ends_in_order(made_of, fake, tmp_path):

@@ -409,6 +409,15 @@ static void new_folder(char path[96])
 	assert_non_null(mkdtemp(path));
 }
 
+static void write_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	(void)fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
 #define ASKED_AND_SAVED                                                                             \
 	"clusters:\n  east:\n    protocol: kafka\n    discovery: { bootstrap: [\"127.0.0.1:%u\"], " \
 	"refresh: 1s, grace: 1h }\n" KAFKA_LISTENER "state_dir: %s\n"
@@ -494,6 +503,25 @@ static void test_other_state_dir(void **state)
 	assert_int_equal(rename(late, other), 0);
 	HARNESS_UNTIL(boot_serve() && is_saved(other, at, "1 10.9.9.1 9001\n"));
 	(void)close(boot.listener);
+}
+
+/* A half-written file of a process that is no more, and one of a process that may be writing. */
+static void test_state_dir_is_tidied(void **state)
+{
+	uint16_t port = harness_port(), base = harness_port();
+	char folder[96], dead[160], alive[160];
+
+	(void)state;
+	new_folder(folder);
+	(void)snprintf(dead, sizeof(dead), "%s/east.nodes.999999999.new", folder);
+	(void)snprintf(alive, sizeof(alive), "%s/east.nodes.%d.new", folder, (int)getppid());
+	write_text(dead, "penst");
+	write_text(alive, "penst");
+	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER "state_dir: %s\n", port, base,
+		      folder);
+	harness_start();
+	assert_int_equal(access(dead, F_OK), -1);
+	assert_int_equal(access(alive, F_OK), 0);
 }
 
 /* Turned away: somebody has come, and had no answer. */
@@ -1036,6 +1064,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_other_bootstrap, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_other_state_dir, harness_setup,
+						harness_teardown),
+		cmocka_unit_test_setup_teardown(test_state_dir_is_tidied, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_asked_in_vain, harness_setup,
 						harness_teardown),

@@ -58,6 +58,8 @@ void discovery_free(struct discovery *discovery);
 /* Follows a configuration: new clusters start, those gone stop, those whose source changed start
  * again but keep their list until the new source has one. Nothing of `config` is kept. */
 MUST_USE int discovery_apply(struct discovery *discovery, const struct config *config);
+/* Saves no list any more: another process does. */
+void discovery_save_no_more(struct discovery *discovery);
 /* Takes letters, runs what is due; answers when to be called next. Also right after a wake-up. */
 uint64_t discovery_tick(struct discovery *discovery, uint64_t now_ns);
 /* A lookup touched this namespace: watch its ownership. */

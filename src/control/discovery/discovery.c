@@ -262,6 +262,14 @@ int discovery_apply(struct discovery *discovery, const struct config *config)
 	return 0;
 }
 
+void discovery_save_no_more(struct discovery *discovery)
+{
+	for (uint32_t i = 0; i < discovery->cluster_count; i++) {
+		free(discovery->clusters[i]->state_path);
+		discovery->clusters[i]->state_path = NULL;
+	}
+}
+
 struct discovery *discovery_new(const struct discovery_host *host)
 {
 	struct discovery *discovery = calloc(1, sizeof(*discovery));

@@ -3,14 +3,19 @@
  * discovery_file: see discovery_file.h.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "discovery_file.h"
+
+#define HALF ".new" /* behind the name of the file and the number of the process that writes it */
 
 int discovery_file_read(const char *path, size_t most, uint8_t **ret_bytes, size_t *ret_len)
 {
@@ -65,8 +70,9 @@ static int write_all(int fd, const void *bytes, size_t len)
 
 int discovery_file_replace(const char *path, const void *bytes, size_t len)
 {
+	/* The process that takes over from this one, or hands over to it, may be writing, too. */
 	char fresh[PATH_MAX];
-	int n = snprintf(fresh, sizeof(fresh), "%s.new", path);
+	int n = snprintf(fresh, sizeof(fresh), "%s.%d" HALF, path, (int)getpid());
 
 	if (n < 0 || (size_t)n >= sizeof(fresh))
 		return -ENAMETOOLONG;
@@ -83,4 +89,40 @@ int discovery_file_replace(const char *path, const void *bytes, size_t len)
 	if (ret < 0)
 		(void)unlink(fresh);
 	return ret;
+}
+
+/* Of `FILE.PID.new`: the process; 0: it has another name. */
+static pid_t writer_of(const char *name)
+{
+	size_t len = strlen(name);
+	size_t end = len > strlen(HALF) ? len - strlen(HALF) : 0;
+	size_t at = end;
+
+	if (end == 0 || strcmp(name + end, HALF) != 0)
+		return 0;
+	while (at > 0 && name[at - 1] >= '0' && name[at - 1] <= '9')
+		at--;
+	if (at == end || end - at > 9 || at < 2 || name[at - 1] != '.')
+		return 0;
+	return (pid_t)strtol(name + at, NULL, 10);
+}
+
+static bool is_ours(const char *name)
+{
+	return strstr(name, ".nodes.") != NULL || strstr(name, ".brokers.json.") != NULL;
+}
+
+void discovery_file_tidy(const char *folder)
+{
+	DIR *dir = opendir(folder);
+
+	if (dir == NULL)
+		return;
+	for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+		pid_t pid = is_ours(entry->d_name) ? writer_of(entry->d_name) : 0;
+
+		if (pid > 0 && (pid == getpid() || (kill(pid, 0) < 0 && errno == ESRCH)))
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	(void)closedir(dir);
 }
