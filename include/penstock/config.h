@@ -288,6 +288,7 @@ struct config {
 	} log;
 
 	const char *state_dir; /* where the last broker lists are saved; NULL: nowhere */
+	uint64_t files_stamp;  /* config_files_stamp() before any of these files was read */
 	void *arena;
 };
 

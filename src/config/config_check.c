@@ -404,6 +404,8 @@ void config_check(struct config_read *read, const char *file)
 	struct config *config = read->config;
 
 	config->limits.connections_asked = config->limits.connections;
+	/* First, so that a token or a password that changes meanwhile is read again. */
+	config->files_stamp = config_files_stamp(config);
 	names_resolve(&check);
 	for (uint32_t i = 0; i < config->listener_count; i++)
 		listener_check(&check, i);

@@ -399,8 +399,8 @@ static void add(struct control *control, const struct config_cluster *cluster)
 	control_ask_hang_up(ask);
 	ask->step = CONTROL_ASK_IDLE;
 	ask->failures = 0;
-	if (control_nodes_are_foreign(control, cluster->name))
 	ask->gap_ns = GAP_FIRST_NS;
+	if (control_nodes_are_foreign(control, cluster->name))
 		ask->first = 0;
 	begin_after(ask, 0);
 }

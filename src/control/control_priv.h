@@ -72,6 +72,7 @@ struct control_config {
 	struct config *config;
 	struct tls_set *tls;
 	struct config_tokens *tokens; /* NULL: those of `config` */
+	uint64_t files_stamp;	      /* of their files, before they were read */
 	uint32_t refs;
 	uint32_t *sharers; /* of `config`: the same one with certificates of another day */
 };
@@ -332,6 +333,12 @@ static inline const struct config *control_config(const struct control *control)
 	return control->config->config;
 }
 
+/* Not the service yet: the process we take over from is, and goes on if we fail. */
+static inline bool control_is_heir(const struct control *control)
+{
+	return control->predecessor_fd >= 0;
+}
+
 /* control.c */
 void control_check_ready(struct control *control);
 bool control_is_ready(struct control *control, char *ret_reasons, size_t size);
@@ -340,12 +347,6 @@ bool control_is_ready(struct control *control, char *ret_reasons, size_t size);
 MUST_USE int control_listen_prepare(struct control *control, const struct config *config,
 				    struct control_listen_plan *ret_plan);
 void control_listen_commit(struct control *control, const struct config *config,
-/* Not the service yet: the process we take over from is, and goes on if we fail. */
-static inline bool control_is_heir(const struct control *control)
-{
-	return control->predecessor_fd >= 0;
-}
-
 			   struct control_listen_plan *plan);
 void control_listen_abort(struct control_listen_plan *plan);
 void control_listen_hand(struct control *control);
@@ -383,10 +384,11 @@ void control_publish_fini(struct control *control);
 bool control_publish_is_taken(const struct control *control, uint64_t version);
 /* Takes both over. NULL: out of memory, and they are still the caller's. */
 MUST_USE struct control_config *control_publish_config(struct config *config, struct tls_set *tls);
-/* The configuration of `old` with other certificates and tokens. */
+/* The configuration of `old` with other certificates and tokens, read from files of this stamp. */
 MUST_USE struct control_config *control_publish_config_again(struct control_config *old,
 							     struct tls_set *tls,
-							     struct config_tokens *tokens);
+							     struct config_tokens *tokens,
+							     uint64_t files_stamp);
 /* Gives both back to the caller. */
 void control_publish_config_undo(struct control_config *config);
 void control_publish_config_put(struct control_config *config);
@@ -423,10 +425,10 @@ void control_nodes_add(struct control *control, const struct mail_node *mail);
 bool control_nodes_listed(struct control *control, uint32_t cluster,
 			  const struct control_node *nodes, uint32_t count);
 uint32_t control_nodes_count(const struct control *control, const char *cluster);
-/* NULL: there are not so many. */
-const struct control_node *control_nodes_at(const struct control *control, const char *cluster,
 /* None of these is known to be of the cluster that the configuration means. */
 bool control_nodes_are_foreign(const struct control *control, const char *cluster);
+/* NULL: there are not so many. */
+const struct control_node *control_nodes_at(const struct control *control, const char *cluster,
 					    uint32_t index);
 /* NULL: nobody has told of it. */
 const struct control_node *control_nodes_find(const struct control *control, uint32_t cluster,

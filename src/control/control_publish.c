@@ -21,6 +21,7 @@ struct control_config *control_publish_config(struct config *config, struct tls_
 	*holder = (struct control_config){
 		.config = config,
 		.tls = tls,
+		.files_stamp = config->files_stamp,
 		.refs = 1,
 		.sharers = calloc(1, sizeof(*holder->sharers)),
 	};
@@ -33,7 +34,8 @@ struct control_config *control_publish_config(struct config *config, struct tls_
 }
 
 struct control_config *control_publish_config_again(struct control_config *old, struct tls_set *tls,
-						    struct config_tokens *tokens)
+						    struct config_tokens *tokens,
+						    uint64_t files_stamp)
 {
 	struct control_config *holder = calloc(1, sizeof(*holder));
 
@@ -42,6 +44,7 @@ struct control_config *control_publish_config_again(struct control_config *old, 
 	*holder = *old;
 	holder->tls = tls;
 	holder->tokens = tokens;
+	holder->files_stamp = files_stamp;
 	holder->refs = 1;
 	++*holder->sharers;
 	return holder;

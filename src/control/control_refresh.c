@@ -12,7 +12,7 @@
 #include "control_priv.h"
 
 /* Both, or neither: NULL. */
-static struct control_config *read_files(struct control *control)
+static struct control_config *read_files(struct control *control, uint64_t stamp)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -23,7 +23,7 @@ static struct control_config *read_files(struct control *control)
 	struct control_config *fresh = NULL;
 
 	if (set != NULL && tokens != NULL)
-		fresh = control_publish_config_again(control->config, set, tokens);
+		fresh = control_publish_config_again(control->config, set, tokens, stamp);
 	if (fresh == NULL) {
 		tls_set_free(set);
 		config_tokens_free(tokens);
@@ -34,10 +34,10 @@ static struct control_config *read_files(struct control *control)
 	return fresh;
 }
 
-static bool replace(struct control *control)
+static bool replace(struct control *control, uint64_t stamp)
 {
 	struct control_config *old = control->config;
-	struct control_config *fresh = read_files(control);
+	struct control_config *fresh = read_files(control, stamp);
 
 	if (fresh == NULL)
 		return false;
@@ -51,11 +51,12 @@ static bool replace(struct control *control)
 
 static void refresh(struct control *control)
 {
+	/* Before they are read, so that what changes meanwhile is read again. */
 	uint64_t stamp = config_files_stamp(control_config(control));
 
-	if (stamp == tls_set_stamp(control->config->tls) || stamp == control->refresh_stamp)
+	if (stamp == control->config->files_stamp || stamp == control->refresh_stamp)
 		return;
-	if (replace(control)) {
+	if (replace(control, stamp)) {
 		control->refresh_stamp = 0;
 		log_info("tls_refreshed",
 			 "files of TLS or a token have changed; new connections get them");

@@ -28,7 +28,6 @@ struct tls_set {
 	struct tls_context **route_servers, **route_clients; /* NULL: none of the route's own */
 	struct tls_expiry *expiries;			     /* by file, then by time */
 	uint32_t expiry_count, expiry_room;
-	uint64_t stamp;
 };
 
 /* ---- what is wrong -------------------------------------------------------------------------- */
@@ -398,9 +397,6 @@ struct tls_set *tls_set_new(const struct config *config, struct tls_tickets *tic
 {
 	struct tls_set *set = calloc(1, sizeof(*set));
 
-	/* First, so that a file that changes meanwhile is read again. */
-	if (set != NULL)
-		set->stamp = config_files_stamp(config);
 	if (set == NULL || !make_room(set, config)) {
 		config_error(errors, NULL, 0, 0, "out of memory");
 		tls_set_free(set);
@@ -444,11 +440,6 @@ void tls_set_free(struct tls_set *set)
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
-
-uint64_t tls_set_stamp(const struct tls_set *set)
-{
-	return set->stamp;
-}
 
 struct tls_context *tls_set_listener(const struct tls_set *set, uint32_t listener)
 {

@@ -601,6 +601,8 @@ static void test_full(void **state)
 	assert_int_equal(outcome.errors, 0);
 	check_full_clusters(outcome.config);
 	check_full_kafka(outcome.config);
+	/* Taken before the files were read, and of the same ones. */
+	assert_true(outcome.config->files_stamp == config_files_stamp(outcome.config));
 	check_full_tls(outcome.config);
 	check_full_listeners(outcome.config);
 	check_full_routes(outcome.config);

@@ -575,6 +575,41 @@ static void test_asked_in_vain(void **state)
 	(void)close(boot.listener);
 }
 
+static char password_path[96];
+
+/* Between the reading of the configuration and that of certificates. */
+static void renew_password(struct config *config)
+{
+	(void)config;
+	write_text(password_path, "renewed");
+}
+
+static bool has_password(const char *password)
+{
+	const struct route *route = harness.route[0];
+	const struct config_clients *asker =
+		route != NULL ? config_asker(route->config, route->tokens, 0) : NULL;
+
+	return asker != NULL && strcmp(asker->at[0].second, password) == 0;
+}
+
+/* It changes while the configuration is being read, and nobody sends a signal. */
+static void test_password_renewed_at_start(void **state)
+{
+	(void)state;
+	unit_path(password_path, "XXXXXX");
+	(void)close(mkstemp(password_path)); /* nobody else may read it */
+	write_text(password_path, "as it was");
+	harness.change = renew_password;
+	harness_write("clusters:\n  east:\n    protocol: kafka\n    discovery: { bootstrap: "
+		      "[\"127.0.0.1:1\"], sasl: { user: p, password_file: %s } }\n" KAFKA_LISTENER
+		      "certificates: { refresh: 1s }\n",
+		      password_path, harness_port(), harness_port());
+	harness_start();
+	HARNESS_UNTIL(has_password("renewed"));
+	(void)unlink(password_path);
+}
+
 /* Of other bootstrap brokers: maybe another cluster. */
 static void test_nodes_of_others(void **state)
 {
@@ -1068,6 +1103,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_state_dir_is_tidied, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_asked_in_vain, harness_setup,
+						harness_teardown),
+		cmocka_unit_test_setup_teardown(test_password_renewed_at_start, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_nodes_of_others, harness_setup,
 						harness_teardown),

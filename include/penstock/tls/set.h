@@ -20,9 +20,6 @@ struct tls_set *tls_set_new(const struct config *config, struct tls_tickets *tic
 			    struct config_errors *errors);
 void tls_set_free(struct tls_set *set);
 
-/* config_files_stamp() as it was before the files were read. */
-uint64_t tls_set_stamp(const struct tls_set *set);
-
 /* NULL: no TLS there. `set` may be NULL. */
 struct tls_context *tls_set_listener(const struct tls_set *set, uint32_t listener);
 struct tls_context *tls_set_cluster(const struct tls_set *set, uint32_t cluster);
