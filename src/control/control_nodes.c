@@ -6,6 +6,20 @@
  *
  * With ZooKeeper they fill its gaps: brokers that are not there (Kafka on its way to KRaft), and
  * all that has changed since ZooKeeper was lost. When ZooKeeper says that one has left, so it has.
+ *
+ * Who wins when, where several say where a node is:
+ *
+ *     discovery.nodes         always
+ *     mail_nodes              what was told in the last 2 s, if that is later than the snapshot's
+ *                             told_ns; where the snapshot has no such node, in the last 10 minutes
+ *     ZooKeeper               for the snapshot: if it lists the node, that list was read and not
+ *                             found on disk, and read_ns >= told_ns
+ *     this set                else: the last word, in an answer to a client or to us
+ *
+ *     two at one address      the one with the later told_ns; the other is not in the snapshot
+ *     missed_ns + grace       the node is forgotten, here and in mail_nodes; a word on it before
+ *                             then sets missed_ns back to 0. What is foreign has no grace
+ *     left ZooKeeper + grace  the same
  */
 #include <inttypes.h>
 #include <stdio.h>
