@@ -96,7 +96,7 @@ void sim_plan_make(void)
 	plan->kafka_share = sim_seed() % 4 == 3 ? 300 : 0;
 	plan->is_paced = plan->kafka_share > 0 && (sim_seed() >> 8) % 2 == 1;
 	plan->has_login = plan->kafka_share > 0 && (sim_seed() >> 9) % 2 == 1;
-	plan->denies = plan->kafka_share > 0 && (sim_seed() >> 2) % 2 == 1;
+	plan->denies = plan->kafka_share > 0 && (sim_seed() >> 12) % 2 == 1;
 	/* Clients come before it, and are held for less than timeouts.connect. */
 	if (plan->kafka_share > 0 && (sim_seed() >> 11) % 2 == 1)
 		plan->list_ns = sim_now() + 5 * NS_PER_S / 4;
