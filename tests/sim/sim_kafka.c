@@ -92,7 +92,7 @@ void sim_kafka_make(struct sim_flow *flow)
 		};
 		asked->call.is_mute = asked->call.key == SIM_KAFKA_PRODUCE && sim_chance(500);
 		if (has_denied && sim_chance(300)) {
-			asked->call.key = SIM_KAFKA_CREATE;
+			asked->call.key = SIM_KAFKA_PARTITIONS;
 			asked->call.is_mute = false;
 			asked->call.is_denied = true;
 		}

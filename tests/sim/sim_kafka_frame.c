@@ -9,7 +9,8 @@
 #include "sim_town.h"
 
 #define NODES_MAX 8
-#define SETTING	  30000 /* bytes of a setting of a topic */
+#define BROKERS	  7500 /* of a partition */
+#define MESSAGE	  "penstock: this call is denied (api_denied)"
 
 /* ---- bytes ---- */
 
@@ -94,38 +95,35 @@ static void put_topic_name(struct sim_text *text, const struct sim_kafka_call *c
 	sim_frame_append(text, name, (size_t)len);
 }
 
-/* Topics with settings as long as they have to be. */
+/* Topics that are to have more partitions, each on so many brokers that the request is long. */
 static void put_topics(struct sim_text *text, const struct sim_kafka_call *call)
 {
-	uint32_t left = call->question;
+	uint32_t left = call->question / 4;
 
 	sim_kafka_put(text, topic_count(call), 4);
 	for (uint32_t topic = 0; topic < topic_count(call); topic++) {
-		uint32_t settings = topic + 1 < topic_count(call) ? 1 : left / SETTING + 1;
+		uint32_t partitions = topic + 1 < topic_count(call) ? 1 : left / BROKERS + 1;
 
 		put_topic_name(text, call, topic);
-		sim_kafka_put(text, 1, 4);
-		sim_kafka_put(text, 1, 2);
-		sim_kafka_put(text, 0, 4); /* nothing is assigned */
-		sim_kafka_put(text, settings, 4);
-		for (uint32_t i = 0; i < settings; i++) {
-			uint32_t len = left < SETTING ? left : SETTING;
+		sim_kafka_put(text, partitions, 4);
+		sim_kafka_put(text, partitions, 4);
+		for (uint32_t i = 0; i < partitions; i++) {
+			uint32_t brokers = left < BROKERS ? left : BROKERS;
 
-			sim_kafka_put(text, 1, 2);
-			sim_kafka_put(text, 's', 1);
-			sim_kafka_put(text, len, 2);
-			put_pattern(text, pattern_of(call, false), len);
-			left -= len;
+			sim_kafka_put(text, brokers, 4);
+			put_pattern(text, pattern_of(call, false), 4 * brokers);
+			left -= brokers;
 		}
 	}
 	sim_kafka_put(text, 0, 4); /* no time is given */
+	sim_kafka_put(text, 0, 1);
 }
 
 void sim_kafka_put_request(struct sim_text *text, const struct sim_kafka_call *call)
 {
 	static const uint16_t versions[] = {
-		[SIM_KAFKA_PRODUCE] = 3,  [SIM_KAFKA_FETCH] = 16, [SIM_KAFKA_OFFSETS] = 5,
-		[SIM_KAFKA_METADATA] = 0, [SIM_KAFKA_CREATE] = 0,
+		[SIM_KAFKA_PRODUCE] = 3,  [SIM_KAFKA_FETCH] = 16,     [SIM_KAFKA_OFFSETS] = 5,
+		[SIM_KAFKA_METADATA] = 0, [SIM_KAFKA_PARTITIONS] = 0,
 	};
 	char name[32];
 	int len = snprintf(name, sizeof(name), "sim-%u", call->flow);
@@ -143,7 +141,7 @@ void sim_kafka_put_request(struct sim_text *text, const struct sim_kafka_call *c
 		sim_kafka_put(text, UINT16_MAX, 2); /* no transaction */
 		sim_kafka_put(text, call->is_mute ? 0 : 1, 2);
 	}
-	if (call->key == SIM_KAFKA_CREATE)
+	if (call->key == SIM_KAFKA_PARTITIONS)
 		put_topics(text, call);
 	else
 		put_pattern(text, pattern_of(call, false), call->question);
@@ -202,13 +200,16 @@ static void put_fetch_head(struct sim_text *text, uint32_t records)
 	put_uvarint(text, records + 1);
 }
 
-/* Of each topic that it may not be created. */
+/* Of each topic that it may not be touched. */
 static void put_denial(struct sim_text *text, const struct sim_kafka_call *call)
 {
+	sim_kafka_put(text, 0, 4); /* no throttling */
 	sim_kafka_put(text, topic_count(call), 4);
 	for (uint32_t topic = 0; topic < topic_count(call); topic++) {
 		put_topic_name(text, call, topic);
 		sim_kafka_put(text, 29, 2); /* TOPIC_AUTHORIZATION_FAILED */
+		sim_kafka_put(text, strlen(MESSAGE), 2);
+		sim_frame_append(text, MESSAGE, strlen(MESSAGE));
 	}
 }
 
@@ -222,7 +223,7 @@ void sim_kafka_put_answer(struct sim_text *text, const struct sim_kafka_call *ca
 		put_metadata(text, is_real);
 	if (call->key == SIM_KAFKA_FETCH)
 		put_fetch_head(text, call->answer);
-	if (call->key == SIM_KAFKA_CREATE)
+	if (call->key == SIM_KAFKA_PARTITIONS)
 		put_denial(text, call);
 	else
 		put_pattern(text, pattern_of(call, true), call->answer);

@@ -7,7 +7,8 @@
  *     LIST_OFFSETS   opaque                              PRODUCE   with acks 0: no answer at all
  *     METADATA       brokers, then a pattern             FETCH     a pattern, then brokers
  *
- *     CREATE_TOPICS  denied: goes nowhere, and the answer, which names the topics, is penstock's
+ *     CREATE_PARTITIONS  denied: goes nowhere, and the answer, which names the topics, is
+ * penstock's
  */
 #pragma once
 
@@ -23,15 +24,15 @@ enum sim_kafka_key {
 	SIM_KAFKA_METADATA = 3,
 	SIM_KAFKA_HANDSHAKE = 17,
 	SIM_KAFKA_VERSIONS = 18,
-	SIM_KAFKA_CREATE = 19,
 	SIM_KAFKA_TOKEN = 36,
+	SIM_KAFKA_PARTITIONS = 37,
 };
 
 struct sim_kafka_call {
 	uint32_t flow, index; /* whose it is, and its place in the row */
 	enum sim_kafka_key key;
 	bool is_mute;		   /* PRODUCE with acks 0 */
-	bool is_denied;		   /* CREATE_TOPICS */
+	bool is_denied;		   /* CREATE_PARTITIONS */
 	uint32_t question, answer; /* bytes of pattern */
 };
 

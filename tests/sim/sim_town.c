@@ -267,7 +267,7 @@ static void make_kafka(void)
 	};
 	if (sim_plan.denies)
 		CHECK(kafka_policy_deny(&config.listeners[SIM_TOWN_KAFKA].kafka.policy,
-					SIM_KAFKA_CREATE));
+					SIM_KAFKA_PARTITIONS));
 	if (sim_plan.is_paced) {
 		config.listeners[SIM_TOWN_KAFKA].accept_rate = 6;
 		config.listeners[SIM_TOWN_KAFKA].kafka.rate_requests = 6;
