@@ -240,7 +240,8 @@ static void hear(struct answerer *answerer, const struct sim_frame *frame)
 static void saw_end(struct answerer *answerer)
 {
 	struct sim_lookups *all = answerer->all;
-	bool may_be = answerer->is_side || all->talk.is_done || all->flow->is_excused;
+	bool may_be = answerer->is_side || all->talk.is_done || all->flow->is_excused ||
+		      all->flow->may_be_refused;
 
 	if (answerer->talk.saw_rst) {
 		if (!may_be)

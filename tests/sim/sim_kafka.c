@@ -464,7 +464,8 @@ static void broker_step(void *context)
 	do
 		broker_hear(kafka);
 	while (sim_talk_read(talk, broker_step, kafka));
-	if (talk->saw_rst) {
+	/* Behind a FIN a reset is no news, but nothing can be said any more. */
+	if (talk->saw_rst || (talk->saw_fin && talk->end->state == SIM_TCP_CLOSED)) {
 		sim_talk_leave(talk, false);
 		return;
 	}

@@ -326,7 +326,7 @@ static void test_tls(void **state)
 			 0);
 	doctor.host.is_clock_synced = false;
 	assert_int_equal(strncmp(lines_of(cli_doctor_clock),
-				 "warn  check         the clock is not synchronised", 50),
+				 "warn  check         the clock is not synchronised", 49),
 			 0);
 	end();
 	begin_tls(", ktls: require");
