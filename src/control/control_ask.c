@@ -400,8 +400,12 @@ static void add(struct control *control, const struct config_cluster *cluster)
 	ask->step = CONTROL_ASK_IDLE;
 	ask->failures = 0;
 	ask->gap_ns = GAP_FIRST_NS;
-	if (control_nodes_are_foreign(control, cluster->name))
+	if (control_nodes_are_foreign(control,
+				      cluster->name)) { /* of these nobody has answered yet */
 		ask->first = 0;
+		ask->good_ns = 0;
+		ask->is_warned = false;
+	}
 	begin_after(ask, 0);
 }
 

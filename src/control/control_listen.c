@@ -307,8 +307,7 @@ void control_listen_hand(struct control *control)
 		listener->closing = control->office->worker_count;
 		control_mail_post_all(control, &mail);
 	}
-	for (uint32_t id = 0; id < control->listener_count; id++)
-		control_ports_hand(control, id);
+	control_ports_hand(control);
 	/* As long as our predecessor accepts there, nobody waits for us. */
 	if (control_is_heir(control))
 		return;

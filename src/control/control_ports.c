@@ -150,30 +150,44 @@ void control_ports_commit(struct control_listener *listener, struct control_port
 	ports_free(ports);
 }
 
-void control_ports_hand(struct control *control, uint32_t id)
+static void close_gone(struct control *control, uint32_t id, const struct control_ports *ports)
 {
-	struct control_ports *ports = control->listeners[id].changed;
-	uint32_t workers = control->office->worker_count;
-
-	if (ports == NULL)
-		return;
-	control->listeners[id].changed = NULL;
-	/* What closes goes first, so that workers have room. */
 	for (uint32_t i = 0; i < ports->gone_count; i++) {
 		const struct mail mail = {
 			.kind = MAIL_CLOSE_PORT,
 			.close_port = { .listener_id = (uint16_t)id, .fd = ports->gone[i] },
 		};
 
-		control_mail_post(control, i % workers, &mail);
+		control_mail_post(control, i % control->office->worker_count, &mail);
 	}
+}
+
+static void listen_fresh(struct control *control, uint32_t id, const struct control_ports *ports)
+{
 	for (uint32_t i = 0; i < ports->fresh_count; i++) {
 		const struct mail mail = {
 			.kind = MAIL_LISTEN,
 			.listen = { .listener_id = (uint16_t)id, .fd = ports->fresh[i] },
 		};
 
-		control_mail_post(control, i % workers, &mail);
+		control_mail_post(control, i % control->office->worker_count, &mail);
 	}
-	ports_free(ports);
+}
+
+void control_ports_hand(struct control *control)
+{
+	/* What closes goes first, of all listeners, so that workers have room: ports may go from
+	 * one to another. */
+	for (uint32_t id = 0; id < control->listener_count; id++)
+		if (control->listeners[id].changed != NULL)
+			close_gone(control, id, control->listeners[id].changed);
+	for (uint32_t id = 0; id < control->listener_count; id++) {
+		struct control_ports *ports = control->listeners[id].changed;
+
+		if (ports == NULL)
+			continue;
+		control->listeners[id].changed = NULL;
+		listen_fresh(control, id, ports);
+		ports_free(ports);
+	}
 }

@@ -367,7 +367,7 @@ MUST_USE int control_ports_prepare(struct control *control, const struct config 
 void control_ports_abort(struct control_ports *ports);
 /* Takes them over; once the snapshot is published they are for control_ports_hand. */
 void control_ports_commit(struct control_listener *listener, struct control_ports *ports);
-void control_ports_hand(struct control *control, uint32_t id);
+void control_ports_hand(struct control *control);
 
 /* control_rule.c */
 MUST_USE int control_rule_prepare(const struct control *control, const struct config *config,

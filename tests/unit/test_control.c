@@ -770,6 +770,41 @@ static void test_other_node_ports(void **state)
 	assert_int_equal(harness_count(0, MAIL_UNLISTEN), 0);
 }
 
+static void write_two(const uint16_t *ports, const char *first, const char *second)
+{
+	harness_write("clusters:\n  east:\n" KAFKA "listeners:\n"
+		      " - { name: k, bind: \"127.0.0.1:%u\", cluster: east, kafka: { "
+		      "advertise: gw, base_port: %u, nodes: [%s] } }\n"
+		      " - { name: l, bind: \"127.0.0.1:%u\", cluster: east, kafka: { "
+		      "advertise: gw, base_port: %u, nodes: [%s] } }\n",
+		      ports[0], ports[0] + 1, first, ports[4], ports[4] + 1, second);
+}
+
+/* Where one listener has more ports and another fewer, all that close go first: workers have room
+ * for what a configuration may have, not for two. */
+static void test_ports_from_one_to_another(void **state)
+{
+	uint16_t base = ports_in_a_row(8), ports[8];
+	uint32_t closed = 0, heard;
+
+	(void)state;
+	for (uint16_t i = 0; i < 8; i++)
+		ports[i] = (uint16_t)(base + i);
+	write_two(ports, "0", "0-2");
+	harness_start();
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 6);
+	heard = harness.mail_count[0];
+	write_two(ports, "0-2", "0");
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 8 && harness_count(0, MAIL_CLOSE_PORT) == 2);
+	for (uint32_t at = heard; at < harness.mail_count[0]; at++) {
+		closed += harness.mails[0][at].kind == MAIL_CLOSE_PORT;
+		assert_true(harness.mails[0][at].kind != MAIL_LISTEN || closed == 2);
+	}
+	close_ports(0);
+	close_ports(1);
+}
+
 static void test_workers_that_take_nothing(void **state)
 {
 	(void)state;
@@ -1110,6 +1145,8 @@ int main(void)
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_node_ports, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_other_node_ports, harness_setup,
+						harness_teardown),
+		cmocka_unit_test_setup_teardown(test_ports_from_one_to_another, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_workers_that_take_nothing, harness_setup,
 						harness_teardown),

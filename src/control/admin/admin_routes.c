@@ -129,14 +129,20 @@ static bool find_ruled(const struct route *snapshot, uint32_t cluster, int32_t n
 	return !sink.full;
 }
 
-static bool find_node(const struct route *snapshot, uint32_t cluster, int32_t id,
-		      struct route_place *ret_place)
+/* The rack is what brokers have told, else what the name says, as for workers (session_dial.c). */
+static bool find_node(const struct route *snapshot, const struct config_route *route, int32_t id,
+		      struct span name, struct route_place *ret_place)
 {
+	uint32_t cluster = (uint32_t)route->cluster;
+	const struct config_cluster *config = &snapshot->config->clusters[cluster];
 	const struct route_node *node = route_node(snapshot, cluster, id);
-	const char *rack = node != NULL && node->rack != NULL ? node->rack : "";
+	struct span rack = node != NULL && node->rack != NULL
+				   ? span_str(node->rack)
+				   : config_kafka_rack_named(&route->kafka, config->name, name);
 
-	if (snapshot->config->clusters[cluster].node_host != NULL)
-		return find_ruled(snapshot, cluster, id, span_str(rack), ret_place);
+	if (config->node_host != NULL)
+		return (rack.len > 0 || !config_kafka_has_rack(span_str(config->node_host))) &&
+		       find_ruled(snapshot, cluster, id, rack, ret_place);
 	if (node != NULL)
 		route_place(&snapshot->clusters[cluster].endpoints[node->endpoint], ret_place);
 	return node != NULL;
@@ -179,7 +185,7 @@ static bool find_place(const struct route *snapshot, uint32_t rule, struct span 
 	if (!config_route_has_brain(route))
 		return route_rule_place(snapshot, rule, name, 0, n, ret_place);
 	if (find_wanted(snapshot, rule, name, &node) == CONFIG_KAFKA_NODE)
-		return n == 0 && find_node(snapshot, (uint32_t)route->cluster, node, ret_place);
+		return n == 0 && find_node(snapshot, route, node, name, ret_place);
 	if (!route_any(snapshot, (uint32_t)route->cluster,
 		       route->mode == CONFIG_MODE_REENCRYPT ? &all_ports : NULL, 0, n, &endpoint))
 		return false;

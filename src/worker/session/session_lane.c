@@ -145,6 +145,10 @@ static enum next do_hold(struct session *session, enum lane_id id, uint64_t unti
 	struct lane *lane = &session->lane[id];
 	bool has_end = until_ns > 0 || !session->lane[lane_other(id)].sent_fin;
 
+	if (until_ns > 0 && lane->in == NULL && is_source_reset(session, id)) {
+		source_lost(session, id); /* it has gone: nobody waits any more */
+		return NEXT_DONE;
+	}
 	if (has_end && !may_keep(session, id)) {
 		session_close_refuse(session, CLOSE_ENOBUFS, span_of(NULL, 0));
 		return NEXT_DONE;

@@ -472,6 +472,7 @@ static bool choose_node(struct session *session, const struct config_listener *l
 	struct addr local;
 
 	if (session->proto.ops != &proto_kafka_ops ||
+	    listener->kafka.mode != CONFIG_KAFKA_PORT || /* names say it, whatever the port */
 	    net_local_addr(session->client_fd, &local) < 0 ||
 	    config_kafka_node_at(&listener->kafka, local.port, &session->node))
 		return true;
