@@ -237,7 +237,7 @@ def test_bad_answers(penstock, lab, name):
     """Nothing is taken from them, the next one is asked at once, and nothing stays open."""
     bad, fine = Asked(BAD[name]), Asked(good)
     try:
-        gate = start(penstock, [bad.where, fine.where], 19690, timeouts={"connect": "300ms", "handshake": "300ms"})
+        gate = start(penstock, [bad.where, fine.where], 19690, timeouts={"connect": "1s", "handshake": "1s"})
         wait_nodes(gate, ["5", "6"])
         assert bad.accepted >= 1
         assert fine.questions[0][:4] == bytes.fromhex("00030001")

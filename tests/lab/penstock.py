@@ -15,7 +15,7 @@ import time
 
 import settings
 import web
-from processes import LabError, Process, wait_until
+from processes import LabError, PortTaken, Process, wait_until
 
 _ports = itertools.count(9180)
 PIPES_KEPT = 64  # empty pipes a worker may keep for the next stream (limits.pipes)
@@ -60,7 +60,12 @@ class Penstock:
     def start(self, config, ready=True, **how):
         """`penstock run` with a config given as a dict (JSON is YAML), or as text with an admin address of its own."""
         self.write(config)
-        return self._launch(["run", "-c", self.config_file], ready, **how)
+        arguments = ["run", "-c", self.config_file]
+        try:
+            return self._launch(arguments, ready, **how)
+        except PortTaken:  # rings are taken apart behind the end of a process, and with them what they listen on: the one before this
+            time.sleep(0.5)
+            return self._launch(arguments, ready, **how)
 
     def write(self, config):
         self.config_file.parent.mkdir(parents=True, exist_ok=True)

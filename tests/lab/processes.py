@@ -18,6 +18,10 @@ class LabError(Exception):
     pass
 
 
+class PortTaken(LabError):
+    """Of a program that ended at its start: another one listens where it wants to."""
+
+
 def start_time(pid):
     """The kernel's start time of a process, or None if it is gone or only a zombie."""
     try:
@@ -126,20 +130,21 @@ class Process:
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def _port_taken(self):
+    def _is_port_taken(self):
         """A server that cannot listen says so long before the end of its log."""
-        said = self.log.read_bytes()[self._log_start :] if self.child else b""
-        return ": a port that it needs is taken" if b"Address already in use" in said else ""
+        return self.child and b"Address already in use" in self.log.read_bytes()[self._log_start :]
 
     def wait_ready(self, seconds, condition):
         """Waits until the program is ready, and says what it printed if it dies or takes too long."""
 
         def ready_or_dead():
             if not self.alive():
-                raise LabError(f"{self.name} died at start{self._port_taken()}")
+                if self._is_port_taken():
+                    raise PortTaken(f"{self.name} died at start: a port that it needs is taken")
+                raise LabError(f"{self.name} died at start")
             return condition()
 
         try:
             wait_until(f"{self.name} to be ready", seconds, ready_or_dead)
         except LabError as error:
-            raise LabError(f"{error}; the end of {self.log}:\n{self.tail()}") from None
+            raise type(error)(f"{error}; the end of {self.log}:\n{self.tail()}") from None
