@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 
+import pytest
 import settings
 from kafkamodes import by_port, clusters
 from kafkawire import API_VERSIONS, read_response, request
@@ -57,22 +58,13 @@ def is_turned_away(gate):
             return True
 
 
-def test_connections_of_the_process(penstock, kafka):
-    gate = start(penstock, kafka, limits={"connections": 2})
+@pytest.mark.parametrize("limit, reason", [("connections", "conn_limit"), ("per_ip", "conn_limit_ip")])
+def test_connections_of_the_process_and_of_an_address(penstock, kafka, limit, reason):
+    gate = start(penstock, kafka, limits={limit: 2})
     held = [dial(gate) for _ in range(2)]
     assert all(is_served(sock) for sock in held)
     assert is_turned_away(gate)
-    gate.wait_access(reason="conn_limit")
-    for sock in held:
-        sock.close()
-
-
-def test_connections_of_an_address(penstock, kafka):
-    gate = start(penstock, kafka, limits={"per_ip": 2})
-    held = [dial(gate) for _ in range(2)]
-    assert all(is_served(sock) for sock in held)
-    assert is_turned_away(gate)
-    gate.wait_access(reason="conn_limit_ip")
+    gate.wait_access(reason=reason)
     for sock in held:
         sock.close()
 

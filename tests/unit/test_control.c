@@ -369,23 +369,33 @@ static void read_state(const char *path, char *ret_text, size_t size)
 	(void)fclose(file);
 }
 
-static void test_nodes_saved(void **state)
+#define NODES_HEAD(bootstrap) "penstock-nodes 1\nbootstrap " bootstrap "\n"
+#define NODES_PATH	      64
+
+/* A new state_dir, by the name in `folder`, in which the cluster's nodes are saved. */
+static void save_nodes(char *folder, char *path, const char *text)
 {
-	static const char head[] = "penstock-nodes 1\nbootstrap 10.9.9.1:6650\n";
-	uint16_t port = harness_port(), base = harness_port();
-	char folder[] = "/tmp/penstock-test-XXXXXX", path[64], text[400];
 	FILE *file;
 
-	(void)state;
 	assert_non_null(mkdtemp(folder));
-	(void)snprintf(path, sizeof(path), "%s/east.nodes", folder);
+	(void)snprintf(path, NODES_PATH, "%s/east.nodes", folder);
 	file = fopen(path, "w");
 	assert_non_null(file);
-	/* Lines that are none are left out, the others are good. */
-	(void)fprintf(file,
-		      "%s7 10.9.9.7 9097 az 7\n8 nohost! 1\n9 h 0\n-1 h 1\n10 10.9.9.10 9100\n\n",
-		      head);
+	(void)fputs(text, file);
 	assert_int_equal(fclose(file), 0);
+}
+
+static void test_nodes_saved(void **state)
+{
+	static const char head[] = NODES_HEAD("10.9.9.1:6650");
+	uint16_t port = harness_port(), base = harness_port();
+	char folder[] = "/tmp/penstock-test-XXXXXX", path[NODES_PATH], text[400];
+
+	(void)state;
+	/* Lines that are none are left out, the others are good. */
+	save_nodes(folder, path,
+		   NODES_HEAD("10.9.9.1:6650") "7 10.9.9.7 9097 az 7\n8 nohost! 1\n9 h 0\n-1 h 1\n"
+					       "10 10.9.9.10 9100\n\n");
 	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER "state_dir: %s\n", port, base,
 		      folder);
 	harness_start();
@@ -614,16 +624,10 @@ static void test_password_renewed_at_start(void **state)
 static void test_nodes_of_others(void **state)
 {
 	uint16_t port = harness_port(), base = harness_port();
-	char folder[] = "/tmp/penstock-test-XXXXXX", path[64];
-	FILE *file;
+	char folder[] = "/tmp/penstock-test-XXXXXX", path[NODES_PATH];
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
-	(void)snprintf(path, sizeof(path), "%s/east.nodes", folder);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	(void)fputs("penstock-nodes 1\nbootstrap 10.9.9.2:6650\n7 10.9.9.7 9097\n", file);
-	assert_int_equal(fclose(file), 0);
+	save_nodes(folder, path, NODES_HEAD("10.9.9.2:6650") "7 10.9.9.7 9097\n");
 	harness_write("clusters:\n  east:\n" KAFKA KAFKA_LISTENER "state_dir: %s\n", port, base,
 		      folder);
 	harness_start();
