@@ -59,14 +59,29 @@ def subscribe(c, topic, name="s", **words):
     return c.subscribe(topic, name, **words)
 
 
-def receive(consumer, count, seconds=20):
-    """The numbers of the next messages, acknowledged."""
+def _said_of(topic, lines=3):
+    """What the brokers and the Python client logged of a topic last."""
+    said = []
+    for log in sorted((settings.RUN / "log").glob("*broker*")) + [settings.RUN / "log" / "python-client"]:
+        if log.exists():
+            last = [line for line in log.read_text(errors="replace").splitlines() if topic in line][-lines:]
+            said += [f"  {log.name}: {line[:240]}" for line in last]
+    return "\n".join(said)
+
+
+def receive(consumer, count, seconds=45):
+    """The numbers of the next messages, acknowledged.
+
+    A broker that has just got a bundle gives out nothing of its topics before it has read their namespace's snapshots of
+    transactions, of which the broker that serves those may have to be found again: its own bound for that is 30 s.
+    """
     got = []
     for _ in range(count):
         try:
             one = consumer.receive(timeout_millis=seconds * 1000)
         except pulsar.Timeout:
-            raise AssertionError(f"{len(got)} of {count} messages, then nothing for {seconds} s") from None
+            topic = consumer.topic()
+            raise AssertionError(f"{topic}: {len(got)} of {count} messages, then nothing for {seconds} s\n{_said_of(topic)}") from None
         got.append(number_of(one.data()))
         consumer.acknowledge(one)
     return got

@@ -247,8 +247,8 @@ public class LabKafka extends LabCases {
         try (ShareConsumer<byte[], byte[]> consumer = watched(ShareConsumer.class, new KafkaShareConsumer<>(config(r, "group.id", group),
                 new ByteArrayDeserializer(), new ByteArrayDeserializer()))) {
             consumer.subscribe(List.of(topic));
-            long deadline = System.nanoTime() + 60_000_000_000L;
-            while (got.size() < count && System.nanoTime() < deadline) {
+            long deadline = System.nanoTime() + 90_000_000_000L; // for all of them once: a new leader hands out again what the old one had
+            while (new HashSet<>(got).size() < count && System.nanoTime() < deadline) {
                 for (ConsumerRecord<byte[], byte[]> one : consumer.poll(Duration.ofMillis(300))) got.add(numberOf(one.value()));
                 if (!moved && got.size() > 0) { // the next fetch and the next acknowledgement meet brokers that lead no more
                     moveOnce(topic, r);
