@@ -18,7 +18,7 @@ import settings
 def client(url, **words):
     log = settings.RUN / "log" / "python-client"
     log.parent.mkdir(parents=True, exist_ok=True)
-    words.setdefault("operation_timeout_seconds", 20)
+    words.setdefault("operation_timeout_seconds", 45)
     one = pulsar.Client(url, logger=pulsar.FileLogger(pulsar.LoggerLevel.Info, str(log)), **words)
     try:
         yield one

@@ -40,7 +40,7 @@ class CoProcess:
         self._process.stdin.write(json.dumps({"case": case, **words}).encode() + b"\n")
         self._process.stdin.flush()
 
-    def answer(self, case, seconds=90):
+    def answer(self, case, seconds=180):
         poll = select.poll()  # select(2) ends at descriptor 1,024
         poll.register(self._process.stdout, select.POLLIN)
         if not poll.poll(seconds * 1000):
@@ -51,12 +51,12 @@ class CoProcess:
             raise AssertionError(f"{self.name} died in {case}; see {settings.RUN}/log/{self.name}")
         return json.loads(line)
 
-    def ask(self, case, seconds=90, **words):
+    def ask(self, case, seconds=180, **words):
         """The answer, good or bad."""
         self.begin(case, **words)
         return self.answer(case, seconds)
 
-    def run(self, case, seconds=90, **words):
+    def run(self, case, seconds=180, **words):
         answer = self.ask(case, seconds, **words)
         assert answer["ok"], f"{self.name}, {case}: {answer['error']}: {answer['message']}"
         return answer

@@ -3,6 +3,7 @@
     broker = FakeBroker(); ... connection = broker.next(); connection.expect(CONNECT); connection.send(connected())
     broker = FakeBroker(serve=echo)    # or a function that serves each connection in a thread of its own
 """
+import contextlib
 import itertools
 import queue
 import socket
@@ -15,13 +16,13 @@ _addresses = itertools.product(range(16, 256), range(1, 255))  # each used once 
 
 
 class FakeBroker:
-    def __init__(self, serve=None, address=None, port=6650, seconds=5, backlog=256, buffers=None):
+    def __init__(self, serve=None, address=None, port=6650, seconds=None, backlog=256, buffers=None):
         self.address = address or "127.77.{}.{}".format(*next(_addresses))
         self.port = port
         self.where = f"{self.address}:{port}"
         self.url = f"pulsar://{self.where}"
         self.accepted = 0
-        self._serve, self._seconds = serve, seconds
+        self._serve, self._seconds = serve, seconds or (60 if serve else 20)  # who serves waits for a test that waits for something else
         self._waiting = queue.Queue()
         self._peers, self.errors = [], []
         with netns.broker_side():
@@ -59,7 +60,7 @@ class FakeBroker:
         finally:
             peer.close()
 
-    def next(self, seconds=5):
+    def next(self, seconds=20):
         """The next connection that penstock makes here (only without `serve`)."""
         try:
             return self._waiting.get(timeout=seconds)
@@ -84,6 +85,8 @@ class FakeBroker:
         self._listener.close()
         self._thread.join()
         for peer in self._peers:
+            with contextlib.suppress(OSError):  # a thread that waits in recv(2) would keep it open
+                peer.sock.shutdown(socket.SHUT_RDWR)
             peer.close()
 
 

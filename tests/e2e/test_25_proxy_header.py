@@ -52,7 +52,7 @@ CANNOT = [
 def optional(module_penstock, module_fake):
     class Pair:
         broker = module_fake()
-        gate = module_penstock.fixed(broker, listener=trusting("optional"), timeouts={"hello": "1s"})
+        gate = module_penstock.fixed(broker, listener=trusting("optional"), timeouts={"hello": "30s"})
 
     return Pair
 

@@ -131,7 +131,7 @@ def test_brokerProxyConnectTimeoutMs(java_conf):
     gate = java_conf.start({"brokerServiceURL": f"pulsar://{settings.NOBODY_ADDRESS}:6650", "brokerProxyConnectTimeoutMs": 300})
     began = time.monotonic()
     assert kind_of(gate, f"{settings.NOBODY_ADDRESS}:6650") == wire.ERROR
-    assert 0.2 < time.monotonic() - began < 1.5
+    assert 0.2 < time.monotonic() - began < 6
 
 
 def test_brokerProxyReadTimeoutMs(java_conf, fake):
@@ -180,10 +180,10 @@ def test_maxMessageSize(java_conf, fake):
 def test_keepAliveIntervalSeconds(java_conf, fake):
     """The deadline of the handshake."""
     gate = java_conf.start({"brokerServiceURL": fake(echo).url, "keepAliveIntervalSeconds": 1})
-    peer = dial(settings.GATE_ADDRESS, gate.port)
     began = time.monotonic()
+    peer = dial(settings.GATE_ADDRESS, gate.port)
     peer.read_to_end()
-    assert 0.8 < time.monotonic() - began < 3
+    assert 0.8 < time.monotonic() - began < 10
     assert gate.wait_access(reason="hello_timeout")
 
 
@@ -601,7 +601,7 @@ def test_clients_known_by_their_certificates(java_conf, cluster, people, tmp_pat
 
     def known_as(name):
         authentication = pulsar.AuthenticationTLS(*map(str, people[name]))
-        return client(url, authentication=authentication, tls_trust_certs_file_path=str(cluster.authority.file), operation_timeout_seconds=5)
+        return client(url, authentication=authentication, tls_trust_certs_file_path=str(cluster.authority.file))
 
     with known_as("alice") as c:
         roundtrip(c, f"persistent://{topic()}", 40)

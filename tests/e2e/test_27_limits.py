@@ -27,7 +27,7 @@ def test_connection_limit(penstock, fake):
     over, got = enter(gate, broker)
     over.close()
     assert got.kind == wire.ERROR and got[1] == wire.CONNECTION_LEVEL and got[2] == wire.NOT_ALLOWED
-    assert gate.metrics()("penstock_disconnects_total", reason="conn_limit") == 1
+    wait_until("it to be counted", 10, lambda: gate.metrics()("penstock_disconnects_total", reason="conn_limit") == 1)
     assert gate.metrics()("pulsar_proxy_active_connections") == 3
     assert gate.metrics()("pulsar_proxy_rejected_connections_total") == 1
     held.pop()[0].close()

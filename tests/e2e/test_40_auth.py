@@ -58,7 +58,7 @@ def test_a_wrong_token_in_the_client(gate, java):
 
 def test_no_permission(cluster, gate):
     """A good token of a role that may do nothing: AuthorizationError, as itself."""
-    with client(gate.url, authentication=pulsar.AuthenticationToken(tokens.token("stranger")), operation_timeout_seconds=5) as c:
+    with client(gate.url, authentication=pulsar.AuthenticationToken(tokens.token("stranger"))) as c:
         with pytest.raises(pulsar.AuthorizationError):
             c.create_producer(f"persistent://{fresh()}")
 
@@ -68,7 +68,7 @@ def test_permission_of_a_role(cluster, gate):
     cluster.admin("PUT", "/admin/v2/namespaces/public/rights", {"replication_clusters": ["c1"]}, ok=(204, 409))
     cluster.admin("POST", "/admin/v2/namespaces/public/rights/permissions/writer", ["produce"])
     topic = f"persistent://{fresh('rights', 'public/rights')}"
-    with client(gate.url, authentication=pulsar.AuthenticationToken(tokens.token("writer")), operation_timeout_seconds=5) as c:
+    with client(gate.url, authentication=pulsar.AuthenticationToken(tokens.token("writer"))) as c:
         produce(c, topic, range(10))
         with pytest.raises(pulsar.AuthorizationError):
             c.subscribe(topic, "s")
@@ -94,7 +94,7 @@ def test_expiry_and_refresh(cluster, gate):
         until, number = time.monotonic() + 3 * life, 0
         while time.monotonic() < until:
             producer.send(b"%d" % number)
-            one = consumer.receive(10_000)
+            one = consumer.receive(45_000)
             assert one.data() == b"%d" % number
             consumer.acknowledge(one)
             number += 1
@@ -107,10 +107,10 @@ def test_expiry_and_refresh(cluster, gate):
 
 def test_expiry_without_refresh(cluster, gate):
     """A client that cannot renew is cut off by the broker, through penstock as directly."""
-    with client(gate.url, authentication=pulsar.AuthenticationToken(tokens.token("client", 2))) as c:
+    with client(gate.url, authentication=pulsar.AuthenticationToken(tokens.token("client", 10))) as c:
         producer = c.create_producer(f"persistent://{fresh()}")
         producer.send(b"while it is good")
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not gate.access(kind="data", reason="broker_fin") and not gate.access(kind="data", reason="broker_rst"):
             assert time.monotonic() < deadline, "nobody cut it off"
             time.sleep(0.1)

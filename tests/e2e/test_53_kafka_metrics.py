@@ -79,8 +79,8 @@ def test_fetches_that_wait(penstock, kafka):
     """Nothing to fetch: a response comes after as long as the client said it would wait."""
     gate = start(penstock, kafka)
     topic = kafka.python.run("create", servers=gate.servers, partitions=1)["topic"]
-    config = {"fetch.wait.max.ms": 700, "socket.timeout.ms": 10000}
-    kafka.python.ask("consume", servers=gate.servers, topic=topic, count=1, time=4, config=config)
+    config = {"fetch.wait.max.ms": 700, "socket.timeout.ms": 10000, "topic.metadata.refresh.interval.ms": 500}
+    kafka.python.ask("consume", servers=gate.servers, topic=topic, count=1, time=10, config=config)
     seen = gate.metrics()
     longer, shorter = (seen("penstock_kafka_response_seconds_bucket", api="Fetch", le=le) for le in ("1.048576", "0.262144"))
     assert longer - shorter >= 2, (longer, shorter)

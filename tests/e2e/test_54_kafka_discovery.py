@@ -115,10 +115,10 @@ def test_asked_with_a_wrong_password(penstock, kafka, tmp_path):
     assert time.monotonic() - begun > 0.9, "held for timeouts.connect"
     gate.wait_access(reason="node_unknown")
     assert nodes(gate) == [] and ask_versions(gate.port)
-    wait_until("the next round to be 4 s away", 10, lambda: gate.metrics()("penstock_bootstrap_rounds_total", cluster="k", result="failed") >= 3)
+    wait_until("the next round to be 7 s away", 20, lambda: gate.metrics()("penstock_bootstrap_rounds_total", cluster="k", result="failed") >= 4)
     own_user(tmp_path, "SCRAM-SHA-256")
-    gate.wait_said("tls_refreshed", seconds=2)
-    gate.wait_said("bootstrap_answers", seconds=1)
+    gate.wait_said("bootstrap_answers", seconds=1.5)  # four times as much, at the most: see wait_until()
+    assert gate.said("tls_refreshed")
     wait_nodes(gate, ["1", "2", "3"])
     assert ask_versions(19692)
     assert gate.log().count("bootstrap_silent") == 1 and "secret" not in gate.log()
@@ -279,7 +279,7 @@ def test_asked_when_a_client_waits(penstock, lab):
         known.append((6, broker.address, 9092, None))
         with socket.create_connection((GATE, 19696), 5) as sock:
             sock.sendall(request(API_VERSIONS))
-            wait_nodes(gate, ["5", "6"], 2)
+            wait_nodes(gate, ["5", "6"])
         # What is not there is not asked for without an end.
         for _ in range(20):
             socket.create_connection((GATE, 19697), 5).close()
@@ -315,7 +315,7 @@ def test_a_client_comes_before_a_name_resolves(penstock, kafka, lab):
     gate = penstock.new()
     lab.names.seconds = 0.5  # for each of two questions
     try:
-        gate.start({"clusters": clusters(kafka), "listeners": [by_port(gate.port, 19690)], "timeouts": {"connect": "10s"}}, ready=False)
+        gate.start({"clusters": clusters(kafka), "listeners": [by_port(gate.port, 19890)], "timeouts": {"connect": "10s"}}, ready=False)
         gate.wait_said("listening", "ports of brokers")
         began = time.monotonic()
         assert ask_versions(gate.port)
@@ -339,7 +339,7 @@ def test_reload(penstock, lab):
         gate.config_file.write_text(text.replace(first.where, second.where).replace('"refresh": "1s"', '"refresh": "off"'))
         gate.reload()
         gate.wait_said("configuration 3 is in force")
-        time.sleep(0.2)
+        time.sleep(1)
         asked = len(second.questions)
         time.sleep(2)
         assert len(second.questions) == asked and nodes(gate) == ["7"]
@@ -361,7 +361,7 @@ def test_reload_to_a_cluster_that_is_not_up_yet(penstock, lab):
         gate.config_file.write_text(text.replace(first.where, f"{second}:9092"))
         gate.reload()
         gate.wait_said("configuration 2 is in force")
-        time.sleep(0.2)
+        time.sleep(1)
         asked = len(first.questions)
         gate.wait_said("bootstrap_silent", second)
         time.sleep(2.5)

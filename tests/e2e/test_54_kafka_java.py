@@ -192,7 +192,7 @@ def test_addresses_behind_long_responses(gate, kafka, name, share):
     longer than those of brokers have no room then: addresses are left out, and clients ask again."""
     way = "bare" if name == "long" else "tail"
     before = gate.metrics()("penstock_kafka_rewritten_total", way=way)
-    answer = run(kafka.java, "backlog", gate.modes[name], share=share)
+    answer = run(kafka.java, "backlog", gate.modes[name], 240, share=share)
     assert answer["missing"] == [] and (share or answer["twice"] == 0), answer
     assert gate.metrics()("penstock_kafka_rewritten_total", way=way) > before, answer
 
@@ -210,7 +210,7 @@ def test_penstock_restarts(penstock, kafka, second, tmp_path):
     listeners, both = modes(kafka)
     config = {
         "clusters": clusters(kafka), "listeners": listeners, "state_dir": str(tmp_path),
-        "drain": {"lame_duck": "0s", "spread": "500ms"}, "timeouts": {"drain": "10s"},
+        "drain": {"lame_duck": "0s", "spread": "500ms"}, "timeouts": {"drain": "10s", "half_close": "5s"},
     }  # fmt: skip
     gate.start(config)
     with under_load((kafka.java, second), (both["port"], both["sni"]), 15) as result:
@@ -292,7 +292,7 @@ def test_accounts_of_transactions_shares_and_streams(penstock, kafka, second, st
     listeners, both = modes(kafka)
     config = {
         "clusters": clusters(kafka), "listeners": listeners, "state_dir": str(tmp_path / "state"),
-        "drain": {"lame_duck": "0s", "spread": "500ms"}, "timeouts": {"drain": "10s"},
+        "drain": {"lame_duck": "0s", "spread": "500ms"}, "timeouts": {"drain": "10s", "half_close": "5s"},
     }  # fmt: skip
     (tmp_path / "state").mkdir()
     gate.start(config)

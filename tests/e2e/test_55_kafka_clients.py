@@ -117,7 +117,7 @@ def test_penstock_restarts(kafka, clients, penstock, tmp_path, mode, say):
 
     Without the wire in between, which would take a connection before it finds out that there is nobody to pass it to."""
     gate, base, sni = penstock.new(), 19390, 19389
-    sections = {"state_dir": str(tmp_path), "drain": {"lame_duck": "0s", "spread": "500ms"}, "timeouts": {"drain": "10s"}}
+    sections = {"state_dir": str(tmp_path), "drain": {"lame_duck": "0s", "spread": "500ms"}, "timeouts": {"drain": "10s", "half_close": "5s"}}
     keys = config(kafka, gate.port, GATE, base, sni, DIRECT, **sections)
     gate.start(keys)
 

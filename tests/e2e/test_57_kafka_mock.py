@@ -96,7 +96,7 @@ def load(client, mock, trouble, calm=lambda: None, seconds=3, **words):
     topic = f"m-{uuid.uuid4().hex[:8]}"
     mock.run("topic", topic=topic, partitions=PARTITIONS, brokers=len(NAMES))
     mock.run("forget")
-    client.begin("load", servers=SERVERS, topic=topic, time=seconds, **words)
+    client.begin("load", servers=SERVERS, topic=topic, time=seconds + 3, **words)  # longer than the trouble, however late that begins
     try:
         wait_until("the load to flow", 20, lambda: {PRODUCE, FETCH} <= {call for _, call in calls(mock)})
         deadline = time.monotonic() + seconds - 1
@@ -108,14 +108,14 @@ def load(client, mock, trouble, calm=lambda: None, seconds=3, **words):
                     break
         finally:
             calm()
-        answer = client.answer("load", seconds + 60)
+        answer = client.answer("load", seconds + 63)
     except BaseException:
         client.close()
         raise
     assert answer["ok"], answer
     if answer["lost"] and "library" in words:
         # 1.9's consumer stops for good now and then, straight at the mock brokers too (1 of 24, on a busy machine): what is lost, no new one finds.
-        got = client.run("consume", servers=SERVERS, topic=topic, count=answer["acked"], **words)["got"]
+        got = client.run("consume", servers=SERVERS, topic=topic, count=2 * answer["acked"], **words)["got"]  # as long as it takes: some come twice
         answer["lost"] = answer["acked"] - len(set(got))
     assert answer["lost"] == 0 and answer["failed"] == [] and answer["acked"] == answer["sent"] > 50, answer
     assert answer["brokers"] == AT_GATE
@@ -248,5 +248,5 @@ def test_coordinators_move(mock, gate, wire, python):
         if step % 10 == 0:
             mock.run("coordinator", group=group, broker=1 + (step // 10) % len(NAMES))
 
-    asked = load(python, mock, trouble, seconds=4, config=GROUP_KEYS, group=group)
+    asked = load(python, mock, trouble, seconds=6, config=GROUP_KEYS, group=group)
     assert brokers_of(asked, JOIN_GROUP, HEARTBEAT) == set(NAMES)

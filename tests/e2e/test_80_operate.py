@@ -1,6 +1,7 @@
 """What an operator does: drain, stop, reload, two side by side, one behind HAProxy."""
 import contextlib
 import json
+import pathlib
 import signal
 import subprocess
 import threading
@@ -37,21 +38,22 @@ def open_lookup(gate):
 def test_drain_in_order(penstock, fake):
     """Unready at once, listening until the lame-duck time is over, lookup connections first, data until timeouts.drain, then the end."""
     broker = fake(echo)
-    gate = penstock.fixed(broker, drain={"lame_duck": "1s", "spread": "500ms"}, timeouts={"drain": "4s"})
+    gate = penstock.fixed(broker, drain={"lame_duck": "4s", "spread": "500ms"}, timeouts={"drain": "10s"})
     data, lookup = open_data(gate, broker), open_lookup(gate)
+    data.seconds = lookup.seconds = 40
     began = time.monotonic()
     gate.process.send(signal.SIGTERM)
-    wait_until("/readyz to say no", 0.8, lambda: gate.get("/readyz")[0] == 503, step=0.02)
+    wait_until("/readyz to say no", 0.5, lambda: gate.get("/readyz")[0] == 503, step=0.02)
     assert gate.get("/healthz")[0] == 200
     late = open_data(gate, broker)  # the load balancer has not heard yet
     assert lookup.read_to_end() == (b"", False)
-    assert 0.9 < time.monotonic() - began < 3
+    assert 3.9 < time.monotonic() - began < 9
     wait_until("the listener to close", 2, lambda: _refused(gate), step=0.05)
     data.send(b"still there")  # data connections live on
     assert data.read_exactly(11) == b"still there"
     late.close()
     data.read_to_end()
-    assert 3 < time.monotonic() - began < 8
+    assert 9 < time.monotonic() - began < 30
     assert gate.process.wait(5) == 0
     reasons = {row["kind"]: row["reason"] for row in gate.access()}
     assert reasons["lookup"] == "drain" and gate.access(reason="drain_timeout")
@@ -108,7 +110,7 @@ def test_drain_closes_the_brokers_side_first(penstock, fake):
     gate.process.send(signal.SIGTERM)
     for t in threads:
         t.join()
-    assert ends["broker"] <= ends["client"] + 0.05
+    assert ends["broker"] <= ends["client"] + 0.5  # two threads of this process say when
     assert gate.process.wait(5) == 0
 
 
@@ -158,7 +160,7 @@ def test_reload_keeps_connections(penstock, fake):
     silent = dial(settings.GATE_ADDRESS, gate.port)
     began = time.monotonic()
     silent.read_to_end()
-    assert time.monotonic() - began < 3, "the new timeouts.hello is not in force"
+    assert time.monotonic() - began < 4.5, "the new timeouts.hello is not in force"
     peer.send(b"still there")
     assert peer.read_exactly(11) == b"still there"
     config["listeners"].pop()
@@ -267,7 +269,7 @@ def test_reload_amid_trouble(penstock, fake):
         stop.set()
         reloader.join()
     wait_until("the last reload", 5, lambda: gate.metrics()("penstock_config_last_reload_successful") == 1)
-    assert gate.metrics()("penstock_disconnects_total", reason="target_special_denied") == 40
+    wait_until("the last of 40", 5, lambda: gate.metrics()("penstock_disconnects_total", reason="target_special_denied") == 40)
 
 
 # ---- beside others
@@ -337,7 +339,8 @@ def test_spliced_bytes_are_what_the_kernel_says(penstock, fake, tmp_path):
     strace = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=splice", "-o", str(trace), "-p", str(gate.process.pid)], stderr=subprocess.DEVNULL)
     try:
         wait_until("strace to attach", 10, lambda: "TracerPid:\t0" not in open(f"/proc/{gate.process.pid}/status").read())
-        time.sleep(0.3)
+        tasks = pathlib.Path(f"/proc/{gate.process.pid}/task")
+        wait_until("each thread", 10, lambda: all("TracerPid:\t0" not in t.read_text() for t in tasks.glob("*/status") if "\tiou-" not in t.read_text()))
         peer = dial(settings.GATE_ADDRESS, gate.port, 30)
         data = b"x" * (16 << 20)
         threading.Thread(target=peer.send, args=(data,)).start()
@@ -385,8 +388,12 @@ def test_accounting_adds_up(penstock, fake):
                 peer.read()
         peer.close()
     held = open_data(gate, broker)
-    wait_until("the others to end", 5, lambda: gate.metrics()("penstock_connections_active") == 1)
+
+    def have_come_and_gone():
+        metrics = gate.metrics()
+        return metrics("penstock_connections_total") == 6 and metrics("penstock_connections_active") == 1
+
+    wait_until("the others to end", 5, have_come_and_gone)
     metrics = gate.metrics()
-    assert metrics("penstock_connections_total") == 6
     assert metrics("penstock_connections_total") == metrics("penstock_connections_active") + metrics("penstock_disconnects_total")
     held.close()

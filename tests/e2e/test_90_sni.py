@@ -103,7 +103,7 @@ def town(module_penstock, module_fake, lab):
         ],
         clusters={"c": {"discovery": {"urls": ["pulsar+ssl://b1.pulsar.test:6651", "pulsar+ssl://b2.pulsar.test:6651"]}}},
         egress={"allow": {"hosts": ["*.internal"]}},
-        timeouts={"hello": "2s", "connect": "1s"},
+        timeouts={"hello": "30s", "connect": "10s"},
     )
     return Town
 
@@ -467,7 +467,7 @@ def test_proxy_header_required(penstock, fake):
 @pytest.fixture
 def link(penstock, fake):
     broker = fake(seconds=20, port=PORT)
-    gate = edge(penstock, [{"host": "a.test", "forward": where(broker)}], timeouts={"half_close": "2s"})
+    gate = edge(penstock, [{"host": "a.test", "forward": where(broker)}], timeouts={"half_close": "20s"})
 
     def make():
         peer = dial(settings.GATE_ADDRESS, gate.port, 20)
@@ -520,7 +520,7 @@ def test_slow_hellos(penstock, fake):
         began = time.monotonic()
         peer = knock(gate, data)
         assert peer.read_to_end() == (b"", False)
-        assert 0.7 < time.monotonic() - began < 2.5
+        assert 0.7 < time.monotonic() - began < 10
         assert gate.wait_access(client=peer.client)["reason"] == "hello_timeout"
     peer = dial(settings.GATE_ADDRESS, gate.port)
     began = time.monotonic()
@@ -528,7 +528,7 @@ def test_slow_hellos(penstock, fake):
         for byte in hello("a.test", pad=1000):
             peer.send(bytes([byte]))
             time.sleep(0.02)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert broker.none_waiting()
 
 

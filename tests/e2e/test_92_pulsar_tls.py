@@ -92,8 +92,7 @@ def test_java_through_sni(cluster, edge, java):
     words = {"trust": str(cluster.authority.file), "sniProxy": f"pulsar+ssl://{settings.GATE_ADDRESS}:{edge.port}"}
     for number in (1, 2):
         topic = fresh("sni")
-        while cluster.owner(topic) != number:
-            topic = fresh("sni")
+        cluster.give(topic, number)
         java.run("roundtrip", url=service, topic=f"persistent://{topic}", count=200, **words)
         edge.wait_access(sni=settings.BROKER_NAMES[number])
 
@@ -104,8 +103,7 @@ def test_python_through_sni(cluster, edge):
     words = {"tls_trust_certs_file_path": str(cluster.authority.file)}
     for number in (1, 2):
         topic = fresh("sni")
-        while cluster.owner(topic) != number:
-            topic = fresh("sni")
+        cluster.give(topic, number)
         before = len(edge.access(sni=settings.BROKER_NAMES[number]))
         with cpp_sni.through(f"pulsar+ssl://{settings.GATE_ADDRESS}:{edge.port}"), client(service, **words) as c:
             for size in (100, 1_000_000):

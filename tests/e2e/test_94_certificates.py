@@ -82,8 +82,9 @@ def test_warnings(penstock, fake, authority):
     near = files["listener edge: route target.test: broker_tls"][0]
     gate = edge(penstock, listener, routes, clusters=clusters, certificates={"warn_every": "1s"})
     words = f"listener edge: route target.test: broker_tls: {near}: runs out on "
-    assert gate.log().count(words) == 1 and gate.log().count("runs out on") == 1
-    assert ", in 4 days" in gate.log() or ", in 5 days" in gate.log()  # it was made a moment ago
+    first = gate.log()  # it may have been said again since
+    assert first.count(words) >= 1 and first.count("runs out on") == first.count(words)
+    assert ", in 4 days" in first or ", in 5 days" in first  # it was made a moment ago
     wait_until("the next time", 5, lambda: gate.log().count(f"certificate text=\"{words}") >= 2)
     gate.write({**json.loads(gate.config_file.read_text()), "certificates": {"warn_before": "30d", "warn_every": "1h"}})
     gate.reload()

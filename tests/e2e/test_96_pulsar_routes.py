@@ -48,8 +48,7 @@ def test_java_by_vip(cluster, edge, java):
     service = f"pulsar+ssl://{VIP}:{settings.BROKER_TLS_PORT}"
     for number in (1, 2):
         topic = fresh("vip")
-        while cluster.owner(topic) != number:
-            topic = fresh("vip")
+        cluster.give(topic, number)
         java.run("roundtrip", url=service, topic=f"persistent://{topic}", count=200, **words(cluster, edge, verify=False))
         assert edge.wait_access(sni=settings.BROKER_NAMES[number])["route"] == "discovered:c"
     assert edge.wait_access(sni=VIP)["kind"] == "routed"

@@ -130,7 +130,7 @@ class Closed(Exception):
 class Peer:
     """A socket that speaks frames."""
 
-    def __init__(self, sock, seconds=5):
+    def __init__(self, sock, seconds=20):
         self.sock = sock
         self.seconds = seconds
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -200,7 +200,7 @@ class Peer:
         self.sock.close()
 
 
-def dial(address, port, seconds=5, source=None):
+def dial(address, port, seconds=20, source=None):
     return Peer(socket.create_connection((address, port), seconds, source), seconds)
 
 

@@ -50,6 +50,18 @@ def bulk(rig, *moves):
         assert sink.got == size and sink.digest.digest() == sum_of(size), sink
 
 
+def assert_calm(rig, seconds=0.3, most=40):
+    """Workers sleep while nothing comes. The last of what was sent before may still be on its way: who is busy for good is so each time."""
+    seen = []
+    for _ in range(10):
+        count = rig.count()
+        rig.world.idle(seconds)
+        seen.append(count()["turns"])
+        if seen[-1] < most:
+            return
+    raise AssertionError(f"turns within {seconds} s each: {seen}")
+
+
 class Count:
     """What penstock counted since the beginning of the case."""
 

@@ -7,7 +7,7 @@ import pytest
 import wire
 from conftest import at_rest
 from openssl import VERSIONS, Engine, TlsError
-from rig import NAME, NO_TICKETS, bulk, frame_at, lookup_connection, sealer, sides, some_bytes
+from rig import NAME, NO_TICKETS, assert_calm, bulk, frame_at, lookup_connection, sealer, sides, some_bytes
 
 ALERT, HANDSHAKE, DATA = 21, 22, 23
 CLOSE_NOTIFY, USER_CANCELED = b"\x01\x00", b"\x01\x5a"
@@ -189,11 +189,8 @@ def test_half_a_record_keeps_nobody_busy(rig, way, version, cut):
     inside.engine.write(some_bytes(16000))
     wire = inside.engine.take()
     inside.send_wire(wire[:cut])
-    rig.world.idle(0.05)
-    count = rig.count()
-    rig.world.idle(0.3)
-    turns = count()["turns"]
-    assert outside.got == 0 and turns < 40, turns
+    assert_calm(rig)
+    assert outside.got == 0
     inside.send_wire(wire[cut:])
     rig.world.run(lambda: outside.got == 16000, "the record")
 
@@ -355,11 +352,8 @@ def test_half_a_record_of_a_frame_keeps_nobody_busy(rig, who):
     one.engine.write(ping)
     wire_bytes = one.engine.take()
     one.send_wire(wire_bytes[:10])
-    rig.world.idle(0.05)
-    count = rig.count()
-    rig.world.idle(0.3)
-    turns = count()["turns"]
-    assert other.got == 0 and turns < 40, turns
+    assert_calm(rig)
+    assert other.got == 0
     one.send_wire(wire_bytes[10:])
     rig.world.run(lambda: other.got == len(ping), "the frame")
 
@@ -382,7 +376,5 @@ def test_half_a_record_of_a_refused_client_keeps_nobody_busy(rig):
     near.engine.write(some_bytes(1000))
     near.send_wire(near.engine.take()[:500])
     rig.world.run(lambda: near.end, "the refusal")
-    count = rig.count()
-    rig.world.idle(0.3)
-    turns = count()["turns"]
-    assert near.end == "close_notify" and turns < 40, turns
+    assert_calm(rig)
+    assert near.end == "close_notify"

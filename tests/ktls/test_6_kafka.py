@@ -11,7 +11,7 @@ from conftest import at_rest
 from ends import World
 from kafkarig import NODES, SHORT, KafkaRig, asked, converse, fetch, metadata, produce, records, told
 from openssl import VERSIONS
-from rig import CIPHERS, WAYS
+from rig import CIPHERS, WAYS, assert_calm
 
 MEGABYTE = 1 << 20
 INSIDE = {"tls-plain": ["client"], "plain-tls": ["broker"], "tls-tls": ["client", "broker"]}
@@ -125,11 +125,7 @@ def test_half_a_record_keeps_nobody_busy(rig, version, way, which):
         pieces = wire_records(inside, data)
         number = which % len(pieces)
         inside.send_wire(b"".join(pieces[:number]) + pieces[number][:cut])
-        rig.world.idle(0.02)
-        count = rig.count()
-        rig.world.idle(0.1)
-        turns = count()["turns"]
-        assert turns < 20, turns
+        assert_calm(rig, 0.1, 20)
         inside.send_wire(pieces[number][cut:] + b"".join(pieces[number + 1 :]))
         if inside is near:
             asked(rig, far, exchanges)

@@ -46,12 +46,12 @@ def test_slow_readers(rig, way, wish):
 @pytest.mark.parametrize("way", ["tls-plain", "tls-tls"])
 def test_stop(rigs, way):
     """SIGTERM: what is open may go on until timeouts.drain, and what does not end by itself is told so by a reset, not by an end."""
-    rig = rigs(drain={"lame_duck": "0s", "spread": "0s"}, timeouts={"drain": "500ms"})
+    rig = rigs(drain={"lame_duck": "0s", "spread": "0s"}, timeouts={"drain": "5s"})
     near, far = rig.connect(way, "1.3", "AES-128-GCM")
     bulk(rig, (near, far, 300001), (far, near, 300001))
     rig.gate.process.send(15)
     rig.world.idle(0.1)
     bulk(rig, (near, far, 300001), (far, near, 300001))
-    rig.world.run(lambda: near.end and far.end, "the end")
+    rig.world.run(lambda: near.end and far.end, "the end", 20)
     assert (near.end, far.end) == ("rst", "rst"), (near, far)
     assert rig.gate.process.wait(5) == 0

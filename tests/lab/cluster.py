@@ -262,7 +262,7 @@ class Cluster:
             }  # fmt: skip
         if self.options["auth"]:
             lines |= {
-                "authenticationEnabled": "true", "authorizationEnabled": "true", "authenticationRefreshCheckSeconds": 1,
+                "authenticationEnabled": "true", "authorizationEnabled": "true", "authenticationRefreshCheckSeconds": 3,
                 "authenticationProviders": ",".join(AUTHENTICATION[kind] for kind in ("token", "tls")),
                 "tokenSecretKey": f"file://{tokens.key_file()}", "superUserRoles": "admin,broker,client,anonymous,proxy",
                 "proxyRoles": "proxy",  # whoever comes as this says on whose behalf; a broker wants both to be allowed

@@ -60,12 +60,7 @@ class Penstock:
     def start(self, config, ready=True, **how):
         """`penstock run` with a config given as a dict (JSON is YAML), or as text with an admin address of its own."""
         self.write(config)
-        arguments = ["run", "-c", self.config_file]
-        try:
-            return self._launch(arguments, ready, **how)
-        except PortTaken:  # rings are taken apart behind the end of a process, and with them what they listen on: the one before this
-            time.sleep(0.5)
-            return self._launch(arguments, ready, **how)
+        return self._launch(["run", "-c", self.config_file], ready, **how)
 
     def write(self, config):
         self.config_file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +75,18 @@ class Penstock:
         """`penstock proxy`, the drop-in for `pulsar proxy`."""
         return self._launch(["proxy", "--admin", self.admin, *arguments], ready, **how)
 
-    def _launch(self, arguments, ready, descriptors=None, user=None, env=None):
+    def _launch(self, arguments, ready, **how):
+        """Rings are taken apart behind the end of a process, and with them what they listen on: that of the one before this, too."""
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                return self._launch_once(arguments, ready, **how)
+            except PortTaken:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    def _launch_once(self, arguments, ready, descriptors=None, user=None, env=None):
         if not self.program.exists():
             raise LabError(f"no {self.program}; first: make")
 
@@ -168,7 +174,7 @@ class Penstock:
                     rows.append(row)
         return rows
 
-    def wait_access(self, seconds=5, **want):
+    def wait_access(self, seconds=10, **want):
         """The first matching access line, waiting for it."""
         try:
             return wait_until(f"an access line with {want}", seconds, lambda: self.access(**want), step=0.03)[0]
@@ -195,7 +201,7 @@ class Penstock:
         time.sleep(0.05)  # the admin connection that just told it is ready ends
         self._rest_sockets = self.descriptors("socket:")
 
-    def assert_rest(self, seconds=8):
+    def assert_rest(self, seconds=30):
         """Everything leased is given back, descriptors are as after the start, and the log holds no trouble."""
         deadline = time.monotonic() + seconds
         while True:

@@ -10,6 +10,7 @@ import org.apache.pulsar.client.api.*;
 import org.apache.pulsar.client.api.transaction.Transaction;
 
 public class LabClient extends LabCases {
+    static final int PATIENCE = 45; // seconds; a broker that has just got a bundle may take up to 30 s until it gives out messages
     static final Queue<PulsarClient> OPEN = new ConcurrentLinkedQueue<>(); // closed when the case is over
 
     static {
@@ -79,9 +80,9 @@ public class LabClient extends LabCases {
         return Integer.parseInt(m.getProperty("n"));
     }
 
-    static Message<byte[]> next(Consumer<byte[]> c, int seconds) throws Exception {
-        Message<byte[]> m = c.receive(seconds, TimeUnit.SECONDS);
-        check(m != null, "nothing more within " + seconds + " s");
+    static Message<byte[]> next(Consumer<byte[]> c) throws Exception {
+        Message<byte[]> m = c.receive(PATIENCE, TimeUnit.SECONDS);
+        check(m != null, "nothing more within " + PATIENCE + " s");
         return m;
     }
 
@@ -100,7 +101,7 @@ public class LabClient extends LabCases {
             for (int i = 0; i < count; i++) numbered(producer.newMessage(), i, size).sendAsync();
             producer.flush();
             for (int i = 0; i < count; i++) {
-                Message<byte[]> m = next(consumer, 15);
+                Message<byte[]> m = next(consumer);
                 check(numberOf(m) == i, "wanted " + i + ", got " + m.getProperty("n"));
                 consumer.acknowledge(m);
             }
@@ -117,7 +118,7 @@ public class LabClient extends LabCases {
                 Producer<byte[]> producer = client.newProducer().topic(topic).enableChunking(true).enableBatching(false).create()) {
             for (int i = 0; i < count; i++) {
                 numbered(producer.newMessage(), i, size).send();
-                Message<byte[]> m = next(consumer, 20);
+                Message<byte[]> m = next(consumer);
                 check(numberOf(m) == i && m.getData().length == size, "wrong message");
                 check(m.getMessageId().getClass().getSimpleName().contains("Chunk"), "not chunked: " + m.getMessageId().getClass());
                 consumer.acknowledge(m);
@@ -152,7 +153,7 @@ public class LabClient extends LabCases {
             for (int i = 0; i < count; i++) numbered(producer.newMessage().key("k" + i % keys), i, 50).sendAsync();
             producer.flush();
         }
-        check(all.await(20, TimeUnit.SECONDS), all.getCount() + " messages missing");
+        check(all.await(PATIENCE, TimeUnit.SECONDS), all.getCount() + " messages missing");
         check(wrong.isEmpty(), wrong.toString());
         return Map.of("consumers", busy.size());
     }
@@ -173,7 +174,7 @@ public class LabClient extends LabCases {
             if (round == 1) txn.abort().get(20, TimeUnit.SECONDS); else txn.commit().get(20, TimeUnit.SECONDS);
             Map<String, Integer> seen = new TreeMap<>();
             for (int i = 0; round != 1 && i < 2 * count; i++) {
-                Message<byte[]> m = next(consumer, 15);
+                Message<byte[]> m = next(consumer);
                 int want = seen.merge(m.getTopicName(), 1, Integer::sum) - 1 + round * count;
                 check(numberOf(m) == want, m.getTopicName() + ": wanted " + want + ", got " + numberOf(m));
                 if (i >= 2) { consumer.acknowledge(m); continue; }
@@ -197,11 +198,11 @@ public class LabClient extends LabCases {
         Consumer<byte[]> consumer = client.newConsumer().topicsPattern(Pattern.compile(prefix + "-.*")).subscriptionName("s")
                 .subscriptionInitialPosition(SubscriptionInitialPosition.Earliest).patternAutoDiscoveryPeriod(600, TimeUnit.SECONDS).subscribe();
         Set<Integer> got = new TreeSet<>();
-        for (int i = 0; i < topics; i++) got.add(numberOf(next(consumer, 15)));
+        for (int i = 0; i < topics; i++) got.add(numberOf(next(consumer)));
         check(got.size() == topics, "only " + got);
         long began = System.nanoTime();
         one(client, prefix + "-late", 77);
-        check(numberOf(next(consumer, 15)) == 77, "not the late one");
+        check(numberOf(next(consumer)) == 77, "not the late one");
         consumer.close();
         return Map.of("late_ms", (System.nanoTime() - began) / 1_000_000);
     }
@@ -229,7 +230,7 @@ public class LabClient extends LabCases {
                 Producer<byte[]> producer = client.newProducer().topic(topic).create()) {
             while (System.nanoTime() - began < seconds * 1_000_000_000L) {
                 numbered(producer.newMessage(), sent, 100).send();
-                Message<byte[]> m = next(consumer, 10);
+                Message<byte[]> m = next(consumer);
                 check(numberOf(m) == sent++, "order");
                 consumer.acknowledge(m);
                 Thread.sleep(20);
@@ -257,14 +258,14 @@ public class LabClient extends LabCases {
                 Consumer<Apple> c = client.newConsumer(Schema.JSON(Apple.class)).topic(topic).subscriptionName("s").subscribe()) {
             for (int i = 0; i < 20; i++) { Apple a = new Apple(); a.name = "apple " + i; a.weight = i; p.send(a); }
             for (int i = 0; i < 20; i++) {
-                Message<Apple> m = c.receive(15, TimeUnit.SECONDS);
+                Message<Apple> m = c.receive(PATIENCE, TimeUnit.SECONDS);
                 check(m != null && m.getValue().weight == i && m.getValue().name.equals("apple " + i), "apple " + i);
                 c.acknowledge(m);
             }
         }
         try (Consumer<org.apache.pulsar.client.api.schema.GenericRecord> c = client.newConsumer(Schema.AUTO_CONSUME()).topic(topic)
                 .subscriptionName("auto").subscriptionInitialPosition(SubscriptionInitialPosition.Earliest).subscribe()) {
-            check(c.receive(15, TimeUnit.SECONDS).getValue().getField("name").equals("apple 0"), "read by the stored schema");
+            check(c.receive(PATIENCE, TimeUnit.SECONDS).getValue().getField("name").equals("apple 0"), "read by the stored schema");
         }
         try {
             client.newProducer(Schema.JSON(Pear.class)).topic(topic).create();
@@ -301,7 +302,7 @@ public class LabClient extends LabCases {
             for (int i = 0; i < count; i++) numbered(producer.newMessage().property("by", name), i, 1000).sendAsync();
             producer.flush();
             for (int want = 0; want < count;) {
-                Message<byte[]> m = next(consumer, 30);
+                Message<byte[]> m = next(consumer);
                 if (name.equals(m.getProperty("by"))) check(numberOf(m) == want++, name + ": order");
                 consumer.acknowledgeAsync(m);
             }

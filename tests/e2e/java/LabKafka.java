@@ -499,7 +499,7 @@ public class LabKafka extends LabCases {
         Future<Integer> moves = thread.submit(() -> {
             try (Admin admin = admin(r)) {
                 int n = 0;
-                for (; !stop.get(); n++) {
+                for (long calm = System.nanoTime() + 30_000_000_000L; !stop.get() && System.nanoTime() < calm; n++) {
                     moveOne(admin, topic, n % partitions);
                     Thread.sleep(50);
                 }
@@ -518,7 +518,7 @@ public class LabKafka extends LabCases {
     static Consumer<byte[], byte[]> groupBacklog(JsonNode r, String topic, String group, List<Integer> got, int count) throws Exception {
         Consumer<byte[], byte[]> consumer = consumer(r, "group.id", group, "max.partition.fetch.bytes", 100000, "fetch.min.bytes", 200000);
         consumer.subscribe(List.of(topic));
-        long deadline = System.nanoTime() + 60_000_000_000L;
+        long deadline = System.nanoTime() + 120_000_000_000L;
         while (got.size() < count && System.nanoTime() < deadline) {
             for (ConsumerRecord<byte[], byte[]> one : consumer.poll(Duration.ofMillis(200))) got.add(numberOf(one.value()));
             Thread.sleep(20);
@@ -531,7 +531,7 @@ public class LabKafka extends LabCases {
         ShareConsumer<byte[], byte[]> consumer = watched(ShareConsumer.class, new KafkaShareConsumer<>(config(r, "group.id", group, "max.poll.records", 40),
                 new ByteArrayDeserializer(), new ByteArrayDeserializer()));
         consumer.subscribe(List.of(topic));
-        long deadline = System.nanoTime() + 60_000_000_000L;
+        long deadline = System.nanoTime() + 120_000_000_000L;
         while (new HashSet<>(got).size() < count && System.nanoTime() < deadline)
             for (ConsumerRecord<byte[], byte[]> one : consumer.poll(Duration.ofMillis(200))) got.add(numberOf(one.value()));
         return consumer;

@@ -7,8 +7,6 @@ import java.time.Duration;
 import java.util.*;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
-import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.Producer;
@@ -45,9 +43,8 @@ public class LabStreams {
 
     static Map<String, Object> count(JsonNode r) throws Exception {
         String in = LabKafka.fresh(), out = LabKafka.fresh();
-        try (Admin admin = LabKafka.admin(r)) {
-            admin.createTopics(List.of(new NewTopic(in, 3, (short) 3), new NewTopic(out, 3, (short) 3))).all().get(30, TimeUnit.SECONDS);
-        }
+        LabKafka.create(r, in, 3);
+        LabKafka.create(r, out, 3);
         Map<String, Long> counts = new TreeMap<>();
         try (KafkaStreams streams = new KafkaStreams(counting(in, out), config(r, LabKafka.fresh()));
                 Producer<byte[], byte[]> producer = LabKafka.producer(r);

@@ -28,7 +28,7 @@ type franz struct{ options []kgo.Opt }
 func newFranz(r request) (kafkaClient, error) {
 	options := []kgo.Opt{
 		kgo.SeedBrokers(strings.Split(r.Servers, ",")...), kgo.AllowAutoTopicCreation(), kgo.RequestTimeoutOverhead(5 * time.Second),
-		kgo.RetryTimeout(120 * time.Second),
+		kgo.RetryTimeout(120 * time.Second), kgo.UnknownTopicRetries(-1),
 	}
 	config, err := r.Security.tls()
 	if err != nil {

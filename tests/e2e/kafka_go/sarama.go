@@ -27,7 +27,10 @@ func newSarama(r request) (kafkaClient, error) {
 	config.Admin.Timeout = 20 * time.Second
 	config.Metadata.Retry.Max, config.Metadata.Retry.Backoff = 60, 250*time.Millisecond
 	config.Metadata.RefreshFrequency = 5 * time.Second
-	config.Net.DialTimeout, config.Net.ReadTimeout = 5*time.Second, 5*time.Second
+	config.Net.DialTimeout, config.Net.ReadTimeout = 5*time.Second, 30*time.Second // what is sent again may be there twice
+	if r.Case == "load" {
+		config.Net.ReadTimeout = 5 * time.Second // brokers die
+	}
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Retry.Max, config.Producer.Retry.Backoff = 100, 250*time.Millisecond
 	config.Producer.Return.Successes = true
