@@ -32,7 +32,7 @@
 
 enum {
 	HOT_BYTES = 256 * 1024,	 /* stays in the second-level cache; larger reads gain nothing */
-	PIPE_BYTES = 256 * 1024, /* 1 MiB pipes on 64 connections stall (relay-engine.md) */
+	PIPE_BYTES = 256 * 1024, /* 1 MiB pipes on 64 connections were measured to stall */
 	MUCH_BYTES = 32 * 1024,
 	LISTENERS_MAX = 8,
 	LISTEN_BACKLOG = 4096,

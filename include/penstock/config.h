@@ -315,7 +315,7 @@ struct config_override {
 	const char *value;
 };
 
-/* The command line of `penstock proxy`, in the words of the Java proxy (pulsar.md 3.3). */
+/* The command line of `penstock proxy`, in the words of the Java proxy. */
 struct config_proxy_args {
 	const char *file;		   /* proxy.conf or NULL */
 	const char *zookeeper;		   /* -zk */

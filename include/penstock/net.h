@@ -99,8 +99,8 @@ MUST_USE int net_ktls_pair(int ret_fds[2]);
 
 /* ---- net_pipe.c ---------------------------------------------------------------------------- */
 
-/* fds[0] reads, fds[1] writes; `size` is what it should hold, *ret_size what it got (the user's
- * pipe limit may have shrunk it: operations.md M1). */
+/* fds[0] reads, fds[1] writes; `size` is what it should hold, *ret_size what it got (beyond a
+ * user's fs.pipe-user-pages-soft a pipe has 8 KiB: pipe(7)). */
 MUST_USE int net_pipe(int fds[2], size_t size, size_t *ret_size);
 void net_pipe_close(int fds[2]);
 

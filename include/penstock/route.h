@@ -221,7 +221,7 @@ void route_place(const struct route_endpoint *endpoint, struct route_place *ret_
 MUST_USE bool route_rule_place(const struct route *route, uint32_t rule, struct span name,
 			       uint32_t start, uint32_t n, struct route_place *ret_place);
 
-/* ---- route_topic.c: names and hashes of pulsar.md 5.4 --------------------------------------- */
+/* ---- route_topic.c: names and hashes of topics ---------------------------------------------- */
 
 /* CRC-32 (zlib's) of the full topic name. */
 uint32_t route_topic_hash(struct span topic);

@@ -2,8 +2,8 @@
  *
  * uring: one io_uring per thread, and the only code that calls it. The ring is asked for readiness
  * and wake-ups only; bytes are moved inline (net.h), because IORING_OP_SPLICE always goes to a
- * kernel worker thread (io-uring.md 2.1: 35-45 us against 0.26 us) and ring recv/send won nothing
- * (relay-engine.md). So no operation ever owns memory, and giving one up is always safe:
+ * kernel worker thread (35-45 us against 0.26 us, Linux 6.18) and ring recv/send won nothing
+ * (docs/adr/0001). So no operation ever owns memory, and giving one up is always safe:
  *
  *     user_data = generation (16 bits) | address of the struct uring_op (48 bits)
  *
@@ -52,7 +52,7 @@ struct uring_counts {
 
 /* Opens the ring of the calling thread: SINGLE_ISSUER, DEFER_TASKRUN, SUBMIT_ALL, CLAMP, CQSIZE;
  * restricted to the operations it uses before it is enabled. Retries -ENOMEM for 2 s, since ring
- * memory of an exited process is given back late (operations.md M3). `entries`: a power of two. */
+ * memory of an exited process is given back late. `entries`: a power of two. */
 MUST_USE int uring_open(struct uring **ret_ring, uint32_t entries);
 void uring_close(struct uring *ring);
 

@@ -91,7 +91,7 @@ void cli_doctor_uring(struct doctor *doctor)
 }
 
 /* Ring memory counts against a user's locked memory, and comes back late after an exit: twice what
- * is needed lets a restart follow at once (operations.md M2, M3). */
+ * is needed lets a restart follow at once. */
 static void locked_check(struct doctor *doctor, const struct doctor_process *process)
 {
 	uint64_t needed = (doctor->config->process.workers + 1u) * (uint64_t)RING_BYTES;
@@ -174,7 +174,7 @@ void cli_doctor_files(struct doctor *doctor)
 	}
 }
 
-/* Pipes beyond the soft limit have 8 KiB and cannot be grown (operations.md M1). */
+/* Pipes beyond the soft limit have 8 KiB and cannot be grown (pipe(7)). */
 static void pages_check(struct doctor *doctor, const struct doctor_process *process)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);

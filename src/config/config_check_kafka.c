@@ -194,7 +194,7 @@ static void unread_check(const struct check_kafka *place)
 }
 
 /* What is between a broker and who has authenticated to it is penstock's where that is penstock:
- * authentication itself, tokens that would be good for its users, and passwords (kafka.md 4.3). */
+ * authentication itself, tokens that would be good for its users, and passwords (KIP-48, 554). */
 static void session_apis_deny(struct kafka_policy *policy)
 {
 	static const enum kafka_key keys[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * config_check_role: role mode (pulsar.md 2.6): the proxy's own credential, which must be there and
+ * config_check_role: role mode (docs/adr/0013): the proxy's own credential, which must be there and
  * be one, and the listeners, where every client must have been verified. The token is read here, so
  * that a reload reads it again and `penstock check` says what is wrong with it.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * config_proxy_role: a Java proxy that knows its clients by their certificates and shows brokers a
- * credential of its own (pulsar.md 2.6) is role mode here.
+ * credential of its own (docs/adr/0013) is role mode here.
  *
  *     authenticationEnabled=true
  *     authenticationProviders=...AuthenticationProviderTls              and no other

@@ -10,7 +10,7 @@
  * Thread:   control; sockets are polled on its ring, nothing waits
  * Memory:   one connection per cluster, with an answer of at most CONTROL_ASK_ANSWER_MAX bytes
  * Errors:   the next broker; when all have failed, again later, for ever
- * See:      kafka.md 5.2, docs/adr/0019
+ * See:      docs/adr/0019
  */
 #pragma once
 

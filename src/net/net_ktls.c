@@ -35,7 +35,7 @@ union crypto_info {
 };
 
 /* The two structures for AES-GCM differ in the size of the key only. The explicit nonce of TLS 1.2
- * goes on with the sequence number, which no record before has used (tls.md 3.3). */
+ * goes on with the sequence number, which no record before has used. */
 #define FILL_GCM(to, from, cipher)                                                           \
 	do {                                                                                 \
 		(to)->info.cipher_type = (cipher);                                           \

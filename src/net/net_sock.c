@@ -99,7 +99,7 @@ void net_push(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
-/* The flag covers the pipe side only; the socket side goes by O_NONBLOCK (io-uring.md 2.3). */
+/* The flag covers the pipe side only; the socket side goes by O_NONBLOCK (splice(2)). */
 static ssize_t splice_once(int from, int to, size_t len)
 {
 	ssize_t n;

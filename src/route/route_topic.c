@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Topic names and the hash that assigns them to bundles, as Pulsar's brokers do it
- * (ConsistentHashingTopicBundleAssigner; pulsar.md 5.4).
+ * (ConsistentHashingTopicBundleAssigner).
  */
 #include <penstock/route.h>
 

@@ -77,7 +77,7 @@ void tls_handover(struct tls_handshake *slot)
 	WOLFSSL *ssl = slot->ssl;
 	word64 sent = 0, received = 0;
 
-	/* Both answer 1 for a number of 0 (tls.md 3.3): what they write counts. */
+	/* Both answer 1 for a number of 0: what they write counts. */
 	(void)wolfSSL_GetSequenceNumber(ssl, &sent);
 	(void)wolfSSL_GetPeerSequenceNumber(ssl, &received);
 	end->tx.seq = sent;

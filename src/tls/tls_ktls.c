@@ -104,7 +104,7 @@ static enum stat_id hand_over(struct tls_end *end, bool is_send, enum tls_ktls w
 		return why;
 	if (*attached == 1)
 		*attached = net_ktls_attach(end->fd);
-	/* The peer has sent its FIN already: too late for this (tls.md 3.4), not for its data. */
+	/* The peer has sent its FIN already: too late for this, not for its data. */
 	if (*attached == -ENOTCONN)
 		return STAT_KTLS_FINISHED;
 	if (*attached < 0 || set_key(end, is_send) < 0)

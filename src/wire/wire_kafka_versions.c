@@ -157,7 +157,7 @@ static bool is_needed(int16_t key)
 	return key == KAFKA_PRODUCE;
 }
 
-/* false: it is not offered. An impossible range would stop some clients (kafka.md 0). */
+/* false: it is not offered. An impossible range would stop some clients. */
 static bool clamp(const struct kafka_policy *policy, struct entry *entry)
 {
 	enum kafka_allow allow = kafka_policy_allows(policy, entry->key, entry->oldest);

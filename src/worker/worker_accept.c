@@ -2,8 +2,8 @@
  *
  * worker_accept: taking connections from this worker's own listening sockets, handing some to less
  * loaded workers, and pausing when there is no room: accepting then stops in the kernel's queue,
- * where nothing is lost, instead of in a loop of failing accepts (operations.md M8: 2.46 million
- * turns in a second).
+ * where nothing is lost, instead of in a loop of failing accepts (2.46 million
+ * turns in a second were measured).
  */
 #include <errno.h>
 #include <poll.h>
@@ -29,7 +29,7 @@ static uint32_t load_of(const struct worker *worker, uint32_t index)
 }
 
 /* Who should serve a new connection: we, unless we exceed the mean by more than 10 % and 8
- * connections (operations.md M12: SO_REUSEPORT alone leaves 1.8 times the mean on one worker). */
+ * connections (SO_REUSEPORT alone left 1.8 times the mean of 50 on one of 8). */
 static uint32_t choose_worker(const struct worker *worker, uint64_t *ret_total)
 {
 	uint32_t count = worker->env.office->worker_count;
@@ -296,7 +296,7 @@ static void close_listener(struct worker *worker, struct worker_listener *listen
 	listener->fd = -1;
 }
 
-/* Closing resets what is queued (operations.md M10): take it first. */
+/* Closing resets what is queued: take it first. */
 static void empty_listener(struct worker *worker, struct worker_listener *listener)
 {
 	while (!accept_some(worker, listener, ACCEPTS_A_TURN))

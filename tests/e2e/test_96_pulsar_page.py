@@ -1,4 +1,4 @@
-"""Pulsar's page on SNI routing as its reader types it (tls.md 1.1, 1.4): the files for Apache Traffic Server, imported, in front of brokers with
+"""Pulsar's page on SNI routing as its reader types it: the files for Apache Traffic Server, imported, in front of brokers with
 the names they have there; clients as it has them; and what it does not say: names without a dot, a gateway that is its own service URL,
 brokers' names that lead to the gateway in DNS. Clients know only the names that a test gives them.
 

@@ -1,4 +1,4 @@
-"""Real brokers, official clients, one port: brokers by name (tls.md 1.4), the VIP of Pulsar's SNI-routing page, routes that end TLS and speak Pulsar."""
+"""Real brokers, official clients, one port: brokers by name (PIP-60), the VIP of Pulsar's SNI-routing page, routes that end TLS and speak Pulsar."""
 import pytest
 import settings
 from clients import client, fresh, roundtrip

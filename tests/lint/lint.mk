@@ -2,7 +2,7 @@
 
 ##@ Lint
 .PHONY: lint
-lint: $(B)/penstock man ## layers, names, banned calls, long functions, tables, completion, dashboards, packages, format
+lint: $(B)/penstock man ## layers, names, banned calls, long functions, tables, documents named, completion, dashboards, packages, format
 	$(Q)tests/lint/lint.sh $(B)/penstock
 
 .PHONY: format

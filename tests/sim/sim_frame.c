@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * u32 total | u32 command | 08 type | (type << 3 | 2) len body | payload: pulsar.md 1.1 and 1.2.
+ * u32 total | u32 command | 08 type | (type << 3 | 2) len body | payload (PulsarApi.proto)
  */
 #include <stdlib.h>
 #include <string.h>

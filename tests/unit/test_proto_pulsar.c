@@ -62,7 +62,7 @@ static void test_data_glued(void **state)
 	data_connection("10.0.0.1:6650", "whatever follows, in whatever form");
 }
 
-/* Field 6 that is there and empty: any broker (pulsar.md 1.3). */
+/* Field 6 that is there and empty: any broker. */
 static void test_any_broker(void **state)
 {
 	(void)state;
@@ -170,7 +170,7 @@ static void test_unexpected(void **state)
 	assert_refused(lookup.bytes, 10, CLOSE_FRAME_UNEXPECTED);
 }
 
-/* Only a proxy may say on whose behalf it comes (pulsar.md 2.14). */
+/* Only a proxy may say on whose behalf it comes. */
 static void test_spoofed(void **state)
 {
 	static const uint32_t fields[] = { 7, 8, 9, 11 };

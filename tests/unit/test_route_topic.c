@@ -9,7 +9,7 @@
 static void test_hash(void **state)
 {
 	(void)state;
-	/* pulsar.md 5.4 */
+	/* Of java.util.zip.CRC32, which brokers use; the first is CRC-32's own check value. */
 	static const struct {
 		const char *text;
 		uint32_t hash;

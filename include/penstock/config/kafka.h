@@ -2,7 +2,7 @@
  *
  * config/kafka: what a listener in front of a Kafka cluster, or a route to one, has besides: the
  * names that brokers have on this side, and what clients may do. A broker's name comes from its
- * node id alone (kafka.md 5.3), so that it is the same before and after a restart of anything:
+ * node id alone, so that it is the same before and after a restart of anything:
  *
  *     port    one host, a port for each node of `ids`: that of node 0 plus the id
  *     sni     one port, a host for each node, from a template:

@@ -8,7 +8,7 @@
  * Memory:   heap; per cluster at most DISCOVERY_BROKERS_MAX brokers, DISCOVERY_NAMESPACES_MAX
  *           namespaces and DISCOVERY_WATCH_BYTES of watched paths
  * Errors:   sources retry for ever; what is wrong is logged once and shows in the view
- * See:      docs/ARCHITECTURE.md, pulsar.md 5
+ * See:      docs/ARCHITECTURE.md
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * wire/kafka: frames and headers of the Kafka protocol, the table of its APIs, and the few requests
- * that must be looked into (kafka.md 3.1-3.3). What responses need is in kafka_versions.h and
+ * that must be looked into. What responses need is in kafka_versions.h and
  * kafka_rewrite.h.
  *
  *     request    i32 size | i16 key, i16 version, i32 correlation, string client_id, [tags] | body
@@ -18,8 +18,8 @@
 #include <penstock/wire/wire.h>
 
 #define KAFKA_NO_VERSION   INT16_MAX
-#define KAFKA_FRAME_BROKER 104857600 /* a broker's own limit for requests (kafka.md 3.1) */
-#define KAFKA_FRAME_AUTH   524288    /* and before authentication */
+#define KAFKA_FRAME_BROKER 104857600 /* a broker's socket.request.max.bytes */
+#define KAFKA_FRAME_AUTH   524288    /* before authentication: sasl.server.max.receive.size */
 
 enum kafka_bad {
 	KAFKA_BAD_NONE,
@@ -136,6 +136,6 @@ enum kafka_mistake {
 	KAFKA_MISTAKE_PROXY
 };
 enum kafka_mistake kafka_mistake(struct span bytes);
-/* What a TLS port says to plain requests: an alert, which a client would take for a frame of 352 MB
- * (kafka.md 3.10). */
+/* What a TLS port says to plain requests: an alert, which a client would take for a frame of
+ * 352 MB. */
 bool kafka_is_tls_alert(struct span bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * wire/kafka_login: authenticating to a broker of Kafka, with wire/sasl inside Kafka's own requests
- * (kafka.md 4.1). Request and response in turn, nothing at once:
+ * (KIP-43, KIP-152). Request and response in turn, nothing at once:
  *
  *     ApiVersions v0           which SaslAuthenticate the broker knows (once a connection)
  *     SaslHandshake v1         the mechanism

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * wire/kafka_rewrite: brokers' addresses in responses replaced by the names clients know them by
- * (kafka.md 3.4-3.7). Node ids, and every byte that is no address, stay.
+ * (docs/KAFKA-FIELDS.md). Node ids, and every byte that is no address, stay.
  *
  *     whole, prefix   kafka_rewrite: the addresses are changed and the size field with them
  *     stream          kafka_stream: a long response goes by piece by piece, its record bodies

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * wire/kafka_sasl: as much of an authentication as somebody who passes it on must see (kafka.md 4).
- * With SaslHandshake v1 tokens travel in SaslAuthenticate; after v0 they are raw frames, a size and
- * that many bytes, without any header, until the mechanism is through:
+ * wire/kafka_sasl: as much of an authentication as somebody who passes it on must see (KIP-43,
+ * KIP-152). With SaslHandshake v1 tokens travel in SaslAuthenticate; after v0 they are raw frames,
+ * a size and that many bytes, without any header, until the mechanism is through:
  *
  *     client  SaslHandshake v0 | size token | size token | Metadata ...
  *     broker  SaslHandshake v0 | size token | size token | Metadata ...

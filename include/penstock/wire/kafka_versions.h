@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * wire/kafka_versions: which APIs a client may use through us, and ApiVersions, by which it is told
- * (kafka.md 3.8, 3.9).
+ * (KIP-35, KIP-511).
  *
  * Thread:   any (pure functions over spans)
  * Errors:   as in wire/kafka.h

@@ -3,10 +3,10 @@
  * wire/pulsar: the few Pulsar frames penstock reads or writes, on their wire form. Edits keep every
  * byte they do not mean to change, unknown fields included.
  *
- *     u32 totalSize | u32 commandSize | BaseCommand | (payload)          pulsar.md 1.1
+ *     u32 totalSize | u32 commandSize | BaseCommand | (payload)
  *     BaseCommand: 08 type, then field `type` with the command
  *
- * Source:   PulsarApi.proto of Pulsar 4.0 / 5.0 (pulsar.md 1.2, 1.3)
+ * Source:   PulsarApi.proto of Pulsar 4.0 / 5.0, Commands.java
  * Thread:   any (pure functions over spans)
  * Errors:   WIRE_MORE: not enough bytes yet; WIRE_BAD: cannot be a frame
  */
@@ -114,7 +114,7 @@ void pulsar_write_connect_bare(struct sink *sink, struct span frame);
 /* The same with auth_data replaced (an AUTH_RESPONSE has refreshed it). */
 void pulsar_write_connect_refreshed(struct sink *sink, struct span frame, struct span auth_data);
 
-/* How a proxy says who it is itself and on whose behalf it comes (pulsar.md 2.6). */
+/* How a proxy says who it is itself and on whose behalf it comes (docs/adr/0013). */
 struct pulsar_role {
 	struct span method, data; /* its own credential */
 	struct span principal;	  /* whom it has verified */
@@ -140,7 +140,7 @@ void pulsar_write_lookup_through(struct sink *sink, struct span frame, struct sp
 void pulsar_write_lookup_answer(struct sink *sink, uint64_t request_id, struct span url);
 void pulsar_write_lookup_failed(struct sink *sink, uint64_t request_id, enum pulsar_error error,
 				const char *message);
-/* ERROR; request_id UINT64_MAX (-1) means the connection itself (pulsar.md 1.3). */
+/* ERROR; request_id UINT64_MAX (-1) means the connection itself. */
 void pulsar_write_error(struct sink *sink, uint64_t request_id, enum pulsar_error error,
 			const char *message);
 void pulsar_write_pong(struct sink *sink);

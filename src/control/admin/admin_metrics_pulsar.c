@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * admin_metrics_pulsar: the Java proxy's metrics under their own names (pulsar.md 4.1), so that its
- * dashboards and alerts keep working.
+ * admin_metrics_pulsar: the Java proxy's metrics under their own names (ProxyService.java), so that
+ * its dashboards and alerts keep working.
  */
 #include "admin_priv.h"
 

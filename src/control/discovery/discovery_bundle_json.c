@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * discovery_bundle_json: who owns a bundle (NamespaceEphemeralData) and where bundles begin
- * (pulsar.md 5.2, 5.3).
+ * discovery_bundle_json: who owns a bundle (NamespaceEphemeralData) and where bundles begin.
  */
 #include <stdio.h>
 

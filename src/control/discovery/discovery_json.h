@@ -20,7 +20,8 @@ json_t *discovery_json_load(const uint8_t *bytes, size_t len, char why[static DI
 /* ---- discovery_broker_json.c ------------------------------------------------------------------
  */
 
-/* /loadbalance/brokers/<id>, in any of the three forms of pulsar.md 5.1. At least one of the main
+/* /loadbalance/brokers/<id>, in any of its three forms: LocalBrokerData of the simple and of the
+ * modular load manager, BrokerLookupData of the extensible one (PIP-192). At least one of the main
  * URLs must be good; bad ones beside it are left out. ret_broker->listeners is the caller's. */
 MUST_USE bool discovery_broker_json_parse(const char *id, const uint8_t *bytes, size_t len,
 					  struct discovery_broker *ret_broker,
@@ -35,7 +36,7 @@ struct discovery_wanted {
 	bool is_tls;
 };
 
-/* /brokers/ids/<id> of Kafka, versions 1 to 5 and later (kafka.md 5.1). */
+/* /brokers/ids/<id> of Kafka, versions 1 to 5 and later (BrokerIdZNode in ZkData.scala). */
 MUST_USE bool discovery_kafka_json_parse(const char *id, const struct discovery_wanted *wanted,
 					 const uint8_t *bytes, size_t len,
 					 struct discovery_broker *ret_broker,

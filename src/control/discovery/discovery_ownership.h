@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * discovery_ownership: who owns which bundle of the namespaces clients look topics up in, for
- * `lookup: direct` (pulsar.md 5.2-5.4).
+ * `lookup: direct`.
  *
  *     /admin/local-policies/<t>/<n>   local store    where bundles begin; if there is none:
  *     /admin/policies/<t>/<n>         global store   where bundles begin; if there is none: one

@@ -2,7 +2,7 @@
  *
  * proto_kafka: the Kafka brain: a connection of a client to one broker, request by request. A
  * response says neither what it answers nor how it is to be read, so every request is noted until
- * its response comes; brokers answer in order (kafka.md 3.1). Where a response names brokers, their
+ * its response comes; brokers answer in order. Where a response names brokers, their
  * addresses are replaced by the names clients know; everything else goes by unread.
  *
  * Which broker a client wants is not in its bytes: the port or the server name it came by says so.

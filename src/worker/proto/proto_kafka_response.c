@@ -86,7 +86,7 @@ static void look_at(const struct proto_kafka *kafka, struct span bytes,
 		look_at_token(kafka, bytes, look, ret);
 	else
 		look_at_unasked(kafka, bytes, ret);
-	/* As a size it would be 352 MB, and clients have died of believing that (kafka.md 0). */
+	/* As a size it would be 352 MB, and clients have died of believing that. */
 	if (look->what == LOOK_VERDICT && kafka_is_tls_alert(bytes))
 		proto_kafka_refuse(CLOSE_BROKER_TLS, ret);
 }

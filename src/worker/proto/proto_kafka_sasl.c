@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * proto_kafka_sasl: after SaslHandshake v0 client and broker exchange tokens that have a size and
- * nothing else (kafka.md 4.2). Nothing says when they have done with it, so it must be known:
+ * nothing else (KIP-43). Nothing says when they have done with it, so it must be known:
  *
  *     PLAIN, OAUTHBEARER, SCRAM    so many tokens, each with an answer
  *     GSSAPI                       as long as the client sends what looks like one

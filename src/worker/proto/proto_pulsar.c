@@ -3,12 +3,12 @@
  * proto_pulsar: the Pulsar brain: what a client's first frame makes of its connection.
  *
  *   CONNECT names a broker (field 6)     data connection to that broker
- *   CONNECT has an empty field 6         data connection to any broker (pulsar.md 1.3)
+ *   CONNECT has an empty field 6         data connection to any broker
  *   CONNECT has no field 6               lookup connection: a relay to any broker that changes
  *                                        LOOKUP_RESPONSE only
  *
  * The broker gets the client's own CONNECT without field 6 and authenticates the client itself, so
- * every authentication method works and brokers need no proxyRoles (pulsar.md 0.1). On a data
+ * every authentication method works and brokers need no proxyRoles. On a data
  * connection nothing after CONNECT is looked at. Role mode (proto_pulsar_role.c) makes CONNECT anew
  * and waits for CONNECTED.
  */
@@ -176,7 +176,7 @@ static void see_first(struct proto *proto, struct span bytes, struct proto_conte
 		proto_pulsar_refuse(ret, CLOSE_FRAME_MALFORMED);
 		return;
 	}
-	/* Only a proxy may say on whose behalf it comes (pulsar.md 2.14). */
+	/* Only a proxy may say on whose behalf it comes. */
 	if (connect.has_original || connect.has_proxy_version) {
 		proto_pulsar_refuse(ret, CLOSE_SPOOFED_ORIGINAL);
 		return;

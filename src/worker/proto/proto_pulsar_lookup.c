@@ -2,8 +2,8 @@
  *
  * proto_pulsar_lookup: lookup connections. Every frame passes untouched both ways, request ids
  * included, except LOOKUP_RESPONSE: its URLs become the one penstock itself would dial, with
- * proxy_through_service_url; a Redirect never reaches the client, which would follow it around us
- * (pulsar.md 1.4), but is asked again at the broker it names (proto_pulsar_side.c).
+ * proxy_through_service_url; a Redirect never reaches the client, which would follow it around us,
+ * but is asked again at the broker it names (proto_pulsar_side.c).
  *
  * So that this can be done, LOOKUPs are written into the book on their way out.
  */
@@ -83,7 +83,7 @@ bool proto_pulsar_lookup_whole(const struct pulsar_head *head, struct span bytes
 /* ---- client to broker ---- */
 
 /* Answers from the ownership snapshot where that is allowed: `lookup: direct`, the broker has
- * accepted the client's credentials, no listener was named (pulsar.md 5.7). */
+ * accepted the client's credentials, no listener was named. */
 static bool client_lookup_direct(struct proto *proto, const struct pulsar_lookup *lookup,
 				 struct proto_context *context, uint64_t frame_size,
 				 struct proto_verdict *ret)
@@ -389,7 +389,8 @@ static void broker_connected(struct proto *proto, struct span frame, struct prot
 	}
 	proto->pulsar.is_connected = true;
 	proto->pulsar.challenges = 0;
-	/* Both ends may now send frames of this size (pulsar.md 1.1). */
+	/* Both ends may now send frames of this size, and their heads
+	 * (Commands.MESSAGE_SIZE_FRAME_PADDING). */
 	if (connected.max_message_size > 0 && connected.max_message_size < INT32_MAX)
 		proto->pulsar.frame_max = (uint32_t)connected.max_message_size + 10240;
 	pass(ret, frame.len);

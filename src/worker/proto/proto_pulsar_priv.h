@@ -14,7 +14,7 @@
 
 #define PULSAR_TOTAL_MIN     6 /* commandSize and at least "08 type" */
 #define PULSAR_KEEP_SMALL    2048
-#define PULSAR_REDIRECTS_MAX 10 /* as the Java proxy's (pulsar.md 2.5) */
+#define PULSAR_REDIRECTS_MAX 10 /* as the Java proxy's (LookupProxyHandler.java) */
 #define PULSAR_BOOK_ENTRIES  64
 #define PULSAR_BOOK_BYTES    14336
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * proto_pulsar_role: role mode (pulsar.md 2.6, docs/adr/0013), for clients known by their TLS
+ * proto_pulsar_role: role mode (docs/adr/0013), for clients known by their TLS
  * certificate, which ends here and which no broker sees:
  *
  *   client                     penstock                                 broker
@@ -51,7 +51,7 @@ static bool has_credentials(const struct pulsar_connect *connect)
 	       connect->auth_method_name.len > 0;
 }
 
-/* A broker of Java's would read something else than was written (pulsar.md 1.3). */
+/* A broker of Java's would read something else than was written. */
 static bool can_be_forwarded(const struct pulsar_connect *connect)
 {
 	return connect->auth_method_name.at != NULL && span_is_utf8(connect->auth_method_name) &&

@@ -86,7 +86,7 @@ enum relay_status relay_sink_failed(struct lane *lane, ssize_t err)
 
 static ssize_t send_some(struct lane *lane, const void *bytes, size_t len, bool has_more)
 {
-	/* A kernel that seals keeps such bytes back for good (tls.md 3.5). */
+	/* A kernel that seals keeps such bytes back for good. */
 	lane->is_corked = has_more && lane->sink_tls == NULL;
 	return lane->is_corked ? net_send_more(lane->sink, bytes, len)
 			       : relay_end_send(lane, bytes, len);

@@ -94,8 +94,8 @@ static bool pipe_open(struct relay *relay, struct relay_pipe *pipe)
 		stat_add(relay->stats, STAT_FALLBACK_PIPE_EMFILE, 1);
 		return false;
 	}
-	/* Over fs.pipe-user-pages-soft the kernel hands out 8 KiB pipes that cannot grow
-	 * (operations.md M1): slower than copying. */
+	/* Over fs.pipe-user-pages-soft the kernel hands out 8 KiB pipes that cannot grow (pipe(7)):
+	 * slower than copying. */
 	if (size < RELAY_PROMOTE_BYTES) {
 		net_pipe_close(pipe->fds);
 		stat_add(relay->stats, STAT_FALLBACK_PIPE_SMALL, 1);

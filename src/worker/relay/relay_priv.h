@@ -8,8 +8,7 @@
 
 #include <penstock/worker/relay.h>
 
-/* relay-engine.md: promotion at 16, 32 or 64 KiB measured equal; a read this long means a stream.
- */
+/* Promotion at 16, 32 or 64 KiB was measured equal; a read this long means a stream. */
 #define RELAY_PROMOTE_BYTES 32768
 /* A splice this short is an interactive chunk; so many in a row and copying is cheaper again. The
  * kernel's TLS gives one record at a time, and a full one of Java's in TLS 1.3 holds 16367 bytes,

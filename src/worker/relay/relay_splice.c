@@ -2,7 +2,7 @@
  *
  * relay_splice: the engine for streams: socket -> pipe -> socket inside the kernel, without a copy
  * into our memory. Always splice(2), never IORING_OP_SPLICE, which is handed to a kernel worker
- * thread (io-uring.md 2.1). The pipe is leased while bytes are in it and filled only when empty, so
+ * thread (uring.h). The pipe is leased while bytes are in it and filled only when empty, so
  * -EAGAIN from the source can only mean "no data".
  */
 #include <errno.h>

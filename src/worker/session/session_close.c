@@ -40,8 +40,7 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 	session->reason = (uint8_t)reason;
 	for (int id = 0; id < LANES; id++)
 		relay_lane_fini(&env->relay, &session->lane[id]);
-	/* Broker first, so that it does not keep a ghost of a client that is coming back
-	 * (operations.md 2.4). */
+	/* Broker first, so that it does not keep a ghost of a client that is coming back. */
 	session_tls_close(env, &session->broker_tls, &session->broker_fd, reset);
 	session_tls_close(env, &session->client_tls, &session->client_fd, reset);
 	if (session->is_unrouted) {

@@ -10,7 +10,7 @@
 #define ROLE_NS	 NS_PER_S
 #define SAID_MAX 200 /* of a broker's words */
 
-/* The second letter of the termination code: in which phase it ended (operations.md 2.7). */
+/* The second letter of the termination code: in which phase it ended. */
 static char phase_letter(const struct session *session)
 {
 	switch ((enum session_state)session->state) {
