@@ -87,10 +87,10 @@ class Confluent:
     def admin(self):
         return self.a.AdminClient(self.config)
 
-    def brokers(self):
-        """Every address of a broker that Metadata and DescribeCluster give."""
+    def brokers(self, seconds=15):
+        """Every address of a broker that Metadata and DescribeCluster give; who is refused tries again until the time is over."""
         admin = self.admin()
-        told = [f"{b.id} {b.host}:{b.port}" for b in admin.list_topics(timeout=15).brokers.values()]
+        told = [f"{b.id} {b.host}:{b.port}" for b in admin.list_topics(timeout=seconds).brokers.values()]
         return sorted({*told, *(f"{n.id} {n.host}:{n.port}" for n in admin.describe_cluster(request_timeout=15).result().nodes)})
 
     def create(self, topic, partitions):
@@ -341,7 +341,8 @@ def many(client, request):
 
 
 def brokers(client, request):
-    return {"brokers": client.brokers()}
+    words = {"seconds": request["time"]} if "time" in request else {}
+    return {"brokers": client.brokers(**words)}
 
 
 def scram(client, request):

@@ -124,7 +124,7 @@ def test_certificates_both_ways(penstock, kafka, ours):
     gate = start(penstock, kafka, "MTLS", tls={**ours.tls, **mutual}, cluster={"broker_tls": broker_tls})
     check(kafka.python.run("roundtrip", servers=gate.servers, config=python_tls(ours, True)), gate.names)
     check(kafka.java.run("roundtrip", servers=gate.servers, config=java_tls(ours, True)), gate.names)
-    nobody = kafka.python.ask("brokers", servers=gate.servers, config={**python_tls(ours), "socket.timeout.ms": 3000})
+    nobody = kafka.python.ask("brokers", time=6, servers=gate.servers, config={**python_tls(ours), "socket.timeout.ms": 3000})
     assert not nobody["ok"]
     gate.wait_access(reason="client_tls_cert_missing")
 
@@ -152,7 +152,7 @@ def test_server_names(penstock, kafka, ours):
     check(kafka.python.run("roundtrip", servers=f"kafka.gw.test:{gate.port}", config=python_tls(ours)), names)
     check(kafka.python.run("roundtrip", library="pure", servers=f"kafka.gw.test:{gate.port}", config=pure_tls(ours)), names)
     check(kafka.java.run("roundtrip", servers=f"b02.gw.test:{gate.port}", config=java_tls(ours)), names)
-    refused = kafka.python.ask("brokers", servers=f"elsewhere.gw.test:{gate.port}", config={**python_tls(ours), "socket.timeout.ms": 3000})
+    refused = kafka.python.ask("brokers", time=6, servers=f"elsewhere.gw.test:{gate.port}", config={**python_tls(ours), "socket.timeout.ms": 3000})
     assert not refused["ok"]
     gate.wait_access(reason="no_route")
 
@@ -236,7 +236,7 @@ def test_sasl_goes_through(penstock, kafka, ours, mechanism):
     check(kafka.python.run("roundtrip", servers=gate.servers, config=python), gate.names)
     check(kafka.java.run("roundtrip", servers=gate.servers, config=java), gate.names)
     wrong, _ = sasl(mechanism, secret="wrong", tls=(python_tls(ours), java_tls(ours)))
-    assert not kafka.python.ask("brokers", servers=gate.servers, config={**wrong, "socket.timeout.ms": 3000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config={**wrong, "socket.timeout.ms": 3000})["ok"]
 
 
 def authenticated(port):
@@ -352,10 +352,10 @@ def test_denied_calls(penstock, kafka):
 def test_client_ids_and_networks(penstock, kafka):
     gate = start(penstock, kafka, kafka_keys={"client_id_prefix": "team-a-"})
     check(kafka.python.run("roundtrip", servers=gate.servers, config={"client.id": "team-a-1"}), gate.names)
-    assert not kafka.python.ask("brokers", servers=gate.servers, config={"client.id": "team-b-1", "socket.timeout.ms": 2000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config={"client.id": "team-b-1", "socket.timeout.ms": 2000})["ok"]
     gate.wait_access(reason="client_id_denied")
     shut = start(penstock, kafka, allow=["10.99.0.0/16"])
-    assert not kafka.python.ask("brokers", servers=shut.servers, config={"socket.timeout.ms": 2000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=shut.servers, config={"socket.timeout.ms": 2000})["ok"]
     shut.wait_access(reason="acl_cidr")
 
 
@@ -424,13 +424,13 @@ def test_a_denied_call_that_is_answered(penstock, kafka):
 
 def test_tls_client_of_a_plain_port(penstock, kafka, ours):
     gate = start(penstock, kafka)
-    assert not kafka.python.ask("brokers", servers=gate.servers, config={**python_tls(ours), "socket.timeout.ms": 2000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config={**python_tls(ours), "socket.timeout.ms": 2000})["ok"]
     hinted(gate, None, "PLAINTEXT", reason="not_kafka_tls")
 
 
 def test_plain_client_of_a_tls_port(penstock, kafka, ours):
     gate = start(penstock, kafka, tls=ours.tls)
-    assert not kafka.python.ask("brokers", servers=gate.servers, config={"socket.timeout.ms": 2000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config={"socket.timeout.ms": 2000})["ok"]
     hinted(gate, None, "SASL_SSL", reason="client_tls_hello")
 
 
@@ -455,5 +455,5 @@ def test_the_end_after_sasl(penstock, kafka):
     assert kafka.python.run("brokers", servers=gate.servers, config=good)["brokers"]
     assert " kafka_hint " not in gate.log()
     wrong, _ = sasl("PLAIN", secret="wrong")
-    assert not kafka.python.ask("brokers", servers=gate.servers, config={**wrong, "socket.timeout.ms": 3000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config={**wrong, "socket.timeout.ms": 3000})["ok"]
     hinted(gate, None, "right after SASL")

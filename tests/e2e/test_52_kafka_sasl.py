@@ -129,7 +129,7 @@ def test_wrong_password(penstock, kafka, people, users):
     write_users(users, "cn:alice alice wrong-secret\n")
     gate = start(penstock, kafka, people, users, "SCRAM-SHA-256", certificates={"refresh": "1s"})
     config = {**people.alice.python, "socket.timeout.ms": 3000}
-    assert not kafka.python.ask("brokers", servers=gate.servers, config=config)["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config=config)["ok"]
     assert gate.wait_access(reason="broker_auth_failed")["term"].startswith("S")
     assert "broker_auth_failed" in gate.log() and "does not take this user and password" in gate.log()
     assert gate.metrics()("penstock_kafka_logins_failed_total") > 0
@@ -141,7 +141,7 @@ def test_wrong_password(penstock, kafka, people, users):
 
 def test_mechanism_not_on_offer(penstock, kafka, people, users):
     gate = start(penstock, kafka, people, users, "SCRAM-SHA-512")
-    assert not kafka.python.ask("brokers", servers=gate.servers, config={**people.alice.python, "socket.timeout.ms": 3000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config={**people.alice.python, "socket.timeout.ms": 3000})["ok"]
     gate.wait_access(reason="broker_auth_failed")
     assert re.search(r"does not offer this mechanism.*PLAIN", gate.log())
 
@@ -149,7 +149,7 @@ def test_mechanism_not_on_offer(penstock, kafka, people, users):
 def test_nobody_in_particular(penstock, kafka, people, users):
     """A client no line is for is refused; with a line for everybody it is let in."""
     gate = start(penstock, kafka, people, users)
-    assert not kafka.python.ask("brokers", servers=gate.servers, config={**people.mallory.python, "socket.timeout.ms": 3000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config={**people.mallory.python, "socket.timeout.ms": 3000})["ok"]
     gate.wait_access(reason="no_broker_user")
     assert gate.metrics()("penstock_kafka_logins_total", when="first") == 0
     write_users(users, "cn:alice alice alice-secret\n* admin admin-secret\n")
@@ -179,7 +179,7 @@ def test_clients_that_authenticate_all_the_same(penstock, kafka, people, users):
     python, java = sasl("PLAIN", tls=(people.alice.python, people.alice.java))
     refused = kafka.java.ask("roundtrip", servers=gate.servers, config=java)
     assert not refused["ok"] and "UnsupportedSaslMechanism" in json.dumps(refused), refused
-    assert not kafka.python.ask("brokers", servers=gate.servers, config={**python, "socket.timeout.ms": 3000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config={**python, "socket.timeout.ms": 3000})["ok"]
 
 
 def test_files_everybody_may_read(penstock, kafka, people, users):
@@ -251,7 +251,7 @@ def test_users_a_listener_lets_in(penstock, kafka, people, mechanism):
     python, java = sasl(mechanism, "admin", "admin-secret", tls=clients)
     refused = kafka.java.ask("roundtrip", servers=gate.servers, config=java)
     assert not refused["ok"] and "SaslAuthentication" in json.dumps(refused) and "principal_denied" in json.dumps(refused), refused
-    assert not kafka.python.ask("brokers", servers=gate.servers, config={**python, "socket.timeout.ms": 3000})["ok"]
+    assert not kafka.python.ask("brokers", time=6, servers=gate.servers, config={**python, "socket.timeout.ms": 3000})["ok"]
     gate.wait_access(reason="principal_denied")
 
 
