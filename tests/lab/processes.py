@@ -125,7 +125,7 @@ class Process:
             return
         self.send(number)
         try:
-            self.wait(seconds / _PATIENCE)
+            self.wait(seconds / _PATIENCE)  # no more than that: who does not stop is killed
         except LabError:
             self.send(signal.SIGKILL)
             self.wait(10)
