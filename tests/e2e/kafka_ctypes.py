@@ -4,8 +4,11 @@
 """
 import ctypes
 import os
+import sys
 import time
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p
+
+import kafka_stand
 
 PRODUCER, CONSUMER = 0, 1
 COPY = 2  # of what is produced
@@ -42,6 +45,8 @@ class Metadata(Structure):
 
 
 DELIVERED = ctypes.CFUNCTYPE(None, c_void_p, POINTER(Message), c_void_p)
+LOGGED = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_char_p)
+LOG_INFO = 6  # as in syslog: above it is debugging
 
 # name: result, arguments. Pointers that are only handed back are void.
 FUNCTIONS = {
@@ -51,6 +56,7 @@ FUNCTIONS = {
     "conf_new": (c_void_p,),
     "conf_set": (c_int, c_void_p, c_char_p, c_char_p, c_char_p, c_size_t),
     "conf_set_dr_msg_cb": (None, c_void_p, DELIVERED),
+    "conf_set_log_cb": (None, c_void_p, LOGGED),
     "new": (c_void_p, c_int, c_void_p, c_char_p, c_size_t),
     "destroy": (None, c_void_p),
     "poll": (c_int, c_void_p, c_int),
@@ -115,7 +121,7 @@ class Rdkafka:
 
     # ---- handles
 
-    def _handle(self, kind, delivered=None, **more):
+    def _handle(self, kind, delivered=None, logged=None, **more):
         api, text = self.api, ctypes.create_string_buffer(512)
         conf = api.conf_new()
         for key, value in {**self.config, **more}.items():
@@ -124,14 +130,16 @@ class Rdkafka:
                 raise ValueError(text.value.decode())
         if delivered:
             api.conf_set_dr_msg_cb(conf, delivered)
+        if logged:
+            api.conf_set_log_cb(conf, logged)
         handle = api.new(kind, conf, text, len(text))
         if not handle:
             raise ValueError(text.value.decode())
         return handle
 
-    def _consumer(self, topic):
+    def _consumer(self, topic, logged=None, **more):
         keys = {"group.id": self.fresh(), "auto.offset.reset": "earliest", "enable.auto.commit": False, "topic.metadata.refresh.interval.ms": 5000}
-        consumer = self._handle(CONSUMER, **keys)
+        consumer = self._handle(CONSUMER, logged=logged, **keys, **more)
         self.api.check(self.api.poll_set_consumer(consumer))
         topics = self.api.topic_partition_list_new(1)
         self.api.topic_partition_list_add(topics, topic.encode(), -1)
@@ -140,13 +148,14 @@ class Rdkafka:
         return consumer
 
     def _next(self, consumer, milliseconds):
-        """The number of the next message, or None."""
+        """The numbers of the next message and of its partition, or None."""
         one = self.api.consumer_poll(consumer, milliseconds)
         if not one:
             return None
-        number = self.number_of(ctypes.string_at(one.contents.payload, one.contents.len)) if one.contents.err == SUCCESS else None
+        m = one.contents
+        found = (self.number_of(ctypes.string_at(m.payload, m.len)), m.partition) if m.err == SUCCESS else None
         self.api.message_destroy(one)
-        return number
+        return found
 
     def _look(self, what, handle=None):
         """what(metadata) of all topics."""
@@ -236,9 +245,9 @@ class Rdkafka:
         consumer, got = self._consumer(topic), []
         deadline = time.monotonic() + seconds
         while len(got) < count and time.monotonic() < deadline:
-            number = self._next(consumer, 500)
-            if number is not None:
-                got.append(number)
+            found = self._next(consumer, 500)
+            if found:
+                got.append(found[0])
         if got:
             self.api.check(self.api.commit(consumer, None, 0))
         self._end(consumer)
@@ -250,7 +259,18 @@ class Rdkafka:
 
     def load(self, topic, seconds, account):
         report = DELIVERED(lambda _, m, __: account.ack((m.contents.opaque or 0) - 1, m.contents.err and self.api.err2str(m.contents.err).decode()))
-        producer, consumer = self._handle(PRODUCER, report, **{"message.timeout.ms": 120000}), self._consumer(topic)
+        producer, logged = self._handle(PRODUCER, report, **{"message.timeout.ms": 120000}), []
+
+        def made(log):
+            def line(_, level, __, text):
+                log(text.decode())
+                if level <= LOG_INFO:
+                    print(text.decode(), file=sys.stderr, flush=True)
+
+            logged.append(LOGGED(line))  # kept: the library does not
+            return self._consumer(topic, logged[-1], debug=kafka_stand.DEBUG)
+
+        reader = kafka_stand.Renewed(made, self._end)
         where = self.api.topic_new(producer, topic.encode(), None)
 
         def send(number):
@@ -258,11 +278,12 @@ class Rdkafka:
             self.api.poll(producer, 0)
 
         def read():
-            number = self._next(consumer, 200)
-            return [] if number is None else [number]
+            found = self._next(reader.consumer, 200)
+            reader.came([found[1]] if found else [])
+            return [found[0]] if found else []
 
         account.run(seconds, send, lambda: self.api.flush(producer, 120000), read)
-        account.brokers = sorted({*self._look(self._told, producer), *self._look(self._told, consumer)})
+        account.brokers = sorted({*self._look(self._told, producer), *self._look(self._told, reader.consumer)})
         self.api.topic_destroy(where)
         self.api.destroy(producer)
-        self._end(consumer)
+        self._end(reader.consumer)

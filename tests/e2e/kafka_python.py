@@ -6,12 +6,15 @@ Messages carry their number and a checksum; what a case returns is for the test 
 """
 import base64
 import json
+import logging
 import sys
 import threading
 import time
 import traceback
 import uuid
 import zlib
+
+import kafka_stand
 
 
 def message(number, size):
@@ -73,6 +76,20 @@ class Account:
 
 
 # ---- librdkafka
+
+
+class Lines(logging.Handler):
+    """Its log: each line goes to a function, and to stderr what is no debugging."""
+
+    def __init__(self, line):
+        super().__init__()
+        self._line = line
+
+    def emit(self, record):
+        text = record.getMessage()
+        self._line(text)
+        if record.levelno > logging.DEBUG:
+            print(text, file=sys.stderr, flush=True)
 
 
 class Confluent:
@@ -147,18 +164,30 @@ class Confluent:
     def load(self, topic, seconds, account):
         mine = {key: value for key, value in self.config.items() if key not in ("heartbeat.interval.ms", "session.timeout.ms")}
         producer = self.k.Producer({**mine, "enable.idempotence": True})
-        keys = {"group.id": self.group or fresh(), "auto.offset.reset": "earliest", "topic.metadata.refresh.interval.ms": 5000}
-        consumer = self.k.Consumer({**self.config, **keys})
-        consumer.subscribe([topic])
+        keys = {"auto.offset.reset": "earliest", "topic.metadata.refresh.interval.ms": 5000, "debug": kafka_stand.DEBUG}
+
+        def made(log):
+            logger = logging.Logger("librdkafka")
+            logger.addHandler(Lines(log))
+            consumer = self.k.Consumer({**self.config, **keys, "group.id": self.group or fresh()}, logger=logger)
+            consumer.subscribe([topic])
+            return consumer
+
+        reader = kafka_stand.Renewed(made, lambda consumer: consumer.close())
 
         def send(number):
             producer.produce(topic, message(number, 200), on_delivery=lambda error, _: account.ack(number, error))
             producer.poll(0)
 
-        account.run(seconds, send, lambda: producer.flush(120), lambda: [number_of(m.value()) for m in consumer.consume(1000, 0.2) if m.error() is None])
-        told = [*producer.list_topics(timeout=15).brokers.values(), *consumer.list_topics(timeout=15).brokers.values()]
+        def read():
+            records = [m for m in reader.consumer.consume(1000, 0.2) if m.error() is None]
+            reader.came({m.partition() for m in records})
+            return [number_of(m.value()) for m in records]
+
+        account.run(seconds, send, lambda: producer.flush(120), read)
+        told = [*producer.list_topics(timeout=15).brokers.values(), *reader.consumer.list_topics(timeout=15).brokers.values()]
         account.brokers = sorted({f"{b.id} {b.host}:{b.port}" for b in told})
-        consumer.close()
+        reader.consumer.close()
 
     def transactions(self, topic):
         """One committed, one aborted: only the first is read."""

@@ -134,10 +134,6 @@ def under_load(clients, way, seconds, trouble, java, say):
                     raise
                 say("SKIPPED, loudly: kafkajs under load: it came to a stand, and has had an answer to each request that it sent")
                 del there["kafkajs"]
-    old = answers.get("librdkafka-1.9")
-    if old and old["ok"] and old["lost"]:  # its consumer stops for good now and then, straight at brokers, too: what is lost, no new one finds
-        got = there["librdkafka-1.9"].run("consume", way, topic=topics["librdkafka-1.9"], count=2 * old["sent"])["got"]
-        old["lost"] = len(set(range(old["sent"])) - set(got))
     for client in there.values():
         client.close()  # some keep a connection for a while
     bad = [

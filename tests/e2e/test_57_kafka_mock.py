@@ -113,10 +113,6 @@ def load(client, mock, trouble, calm=lambda: None, seconds=3, **words):
         client.close()
         raise
     assert answer["ok"], answer
-    if answer["lost"] and "library" in words:
-        # 1.9's consumer stops for good now and then, straight at the mock brokers too (1 of 24, on a busy machine): what is lost, no new one finds.
-        got = client.run("consume", servers=SERVERS, topic=topic, count=2 * answer["acked"], **words)["got"]  # as long as it takes: some come twice
-        answer["lost"] = answer["acked"] - len(set(got))
     assert answer["lost"] == 0 and answer["failed"] == [] and answer["acked"] == answer["sent"] > 50, answer
     assert answer["brokers"] == AT_GATE
     return calls(mock)
