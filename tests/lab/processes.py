@@ -94,9 +94,11 @@ class Process:
                 preexec()
 
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        # A group of its own, so that Ctrl-C is not for it, but no session of its own: Linux shares CPUs out among sessions first (autogroup), and
+        # 6.18 has been seen to give all servers' sessions nothing for a minute, while clients in that of the tests kept both cores busy.
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
-                netns.exec_in(side, argv), stdin=stdin, stdout=log, stderr=log, env=env, start_new_session=True, preexec_fn=prepare
+                netns.exec_in(side, argv), stdin=stdin, stdout=log, stderr=log, env=env, process_group=0, preexec_fn=prepare
             )
         self.pid_file.write_text(f"{self.child.pid} {start_time(self.child.pid)}\n")
 

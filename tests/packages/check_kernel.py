@@ -94,7 +94,7 @@ def prepare(root, modules):
 def boot(program, root):
     words = ["mem=768M", "root=98:0", "rootfstype=hostfs", f"rootflags={root.folder}", "rw", "init=/lib/systemd/systemd", "quiet", "systemd.show_status=0", "con=null", "con0=null,fd:1"]
     with open(f"{root.folder}.uml.log", "wb") as log:
-        machine = subprocess.Popen([program, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        machine = subprocess.Popen([program, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
     with contextlib.suppress(subprocess.TimeoutExpired):
         machine.wait(90)
     with contextlib.suppress(ProcessLookupError):  # its processes are processes here

@@ -73,7 +73,7 @@ class Root:
         """A container in which `words` is process 2 for as long as the block lasts; more programs can be run in it."""
         log = open(f"{self.folder}.log", "ab")  # noqa: SIM115
         nspawn = subprocess.Popen(
-            [str(word) for word in self.argv(*words, bind=bind)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            [str(word) for word in self.argv(*words, bind=bind)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
         )
         try:
             yield Inside(nspawn, pathlib.Path(f"{self.folder}.log"))
@@ -122,7 +122,7 @@ class Inside:
     def spawn(self, *words, log):
         """In the background; its output goes to a file."""
         with open(log, "ab") as out:
-            return subprocess.Popen([str(word) for word in self.argv(*words)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+            return subprocess.Popen([str(word) for word in self.argv(*words)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, process_group=0)
 
     def pids(self, program="/usr/bin/penstock"):
         """Processes in it that run a program, also one that has been replaced since: by their numbers outside."""
