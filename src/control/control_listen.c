@@ -308,8 +308,9 @@ void control_listen_hand(struct control *control)
 		control_mail_post_all(control, &mail);
 	}
 	control_ports_hand(control);
-	/* As long as our predecessor accepts there, nobody waits for us. */
-	if (control_is_heir(control))
+	/* A worker must know a listener's id before it gets its sockets. And as long as our
+	 * predecessor accepts there, nobody waits for us. */
+	if (!control_publish_has_config(control) || control_is_heir(control))
 		return;
 	for (uint32_t id = 0; id < control->listener_count; id++) {
 		const struct control_listener *listener = &control->listeners[id];

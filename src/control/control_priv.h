@@ -379,6 +379,9 @@ void control_rule_build(struct control *control, struct route_builder *builder);
 /* control_publish.c */
 void control_publish_soon(struct control *control);
 void control_publish_now(struct control *control);
+/* Is there a snapshot of the configuration that is in force? Not if memory ran out, or while too
+ * many wait for a worker. */
+bool control_publish_has_config(const struct control *control);
 void control_publish_sweep(struct control *control);
 void control_publish_fini(struct control *control);
 bool control_publish_is_taken(const struct control *control, uint64_t version);

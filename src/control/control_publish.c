@@ -187,6 +187,7 @@ static void on_timer(struct timer *timer)
 	struct control *control = CONTAINER_OF(timer, struct control, publish_timer);
 
 	control_publish_now(control);
+	control_listen_hand(control); /* what waited for this snapshot */
 }
 
 void control_publish_now(struct control *control)
@@ -235,6 +236,11 @@ void control_publish_now(struct control *control)
 	control->snapshot_count++;
 	give(control, snapshot);
 	control_check_ready(control);
+}
+
+bool control_publish_has_config(const struct control *control)
+{
+	return control->newest != NULL && control->newest->config == control->config;
 }
 
 void control_publish_soon(struct control *control)

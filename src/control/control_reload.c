@@ -88,7 +88,6 @@ static void commit(struct control *control, struct control_config *fresh,
 	control_certificates_begin(control);
 	control->discovery_due_ns = 0;
 	control->config_generation++;
-	/* The snapshot goes first: a worker must know a listener's id before it gets its socket. */
 	control_publish_now(control);
 	control_listen_hand(control);
 	control_publish_config_put(old);

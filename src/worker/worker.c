@@ -91,7 +91,7 @@ void worker_free(struct worker *worker)
 
 /* The snapshot of this turn. The old one is control's to free once it sees our acknowledgement; no
  * session has kept a pointer into it. */
-static void take_route(struct worker *worker)
+void worker_take_route(struct worker *worker)
 {
 	const struct route *old = worker->env.route;
 	struct route *route = mail_take_route(worker->box);
@@ -151,7 +151,7 @@ int worker_turn(struct worker *worker)
 	/* Awake first: whoever sends or publishes from here on wakes us again. */
 	if (has_mail)
 		mail_awake(worker->box);
-	take_route(worker);
+	worker_take_route(worker);
 	if (has_mail)
 		worker_mail_take(worker);
 	int ret = uring_wait(env->ring, turn_deadline(worker), worker->busy_poll_ns);

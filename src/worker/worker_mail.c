@@ -72,6 +72,7 @@ static void take(struct worker *worker, const struct mail *mail)
 {
 	switch ((int)mail->kind) {
 	case MAIL_LISTEN:
+		worker_take_route(worker); /* knows its id, and may be newer than this turn's */
 		worker_accept_add(worker, mail->listen.listener_id, mail->listen.fd);
 		break;
 	case MAIL_UNLISTEN:
@@ -98,6 +99,7 @@ static void take(struct worker *worker, const struct mail *mail)
 		describe(worker, &mail->rows_ask);
 		break;
 	case MAIL_HANDOFF:
+		worker_take_route(worker);
 		worker_accept_take(worker, &mail->handoff);
 		break;
 	default:

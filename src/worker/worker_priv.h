@@ -40,6 +40,10 @@ struct worker {
 	int result;
 };
 
+/* ---- worker.c ---- */
+/* The newest snapshot, if there is one that was not taken yet. */
+void worker_take_route(struct worker *worker);
+
 /* ---- worker_accept.c ---- */
 void worker_accept_add(struct worker *worker, uint16_t id, int fd);
 /* Takes what is queued, then closes the listener's sockets and tells control. */

@@ -453,6 +453,27 @@ def test_challenge_without_end(cluster, faked, people):
     gate.wait_access(reason="role_refused")
 
 
+def test_a_cluster_goes_in_the_middle_of_a_login(cluster, faked, people, setup):
+    """Whatever its broker asks for then, it is not shown the credential of the cluster that is left."""
+    gate, broker = faked()
+    peer = raw(cluster, gate, people["alice"])
+    peer.send(wire.connect(broker.where, method="tls"))
+    connection = broker.next()
+    connection.expect(wire.CONNECT)
+    mine, listener = setup("token-plain", "token-of-another", file="another")
+    keys = {"protocol": "pulsar", "discovery": {"urls": [broker.url]}, **mine}
+    bind = f"{settings.GATE_ADDRESS}:{gate.port}"
+    gate.write({"clusters": {"another": keys}, "listeners": [{"name": "pulsar", "bind": bind, "cluster": "another", **listener}]})
+    gate.reload()
+    gate.wait_access(reason="listener_gone")
+    try:
+        connection.send(wire.frame(wire.AUTH_CHALLENGE, [(1, "fake"), (2, wire.encode([(1, "token"), (2, "prove it")])), (3, 21)]))
+    except OSError:
+        pass  # it is closed already
+    assert connection.read_to_end()[0] == b""
+    peer.close()
+
+
 @pytest.mark.parametrize("taken", [True, False], ids=["taken", "refused"])
 def test_side(cluster, faked, people, taken):
     """The broker a lookup is redirected to is told the same, and may want proof, too."""

@@ -827,6 +827,37 @@ static void test_workers_that_take_nothing(void **state)
 	assert_non_null(endpoint("10.9.9.4", 1004));
 }
 
+/* A worker has stood still for so long that no more snapshots are made: a new listener waits for
+ * the one that knows it. */
+static void test_listener_waits_for_its_snapshot(void **state)
+{
+#define TWO                                                               \
+	CLUSTER "listeners:\n"                                            \
+		" - { name: p, bind: \"127.0.0.1:%u\", cluster: east }\n" \
+		" - { name: q, bind: \"127.0.0.1:%u\", cluster: east }"
+	uint16_t first = harness_port(), second = harness_port();
+
+	(void)state;
+	harness_write(CLUSTER "listeners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }",
+		      first);
+	harness_start();
+	HARNESS_UNTIL(harness.route[0] != NULL && harness_count(0, MAIL_LISTEN) == 1);
+	harness.is_acking = false;
+	for (uint16_t i = 0; i < 66; i++) { /* 64 may wait */
+		learn(0, "10.9.9.5", (uint16_t)(1000 + i));
+		harness_turns(120);
+	}
+	harness_write(TWO, first, second);
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(is_there(second));
+	harness_turns(300);
+	assert_int_equal(harness_count(0, MAIL_LISTEN) + harness_count(1, MAIL_LISTEN), 2);
+	harness.is_acking = true;
+	HARNESS_UNTIL(harness_count(0, MAIL_LISTEN) == 2 && harness_count(1, MAIL_LISTEN) == 2);
+	assert_int_equal(harness_need(0, MAIL_LISTEN, 1).listen.listener_id, 1);
+	assert_string_equal(harness.route[0]->listener_name[1], "q");
+}
+
 /* ---- reload -----------------------------------------------------------------------------------
  */
 
@@ -1153,6 +1184,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ports_from_one_to_another, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_workers_that_take_nothing, harness_setup,
+						harness_teardown),
+		cmocka_unit_test_setup_teardown(test_listener_waits_for_its_snapshot, harness_setup,
 						harness_teardown),
 		cmocka_unit_test_setup_teardown(test_reload, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_reload_refused, harness_setup,

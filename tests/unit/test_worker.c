@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What a worker's thread says to control in bad moments. All that a worker does for clients is in
- * the simulator and in tests/e2e.
+ * What a worker's thread says to control in bad moments, and news that overtake each other. All
+ * that a worker does for clients is in the simulator and in tests/e2e.
  */
 #include "unit.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../../src/worker/worker_priv.h"
 #include <penstock/base/clock.h>
-#include <penstock/worker.h>
 
 static struct {
 	struct mail_office office;
@@ -109,11 +111,41 @@ static void test_full_box(void **state)
 	assert_int_equal(worker_join(one.worker), 0);
 }
 
+/* What another worker hands on is of a listener that this worker's snapshot knows, even if both
+ * came after the worker had looked for a snapshot. */
+static void test_news_on_the_way(void **state)
+{
+	int pair[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	const struct mail handoff = {
+		.kind = MAIL_HANDOFF,
+		.handoff = { .fd = pair[0], .listener_id = 7, .peer = addr_v4(INADDR_LOOPBACK, 1) },
+	};
+	struct route_builder *builder = route_build_begin(one.config, 1);
+
+	assert_non_null(builder);
+	route_build_listener(builder, 7, -1, "late"); /* and gone from the configuration already */
+	struct route *route = route_build_end(builder);
+
+	assert_non_null(route);
+	assert_null(mail_publish(&one.office.workers[0], NULL, route));
+	assert_true(mail_send(&one.office.workers[0], NULL, &handoff));
+	worker_mail_take(one.worker);
+	assert_int_equal(atomic_load(&one.office.stats[0]->acked_version), 1);
+	assert_int_equal(recv(pair[1], &byte, 1, MSG_DONTWAIT), 0); /* refused, and closed */
+	(void)close(pair[1]);
+	route_free(route);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_ring, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_box, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_news_on_the_way, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,10 +159,20 @@ static bool speaks_as_before(const struct session *session, const struct config_
 	return (session->proto.ops == &proto_kafka_ops) == (cluster->protocol == CONFIG_KAFKA);
 }
 
+/* Bytes of a data connection go on without it, but not our own login at its broker. */
+static bool needs_cluster(const struct session *session)
+{
+	const struct proto *proto = &session->proto;
+
+	if (session->state != SESSION_RELAY || proto->kind != PROTO_KIND_DATA)
+		return true;
+	return proto->pulsar.is_role && proto->pulsar.keep != NULL;
+}
+
 void session_follow_config(struct session_env *env, const struct route *old)
 {
 	const struct config *config = env->route->config;
-	uint32_t map[CONFIG_CLUSTERS_MAX];
+	uint32_t map[CONFIG_CLUSTERS_MAX] = { 0 }; /* with no clusters at all, too */
 
 	env->protos.lookups_max = lookups_share(config, env->office->worker_count);
 	for (uint32_t i = 0; i < old->config->cluster_count; i++)
@@ -180,9 +190,8 @@ void session_follow_config(struct session_env *env, const struct route *old)
 		if (session->cluster < config->cluster_count &&
 		    speaks_as_before(session, &config->clusters[session->cluster]))
 			continue;
-		/* Bytes of a data connection need no cluster any more. */
 		session->cluster = 0;
-		if (session->state != SESSION_RELAY || session->proto.kind != PROTO_KIND_DATA)
+		if (needs_cluster(session))
 			session_close(session, CLOSE_LISTENER_GONE, false);
 	}
 }
