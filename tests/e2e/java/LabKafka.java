@@ -16,6 +16,7 @@ import java.util.zip.CRC32;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
 import org.apache.kafka.clients.producer.*;
+import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
@@ -41,6 +42,7 @@ public class LabKafka extends LabCases {
         CASES.put("coordinators", LabKafka::coordinators);
         CASES.put("fresh", LabKafka::freshTopic);
         CASES.put("feature", LabKafka::feature);
+        CASES.put("groups", LabKafka::groups);
         CASES.put("unregister", LabKafka::unregister);
         CASES.put("heap", LabKafka::heap);
         CASES.put("logger", LabKafka::logger);
@@ -565,6 +567,14 @@ public class LabKafka extends LabCases {
             consumer.poll(Duration.ofMillis(200));
             produce(producer, topic, 0, 100, 50);
             return judged(consume(consumer, 100, 40), 100);
+        }
+    }
+
+    /** How many groups are in a state. */
+    static Map<String, Object> groups(JsonNode r) throws Exception {
+        GroupState state = GroupState.parse(r.get("state").asText());
+        try (Admin admin = admin(r)) {
+            return Map.of("groups", get(admin.listGroups(new ListGroupsOptions().inGroupStates(Set.of(state))).all()).size());
         }
     }
 
