@@ -388,7 +388,6 @@ int control_run(struct control *control)
 {
 	log_thread_name("control");
 	control_publish_now(control);
-	control_listen_hand(control);
 	timer_set(&control->wheel, &control->tick_timer, clock_now_ns(), on_tick);
 	while (control->phase != CONTROL_STOPPED) {
 		int ret = turn(control);

@@ -378,6 +378,8 @@ void control_rule_build(struct control *control, struct route_builder *builder);
 
 /* control_publish.c */
 void control_publish_soon(struct control *control);
+/* A snapshot, if one can be made, else soon; then what listeners have for workers: in this order,
+ * so that a worker knows a listener's id before it gets its sockets. */
 void control_publish_now(struct control *control);
 /* Is there a snapshot of the configuration that is in force? Not if memory ran out, or while too
  * many wait for a worker. */

@@ -187,16 +187,12 @@ static void on_timer(struct timer *timer)
 	struct control *control = CONTAINER_OF(timer, struct control, publish_timer);
 
 	control_publish_now(control);
-	control_listen_hand(control); /* what waited for this snapshot */
 }
 
-void control_publish_now(struct control *control)
+static void publish(struct control *control)
 {
 	uint64_t now_ns = clock_now_ns();
 
-	timer_clear(&control->wheel, &control->publish_timer);
-	if (control->phase >= CONTROL_STOPPING)
-		return; /* a worker may be closing its ring: nothing may wake it any more */
 	control_publish_sweep(control);
 	control->published_ns = now_ns;
 	control->is_changed = false;
@@ -236,6 +232,15 @@ void control_publish_now(struct control *control)
 	control->snapshot_count++;
 	give(control, snapshot);
 	control_check_ready(control);
+}
+
+void control_publish_now(struct control *control)
+{
+	timer_clear(&control->wheel, &control->publish_timer);
+	if (control->phase >= CONTROL_STOPPING)
+		return; /* a worker may be closing its ring: nothing may wake it any more */
+	publish(control);
+	control_listen_hand(control);
 }
 
 bool control_publish_has_config(const struct control *control)

@@ -89,7 +89,6 @@ static void commit(struct control *control, struct control_config *fresh,
 	control->discovery_due_ns = 0;
 	control->config_generation++;
 	control_publish_now(control);
-	control_listen_hand(control);
 	control_publish_config_put(old);
 	control_refresh_begin(control);
 }

@@ -89,8 +89,8 @@ void worker_free(struct worker *worker)
 	free(worker);
 }
 
-/* The snapshot of this turn. The old one is control's to free once it sees our acknowledgement; no
- * session has kept a pointer into it. */
+/* The old one is control's to free once it sees our acknowledgement; no session has kept a pointer
+ * into it. */
 void worker_take_route(struct worker *worker)
 {
 	const struct route *old = worker->env.route;

@@ -831,10 +831,6 @@ static void test_workers_that_take_nothing(void **state)
  * the one that knows it. */
 static void test_listener_waits_for_its_snapshot(void **state)
 {
-#define TWO                                                               \
-	CLUSTER "listeners:\n"                                            \
-		" - { name: p, bind: \"127.0.0.1:%u\", cluster: east }\n" \
-		" - { name: q, bind: \"127.0.0.1:%u\", cluster: east }"
 	uint16_t first = harness_port(), second = harness_port();
 
 	(void)state;
@@ -847,7 +843,9 @@ static void test_listener_waits_for_its_snapshot(void **state)
 		learn(0, "10.9.9.5", (uint16_t)(1000 + i));
 		harness_turns(120);
 	}
-	harness_write(TWO, first, second);
+	harness_write(CLUSTER "listeners:\n - { name: p, bind: \"127.0.0.1:%u\", cluster: east }\n"
+			      " - { name: q, bind: \"127.0.0.1:%u\", cluster: east }",
+		      first, second);
 	harness_signal(SIGHUP);
 	HARNESS_UNTIL(is_there(second));
 	harness_turns(300);
