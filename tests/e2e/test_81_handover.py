@@ -62,9 +62,9 @@ def refuses(port):
 def heir(gate, seconds=15):
     """The process that took over; `gate` is that one from now on. And its predecessor, as (pid, start time)."""
     old = gate.process.pid
+    before = old, start_time(old)  # it may have ended when its successor is known
     found = wait_until("somebody to take over", seconds, lambda: re.findall(r"handed_over text=\"process (\d+) ", gate.log()), step=0.02)
     new = int(found[-1])
-    before = old, start_time(old)
     follow(gate, new)
     return before
 
