@@ -23,6 +23,11 @@ _AT_REST = ("penstock_sessions_in_use", "penstock_buffers_in_use", "penstock_pip
 _TROUBLE = re.compile(r"AddressSanitizer|UndefinedBehavior|runtime error:|ThreadSanitizer|reason=bug\b|assertion|panic", re.I)
 
 
+def _letter(task):
+    """What ps(1) shows of a thread: "S" for one that sleeps."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
+
+
 class Metrics:
     """A scrape. metrics("name", label="x") is the sum of all samples with these labels; 0 if there is none."""
 
@@ -126,6 +131,7 @@ class Penstock:
         return json.loads(text)
 
     def metrics(self):
+        self._let_workers_count()
         status, text = self.get("/metrics")
         if status != 200:
             raise LabError(f"GET /metrics: {status}")
@@ -137,12 +143,26 @@ class Penstock:
         except OSError:
             return False
 
+    def _threads(self, prefix):
+        """Those with such names: their folders in /proc."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            if (task / "comm").read_text().startswith(prefix):
+                yield task
+
+    def _let_workers_count(self):
+        """A worker hands bytes over, then counts them, then sleeps; whoever got them may be here before it counts. So each is seen asleep once. One
+        that never sleeps (busy_poll, a stopped process) is not waited for for long."""
+        deadline = time.monotonic() + 0.5
+        with contextlib.suppress(OSError):
+            awake = list(self._threads("penstock-w"))
+            while (awake := [task for task in awake if _letter(task) != "S"]) and time.monotonic() < deadline:
+                time.sleep(0.001)
+
     def _is_log_written(self):
         """Its thread sleeps until it is woken: nothing was left to write. Where a kernel does not tell, nobody can say more."""
         with contextlib.suppress(OSError):
-            for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-                if (task / "comm").read_text() == "penstock-log\n":
-                    return "nanosleep" not in (task / "wchan").read_text() and (task / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+            for task in self._threads("penstock-log"):
+                return "nanosleep" not in (task / "wchan").read_text() and _letter(task) == "S"
         return True
 
     def log(self):
