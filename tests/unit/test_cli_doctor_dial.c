@@ -75,7 +75,11 @@ static void server_stop(struct server *server)
 		close(server->held[i]);
 }
 
-/* A port nobody listens on: one that was free a moment ago. */
+/* For places that come to an end by themselves, and for those that come to none otherwise. */
+#define LONG  (60 * NS_PER_S)
+#define SHORT (300 * NS_PER_MS)
+
+/* A port nobody listens on: one that was free a moment ago. Only after all servers have theirs. */
 static uint16_t closed_port(void)
 {
 	struct server server;
@@ -104,7 +108,7 @@ static void test_connections(void **state)
 	places[1] = place("127.0.0.1", closed_port());
 	places[2] = place("no-such-name.invalid", 1);
 	places[3] = place("localhost", server.port); /* its ::1, if any, refuses */
-	cli_doctor_dial(places, 4, NS_PER_S);
+	cli_doctor_dial(places, 4, LONG);
 	assert_int_equal(places[0].stage, DOCTOR_REACHED);
 	assert_int_equal(places[1].stage, DOCTOR_CONNECTION);
 	assert_string_equal(places[1].why, "Connection refused");
@@ -120,18 +124,19 @@ static void test_connections(void **state)
 static void test_addresses(void **state)
 {
 	struct server server;
-	uint16_t none = closed_port();
 	struct doctor_place places[2];
 
 	(void)state;
 	server_start(&server, HOLD);
+	uint16_t none = closed_port();
+
 	places[0] = place("several.invalid", 1);
 	places[0].addrs[0] = addr_v4(INADDR_LOOPBACK, none);
 	places[0].addrs[1] = addr_v4(INADDR_LOOPBACK, server.port);
 	places[0].addr_count = 2;
 	places[1] = places[0];
 	places[1].addrs[1] = places[1].addrs[0];
-	cli_doctor_dial(places, 2, NS_PER_S);
+	cli_doctor_dial(places, 2, LONG);
 	assert_int_equal(places[0].stage, DOCTOR_REACHED);
 	assert_int_equal(places[1].stage, DOCTOR_CONNECTION);
 	assert_string_equal(places[1].why, "Connection refused");
@@ -148,21 +153,22 @@ static void test_questions(void **state)
 	server_start(&holds, HOLD);
 	server_start(&hangs, HANG_UP);
 	places[0] = place("127.0.0.1", answers.port);
-	places[1] = place("127.0.0.1", holds.port);
-	places[2] = place("127.0.0.1", hangs.port);
+	places[1] = place("127.0.0.1", hangs.port);
+	places[2] = place("127.0.0.1", holds.port);
 	for (int i = 0; i < 3; i++)
 		places[i].question = "srvr";
-	uint64_t begun_ns = clock_now_ns();
-
-	cli_doctor_dial(places, 3, 300 * NS_PER_MS);
-	assert_in_range(clock_now_ns() - begun_ns, 300 * NS_PER_MS, 3 * NS_PER_S);
+	cli_doctor_dial(places, 2, LONG);
 	assert_int_equal(places[0].stage, DOCTOR_REACHED);
 	assert_string_equal(places[0].answer, answer);
 	assert_int_equal(places[1].stage, DOCTOR_ANSWER);
-	assert_string_equal(places[1].why, "takes the connection and says nothing");
+	assert_true(strcmp(places[1].why, "closes the connection without an answer") == 0 ||
+		    strcmp(places[1].why, "Connection reset by peer") == 0);
+	uint64_t begun_ns = clock_now_ns();
+
+	cli_doctor_dial(&places[2], 1, SHORT);
+	assert_true(clock_now_ns() - begun_ns >= SHORT);
 	assert_int_equal(places[2].stage, DOCTOR_ANSWER);
-	assert_true(strcmp(places[2].why, "closes the connection without an answer") == 0 ||
-		    strcmp(places[2].why, "Connection reset by peer") == 0);
+	assert_string_equal(places[2].why, "takes the connection and says nothing");
 	server_stop(&answers);
 	server_stop(&holds);
 	server_stop(&hangs);
@@ -191,7 +197,8 @@ static void test_no_tls(void **state)
 	places[1] = place("127.0.0.1", hangs.port);
 	places[0].context = places[1].context = context;
 	places[1].name = "broker.test";
-	cli_doctor_dial(places, 2, 300 * NS_PER_MS);
+	cli_doctor_dial(&places[0], 1, SHORT);
+	cli_doctor_dial(&places[1], 1, LONG);
 	assert_int_equal(places[0].stage, DOCTOR_TLS);
 	assert_string_equal(places[0].why, "does not go on with the TLS handshake");
 	assert_int_equal(places[1].stage, DOCTOR_TLS);
@@ -203,7 +210,7 @@ static void test_no_tls(void **state)
 	server_stop(&hangs);
 }
 
-/* More than are dialled at once: all have their turn, and the slow ones take it together. */
+/* More than are dialled at once: all have their turn. */
 static void test_many(void **state)
 {
 	static struct doctor_place places[200];
@@ -216,10 +223,7 @@ static void test_many(void **state)
 		if (i % 10 == 0)
 			places[i].question = "srvr"; /* 20 that will not be answered */
 	}
-	uint64_t begun_ns = clock_now_ns();
-
-	cli_doctor_dial(places, COUNT_OF(places), 200 * NS_PER_MS);
-	assert_in_range(clock_now_ns() - begun_ns, 200 * NS_PER_MS, 2 * NS_PER_S);
+	cli_doctor_dial(places, COUNT_OF(places), SHORT);
 	for (uint32_t i = 0; i < COUNT_OF(places); i++)
 		assert_int_equal(places[i].stage, i % 10 == 0 ? DOCTOR_ANSWER : DOCTOR_REACHED);
 	server_stop(&holds);
@@ -263,14 +267,15 @@ static void done(int code)
 static void test_brokers(void **state)
 {
 	struct server broker;
-	uint16_t none = closed_port();
 	char yaml[1000], expected[1000];
 
 	(void)state;
 	server_start(&broker, HOLD);
+	uint16_t none = closed_port();
+
 	snprintf(
 		yaml, sizeof(yaml),
-		"admin: { listen: off }\n"
+		"admin: { listen: off }\ntimeouts: { connect: 1m }\n"
 		"egress: { allow: { hosts: [\"*.test\"], networks: [10.0.0.0/8] } }\n"
 		"clusters:\n"
 		"  c: { discovery: { urls: [\"pulsar://127.0.0.1:%u\", \"pulsar://127.0.0.1:%u\"] } }\n"
@@ -305,13 +310,14 @@ static void test_brokers(void **state)
 static void test_zookeeper(void **state)
 {
 	struct server zookeeper;
-	uint16_t none = closed_port();
 	char yaml[1000], expected[1000];
 
 	(void)state;
 	server_start(&zookeeper, ANSWER);
+	uint16_t none = closed_port();
+
 	snprintf(yaml, sizeof(yaml),
-		 "admin: { listen: off }\nclusters: { c: { discovery: { zookeeper: { servers: "
+		 "admin: { listen: off }\ntimeouts: { connect: 1m }\nclusters: { c: { discovery: { zookeeper: { servers: "
 		 "\"127.0.0.1:%u,127.0.0.1:%u/root\", global_servers: \"127.0.0.1:%u\" } } } }\n",
 		 zookeeper.port, none, none);
 	snprintf(

@@ -50,8 +50,7 @@ static inline void harness_pause(void)
 	(void)nanosleep(&pause, NULL);
 }
 
-/* A port nobody listens on at the moment. */
-static inline uint16_t harness_port(void)
+static inline uint16_t harness_draw_port(void)
 {
 	struct sockaddr_in name = { .sin_family = AF_INET };
 	socklen_t len = sizeof(name);
@@ -62,6 +61,19 @@ static inline uint16_t harness_port(void)
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
 	(void)close(fd);
 	return ntohs(name.sin_port);
+}
+
+/* A port nobody listens on at the moment, and none that was given before: Linux draws lots. */
+static inline uint16_t harness_port(void)
+{
+	static uint8_t is_given[UINT16_MAX + 1];
+	uint16_t port;
+
+	do
+		port = harness_draw_port();
+	while (is_given[port]);
+	is_given[port] = true;
+	return port;
 }
 
 PRINTF_LIKE(1, 2)
@@ -116,24 +128,29 @@ static inline void *harness_main(void *context)
 	return NULL;
 }
 
-/* What a worker's turn does first: snapshot and mail. */
+static inline void harness_take_route(uint32_t worker)
+{
+	struct route *route = NULL;
+
+	if (harness.is_acking)
+		route = mail_take_route(&harness.office.workers[worker]);
+	if (route != NULL) {
+		harness.route[worker] = route;
+		atomic_store(&harness.office.stats[worker]->acked_version, route->version);
+	}
+}
+
+/* What a worker's turn does first: snapshot and mail, and what mail is about is in a snapshot. */
 static inline void harness_turn(void)
 {
 	struct mail mail;
 
 	for (uint32_t i = 0; i < HARNESS_WORKERS; i++) {
-		struct stat_block *block = harness.office.stats[i];
-		struct route *route = NULL;
-
-		atomic_store(&block->heartbeat_ns, clock_now_ns());
-		if (harness.is_acking)
-			route = mail_take_route(&harness.office.workers[i]);
-		if (route != NULL) {
-			harness.route[i] = route;
-			atomic_store(&block->acked_version, route->version);
-		}
+		atomic_store(&harness.office.stats[i]->heartbeat_ns, clock_now_ns());
+		harness_take_route(i);
 		mail_awake(&harness.office.workers[i]);
 		while (mail_take(&harness.office.workers[i], &mail)) {
+			harness_take_route(i);
 			assert_true(harness.mail_count[i] < HARNESS_MAILS);
 			harness.mails[i][harness.mail_count[i]++] = mail;
 		}
@@ -159,6 +176,18 @@ static inline void harness_turns(uint32_t ms)
 			harness_turn();                              \
 		}                                                    \
 	} while (0)
+
+/* The version of the newest snapshot, be it taken or not. Only while none is acknowledged: until then
+ * control frees none. */
+static inline uint64_t harness_published(void)
+{
+	const struct route *route = atomic_load(&harness.office.workers[0].route);
+
+	assert_false(harness.is_acking);
+	return route != NULL		  ? route->version
+	       : harness.route[0] != NULL ? harness.route[0]->version
+					  : 0;
+}
 
 /* The n-th mail of a kind to a worker, or NULL. */
 static inline const struct mail *harness_mail(uint32_t worker, enum mail_kind kind, uint32_t n)
@@ -277,12 +306,17 @@ static inline int harness_join(void)
 	return harness.exit_code;
 }
 
+/* From another address than any test listens on: the port that Linux draws for it could be one that
+ * a listener is about to take, or the very one it dials, and then it would reach itself. */
 static inline int harness_connect(uint16_t port)
 {
-	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in name = { .sin_family = AF_INET }, from = name;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
 	name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	name.sin_port = htons(port);
 	if (connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0)
 		return fd;
 	(void)close(fd);

@@ -211,7 +211,7 @@ static void test_no_files(void **state)
 	(void)state;
 	pki_path(fifo, "pipe", "pem");
 	assert_int_equal(mkfifo(fifo, 0600), 0);
-	(void)alarm(20);
+	(void)alarm(300);
 	is_refused(fifo, own.key_file, "/pipe.pem: is no file");
 	is_refused(own.cert_file, fifo, "/pipe.pem: is no file");
 	is_refused(pki_folder, own.key_file, ": is no file");

@@ -37,6 +37,11 @@ $(PULSAR_TESTS:%=%.o): ALL_CFLAGS += -isystem $(B)/tests/unit
 $(PULSAR_TESTS:%=%.o): $(PULSAR_PB).h
 $(PULSAR_TESTS): $(PULSAR_PB).o
 
+# Its time is its own.
+$(B)/tests/unit/test_discovery_zookeeper: $(B)/tests/unit/test_discovery_zookeeper.o $(filter-out $(B)/src/base/clock.o,$(LIB_OBJS))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
 # OpenSSL is the peer the ends of src/tls are tested with.
 TLS_TESTS := $(filter $(B)/tests/unit/test_tls_%,$(UNIT_BINS))
 
