@@ -316,10 +316,11 @@ static void test_zookeeper(void **state)
 	server_start(&zookeeper, ANSWER);
 	uint16_t none = closed_port();
 
-	snprintf(yaml, sizeof(yaml),
-		 "admin: { listen: off }\ntimeouts: { connect: 1m }\nclusters: { c: { discovery: { zookeeper: { servers: "
-		 "\"127.0.0.1:%u,127.0.0.1:%u/root\", global_servers: \"127.0.0.1:%u\" } } } }\n",
-		 zookeeper.port, none, none);
+	snprintf(
+		yaml, sizeof(yaml),
+		"admin: { listen: off }\ntimeouts: { connect: 1m }\nclusters: { c: { discovery: { zookeeper: { servers: "
+		"\"127.0.0.1:%u,127.0.0.1:%u/root\", global_servers: \"127.0.0.1:%u\" } } } }\n",
+		zookeeper.port, none, none);
 	snprintf(
 		expected, sizeof(expected),
 		"ok    zookeeper     cluster c: 127.0.0.1:%u answers, leader\n"

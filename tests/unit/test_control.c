@@ -288,8 +288,8 @@ static size_t put_metadata(uint8_t *bytes, size_t size, uint32_t correlation)
 	return sink.len;
 }
 
-/* The question, which may come in parts; false if whoever dialled has hung up instead: it had nothing
- * more to ask, or it was done with waiting. */
+/* The question, which may come in parts; false if whoever dialled has hung up instead: it had
+ * nothing more to ask, or it was done with waiting. */
 static bool boot_read(int fd, uint8_t *bytes, size_t most, size_t *ret_len)
 {
 	size_t len = 0, size = 4;
@@ -731,7 +731,6 @@ static void write_nodes(uint16_t port, uint16_t base, const char *nodes)
 		      port, base, nodes);
 }
 
-
 /* Both workers were asked to close what is at that port: done here in their place. */
 static bool is_closed(uint32_t n, uint16_t port)
 {
@@ -1099,7 +1098,8 @@ static void test_learned_across_reload(void **state)
 	harness_turns(50);
 	harness.is_acking = true;
 	HARNESS_UNTIL(harness.route[0]->cluster_count == 2);
-	/* From a worker with the new one: good, a tick later, when control has seen that all have it. */
+	/* From a worker with the new one: good, a tick later, when control has seen that all have
+	 * it. */
 	HARNESS_UNTIL((learn(0, "10.8.8.2", 6650), endpoint("10.8.8.2", 6650) != NULL));
 	assert_null(endpoint("10.9.9.3", 6650));
 	assert_non_null(route_find(harness.route[0], 1, span_str("10.9.9.2"), 6650));

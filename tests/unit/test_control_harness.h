@@ -177,8 +177,8 @@ static inline void harness_turns(uint32_t ms)
 		}                                                    \
 	} while (0)
 
-/* The version of the newest snapshot, be it taken or not. Only while none is acknowledged: until then
- * control frees none. */
+/* The version of the newest snapshot, be it taken or not. Only while none is acknowledged: until
+ * then control frees none. */
 static inline uint64_t harness_published(void)
 {
 	const struct route *route = atomic_load(&harness.office.workers[0].route);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The broker list and bundle ownership against a ZooKeeper in this file: it takes the place of the
- * library's functions at link time, keeps a tree and one-shot watches, and can fail on command. Time
- * is this file's, too: it passes in turn().
+ * library's functions at link time, keeps a tree and one-shot watches, and can fail on command.
+ * Time is this file's, too: it passes in turn().
  */
 #include "unit.h"
 
