@@ -170,6 +170,8 @@ struct session_env {
 	struct session_asked *asked;
 	uint64_t hinted_ns[SESSION_HINTS]; /* when a kind of trouble was last explained */
 	uint64_t refused_ns; /* when a broker that refused our own credential was last told of */
+	uint64_t drain_spread_ns;
+	bool is_draining;
 };
 
 #define SESSION_SCRATCH (2 * PROTO_FRAME_MAX)
@@ -308,8 +310,10 @@ void session_close_abort(struct session *session, enum lane_id lane, enum close_
 void session_close(struct session *session, enum close_reason reason, bool reset);
 /* Goes on with ABORT and LINGER when a socket is ready. */
 void session_close_go_on(struct session *session);
-/* A lookup connection of a draining worker: ends at `at_ns` or when its last lookup is answered. */
-void session_close_drain(struct session *session, uint64_t at_ns);
+/* The worker drains. A lookup connection, or one of Kafka's, whose broker is reached ends within
+ * env->drain_spread_ns, between two requests; nothing is done to others. Said of each when that
+ * begins, and of those that come later when they are connected. */
+void session_close_drain(struct session *session);
 /* (Re)starts the timer of a relayed session for whatever is due first. */
 void session_close_schedule(struct session *session);
 

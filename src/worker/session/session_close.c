@@ -367,9 +367,17 @@ static void on_timer(struct timer *timer)
 	CHECK(false);
 }
 
-void session_close_drain(struct session *session, uint64_t at_ns)
+void session_close_drain(struct session *session)
 {
+	struct session_env *env = session->env;
+	enum proto_kind kind = session->proto.kind;
+
+	if (session->is_draining || session->state != SESSION_RELAY ||
+	    (kind != PROTO_KIND_LOOKUP && kind != PROTO_KIND_KAFKA))
+		return;
 	session->is_draining = true;
-	session->abort_ns = at_ns;
+	session->abort_ns = env->now_ns;
+	if (env->drain_spread_ns > 0)
+		session->abort_ns += rng_below(&env->rng, env->drain_spread_ns);
 	session_close_schedule(session);
 }

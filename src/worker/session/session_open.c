@@ -93,6 +93,8 @@ void session_open_connected(struct session *session)
 		relay_pass(&env->relay, &session->lane[LANE_TO_CLIENT], RELAY_ALL);
 	}
 	session->active_ns = env->now_ns;
+	if (env->is_draining)
+		session_close_drain(session);
 	session_close_schedule(session);
 	/* A brain that sees the broker's frames may have something to say first (CONNECT, on its
 	 * next look). */
