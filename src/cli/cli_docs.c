@@ -64,7 +64,7 @@ static const struct metric metrics[] = {
 	{ "penstock_zookeeper_state", "gauge", "cluster, state",
 	  "1 for the state the session is in: connected, connecting, expired or none" },
 	{ "penstock_config_generation", "gauge", "",
-	  "Configurations in force so far, the present one included" },
+	  "Configurations in force so far, the one all workers go by included" },
 	{ "penstock_config_last_reload_successful", "gauge", "",
 	  "0 if the last reload was refused" },
 	{ "penstock_draining", "gauge", "", "1 while the process is on its way out" },

@@ -195,7 +195,7 @@ int control_open(struct control **ret_control, const struct control_args *args)
 	control->argv = args->argv;
 	control->program_identity = control_unix_identity("/proc/self/exe");
 	control->is_last_reload_good = true;
-	control->config_generation = 1;
+	control->config_generation = control->config_generation_served = 1;
 	control->started_ns = clock_now_ns();
 	rng_init(&control->rng);
 	timer_wheel_init(&control->wheel, control->started_ns);

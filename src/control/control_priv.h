@@ -301,6 +301,8 @@ struct control {
 	struct timer reload_timer;
 	uint64_t reloaded_ns;
 	uint64_t config_generation;
+	uint64_t config_version;	   /* of the first snapshot of that one */
+	uint64_t config_generation_served; /* all workers go by it, or by a later one */
 	bool is_last_reload_good;
 
 	const char *program; /* our own file; NULL: not known */

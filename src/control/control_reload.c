@@ -89,6 +89,8 @@ static void commit(struct control *control, struct control_config *fresh,
 	control->discovery_due_ns = 0;
 	control->config_generation++;
 	control_publish_now(control);
+	/* The next one's, if none could be made now. */
+	control->config_version = control->version + !control_publish_has_config(control);
 	control_publish_config_put(old);
 	control_refresh_begin(control);
 }

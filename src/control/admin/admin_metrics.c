@@ -268,7 +268,7 @@ static void write_control(const struct admin *admin, struct admin_text *text)
 	write_one(text, "penstock_snapshot_version", "gauge", "Version of the routing snapshot",
 		  state.snapshot_version);
 	write_one(text, "penstock_config_generation", "gauge",
-		  "Configurations in force so far, the present one included",
+		  "Configurations in force so far, the one all workers go by included",
 		  state.config_generation);
 	write_one(text, "penstock_config_last_reload_successful", "gauge",
 		  "0 if the last reload was refused", state.is_last_reload_good);
