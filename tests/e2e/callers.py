@@ -3,6 +3,7 @@ import threading
 import time
 
 import wire
+from processes import wait_until
 from wire import dial
 
 
@@ -31,6 +32,11 @@ class Callers:
             except (OSError, wire.Closed) as error:
                 self.failures.append(f"{time.strftime('%X')} {error!r}")
                 time.sleep(0.01)
+
+    def go_on(self, count=20):
+        """Waits until so many more have been served."""
+        before = self.done
+        wait_until("callers to go on", 10, lambda: self.done > before + count)
 
     def __enter__(self):
         for one in self._threads:

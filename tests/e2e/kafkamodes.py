@@ -5,6 +5,7 @@ what clients may know of brokers in each.
     listeners, both = modes(kafka); gate.start({"clusters": clusters(kafka), "listeners": listeners}); run(kafka.java, "tour", both["sni"])
 """
 import itertools
+import time
 
 import settings
 from processes import LabError, wait_until
@@ -89,3 +90,18 @@ def run(client, case, mode, seconds=120, **words):
     answer = client.run(case, seconds, **mode.words(**words))
     knows_only(answer, mode)
     return answer
+
+
+def stable(java, **words):
+    """How many groups have come together."""
+    return java.run("groups", state="Stable", **words)["groups"]
+
+
+def together(java, groups, seconds, **words):
+    """Waits until so many have, if that is within so many seconds.
+
+    Kafka 4.4.0 may leave a group in the middle of that for good when a broker dies: who writes to __consumer_offsets waits for its replica there, and
+    what has waited for 5 s is dropped ("The write event Timeout(key=join-...) ... timed out after 5000ms. Ignoring it.")."""
+    deadline = time.monotonic() + seconds
+    while stable(java, **words) < groups and time.monotonic() < deadline:
+        time.sleep(0.2)

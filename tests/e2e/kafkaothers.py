@@ -7,13 +7,13 @@
 import contextlib
 import os
 import re
-import time
 import typing
 
 import pytest
 import settings
 from coprocess import begun
 from kafkaclients import KafkaGo, KafkaJs, KafkaPython
+from kafkamodes import stable, together
 from processes import wait_until
 
 NODES = (1, 2, 3)
@@ -123,11 +123,11 @@ def under_load(clients, way, seconds, trouble, java, say):
     topics = {name: client.run("create", way, partitions=6)["topic"] for name, client in there.items()}
     javascript = settings.RUN / "log" / "kafka-kafkajs"
     read = javascript.stat().st_size if javascript.exists() else 0
-    before = stable(java, way)  # and its JVM is there when it is needed
+    before = stable(java, **way.java())  # and its JVM is there when it is needed
     for name, client in there.items():
         client.begin("load", way, topic=topics[name], time=TOGETHER + seconds)
     with begun(*there.values()):
-        together(java, way, before + len(there))
+        together(java, before + len(there), TOGETHER + seconds / 2, **way.java())
         trouble(list(topics.values()))
         answers = {name: client.answer("load", TOGETHER + seconds + 150) for name, client in there.items() if name != "kafkajs"}
         if "kafkajs" in there:
@@ -158,20 +158,6 @@ def _judge_log(client, log, sent, say):
         assert log["twice"] == 0 and log["ordered"], f"{client.name}, not exactly once and in order in the log: {log}"
     else:
         say(f"kafka: {client.name}, whose producer is not idempotent: {log['twice']} of {sent} records twice, {'' if log['ordered'] else 'not '}in order")
-
-
-def stable(java, way):
-    return java.run("groups", state="Stable", **way.java())["groups"]
-
-
-def together(java, way, groups):
-    """Waits until each client's group has come together, if that is within TOGETHER.
-
-    Kafka 4.4.0 may leave a group in the middle of that for good when a broker dies: who writes to __consumer_offsets waits for its replica there, and
-    what has waited for 5 s is dropped ("The write event Timeout(key=join-...) ... timed out after 5000ms. Ignoring it.")."""
-    deadline = time.monotonic() + TOGETHER
-    while stable(java, way) < groups and time.monotonic() < deadline:
-        time.sleep(0.2)
 
 
 def flowing(gate, calls=100):

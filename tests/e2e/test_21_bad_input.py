@@ -43,7 +43,7 @@ CASES = [
 def pair(module_penstock, module_fake):
     class Pair:
         broker = module_fake(echo, seconds=60)
-        gate = module_penstock.fixed(broker, timeouts={"hello": "1s", "frame": "1s"})
+        gate = module_penstock.fixed(broker, timeouts={"hello": "3s", "frame": "1s"})
 
     return Pair
 

@@ -334,16 +334,18 @@ def test_a_dead_broker_is_passed_over(penstock, fake):
     live, dead = fake(), fake()
     dead.close()
     gate = penstock.fixed(dead, live)
+    start = time.monotonic()
     for target in [None, ""] * 12:
         began = time.monotonic()
         peer = open_lookup(gate, target=target)
         connection, _ = live.handshake()
         peer.expect(wire.CONNECTED)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 8
         peer.close()
         connection.close()
     metrics = gate.metrics()
-    assert 1 <= metrics("penstock_dial_failures_total") <= 4, "the dead broker did not rest"
+    rounds = 1 + (time.monotonic() - start) // 2  # it rests for two seconds, for each worker
+    assert 1 <= metrics("penstock_dial_failures_total") <= 2 * rounds, "the dead broker did not rest"
     assert metrics("penstock_dial_retries_total") >= 1
 
 
@@ -444,11 +446,13 @@ def test_check_active(penstock, fake):
 def test_brokers_are_used_in_turn(penstock, fake):
     brokers = [fake(lambda peer: (peer.expect(wire.CONNECT), peer.send(wire.connected()), peer.read())) for _ in range(3)]
     gate = penstock.fixed(*brokers)
-    for _ in range(30):
+    for _ in range(300):  # each begins anywhere
         peer = open_lookup(gate)
         peer.expect(wire.CONNECTED)
         peer.close()
-    assert all(broker.accepted >= 2 for broker in brokers), [b.accepted for b in brokers]
+        if all(broker.accepted >= 2 for broker in brokers):
+            return
+    raise AssertionError([b.accepted for b in brokers])
 
 
 @pytest.mark.parametrize("url", ["pulsar://b.names.test:6650", "pulsar://{a}"])

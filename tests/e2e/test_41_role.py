@@ -142,13 +142,13 @@ def test_redirects(cluster, gates, people, how):
     """Side connections of lookups are opened in penstock's name as well."""
     one = topic()
     start = gates[how].metrics()("penstock_redirect_hops_total")
-    for attempt in range(12):
+    for attempt in range(40):
         with client(url(gates[how]), **as_python(cluster, people["alice"])) as c:
             roundtrip(c, f"persistent://{one}", 20)
         if gates[how].metrics()("penstock_redirect_hops_total") > start:
             return
         cluster.unload(one, to=1 + attempt % 2)
-    raise AssertionError("12 unloads, and no redirect was needed")
+    raise AssertionError("40 unloads, and no redirect was needed")
 
 
 # ---- who one is
@@ -306,8 +306,8 @@ def test_renewed_in_place(cluster, penstock, people, setup):
     file.write_text(tokens.token("proxy"))
     wait_until("the new token", 5, goes)
     file.write_text("two words\n")
-    wait_until("the complaint", 5, lambda: "tls_refresh_failed" in gate.log())
-    assert "renewed.jwt: holds more than a token" in gate.log() and goes()
+    wait_until("the complaint", 5, lambda: "renewed.jwt: holds more than a token" in gate.log())  # it may have seen the file while that was empty
+    assert goes()
     assert gate.metrics()("penstock_config_generation") == 1, "the rest of the configuration is not read"
     gate.reload()
     wait_until("a reload reads it too, and refuses", 5, lambda: "reload_failed" in gate.log())
@@ -562,11 +562,12 @@ def test_forwarded_for_real(cluster, penstock, people, setup, verifying):
     words = as_python(cluster, people["mallory"], authentication=pulsar.AuthenticationToken(renew))
     words |= {"tls_certificate_file_path": str(people["mallory"][0]), "tls_private_key_file_path": str(people["mallory"][1])}
     with client(url(gate), **words) as c:
-        one, until = f"persistent://{topic()}", time.monotonic() + 9
+        one = f"persistent://{topic()}"
         consumer, producer = subscribe(c, one), c.create_producer(one)
+        until = time.monotonic() + 9
         while time.monotonic() < until:
             producer.send(b"x")
-            consumer.acknowledge(consumer.receive(10_000))
+            consumer.acknowledge(consumer.receive(45_000))
             time.sleep(0.05)
         assert not gate.access(kind="data")
         roundtrip(c, f"persistent://{topic()}", 20)

@@ -12,7 +12,7 @@ import settings
 import tap
 from coprocess import begun
 from kafkaclients import check, check_load
-from kafkamodes import by_port, clusters
+from kafkamodes import by_port, clusters, stable, together
 from kafkawire import API_VERSIONS, ask_versions, read_response, request
 from processes import wait_until
 
@@ -100,7 +100,9 @@ def test_leaders_move_under_load(kafka, wire):
 
 def test_a_broker_dies_and_comes_back(kafka, wire):
     topic = kafka.python.run("create", servers=SERVERS, partitions=6)["topic"]
+    before = stable(kafka.mover, servers=SERVERS)
     with under_load(kafka, topic, 20):
+        together(kafka.mover, before + 1, 8, servers=SERVERS)
         kafka.kill(2)
         kafka.start(2)
 

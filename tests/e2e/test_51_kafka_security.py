@@ -221,9 +221,12 @@ def test_names_by_a_rule(penstock, kafka, ours):
     keys = {"mode": "sni", "advertise": "b##.gw.test"}
     rule = {"discovery": {"bootstrap": kafka.bootstrap("SSL"), "nodes": "broker-{id}.kafka.test:9094"}, "broker_tls": {"ca_file": ours.ca}}
     gate = start(penstock, kafka, "SSL", tls=ours.tls, kafka_keys=keys, cluster=rule)
+    with secure(ours, gate.port, "b03.gw.test") as sock:
+        sock.sendall(ask(18))
+        assert read_response(sock)
+    assert gate.wait_access()["broker"] == f"{settings.KAFKA_ADDRESSES[3]}:9094"
     answer = kafka.python.run("roundtrip", servers=f"b03.gw.test:{gate.port}", config=python_tls(ours))
     check(answer, {f"{n} b{n:02}.gw.test:{gate.port}" for n in NODES})
-    assert gate.access()[0]["broker"] == f"{settings.KAFKA_ADDRESSES[3]}:9094"
 
 
 # ---- SASL
@@ -268,8 +271,12 @@ def test_authenticated_again(penstock, kafka):
     gate.wait_access(seconds=60, client=lazy)
     check_load(answer)
     late = [row["client"] for row in ended_by_brokers(gate)]
-    old = [row for row in gate.access() if float(row["total_ms"]) > 2000 * SESSION and row["client"] != lazy]
-    assert late.count(lazy) == 1 and len(old) > 2 * (len(late) - 1), late  # of a busy host's a few may be read too late
+    assert late.count(lazy) == 1, late
+
+    def old():
+        return [row for row in gate.access() if float(row["total_ms"]) > 2000 * SESSION and row["client"] != lazy]
+
+    wait_until("old ones to end", 5, lambda: len(old()) > 2 * (len(late) - 1))  # of a busy host's a few may be read too late
 
 
 # ---- who may do what
@@ -306,7 +313,7 @@ def test_read_only(penstock, kafka):
     assert seen("penstock_kafka_requests_total", api="Produce") == 0
     assert "api_denied" not in [line.get("reason") for line in gate.access()], "nobody's connection was ended"
     gate.wait_access(reason="api_unknown", client=ends(gate, ask(10000)))  # of a vendor's call nobody knows whether it writes
-    assert kafka.python.run("consume", servers=free.servers, topic=topic, count=1001, time=15)["got"] == list(range(1000))
+    assert kafka.python.run("consume", servers=free.servers, topic=topic, count=1000)["got"] == list(range(1000))
     kafka.python.close()  # a producer that has failed keeps its connections until Python takes it away
 
 
@@ -443,7 +450,7 @@ def test_brokers_that_speak_tls(penstock, kafka):
 def test_brokers_that_speak_no_tls(penstock, kafka, ours):
     gate = start(penstock, kafka, "PLAINTEXT", cluster={"broker_tls": {"ca_file": ours.ca}})
     client = ends(gate, ask(18))
-    (reason,) = {row["reason"] for row in gate.access(client=client)}
+    reason = gate.wait_access(client=client)["reason"]
     assert reason in ("broker_tls_gone", "broker_tls_reset")
     hinted(gate, client, "remove broker_tls", reason=reason)
 

@@ -118,10 +118,11 @@ def test_authenticated_again(penstock, kafka, people, users):
     assert metrics("penstock_kafka_logins_total", when="again") >= 6
     assert metrics("penstock_kafka_logins_failed_total") == 0
     reasons = [line["reason"] for line in gate.access()]
-    assert set(reasons) <= {"client_fin", "client_rst", "broker_fin"}
-    # Without a login in time each connection ends so. Of a busy host's a few may: what had been sent before it was due is read behind the lifetime.
-    old = wait_until("old ones to end", 5, lambda: [line for line in gate.access() if float(line["total_ms"]) > 2000 * SESSION])
-    assert len(old) > 2 * reasons.count("broker_fin"), reasons
+    assert set(reasons) <= {"client_fin", "client_rst", "broker_fin", "broker_rst"}
+    # Without a login in time each connection ends so, by a reset where a request stands unread behind another. Of a busy host's a few may: what had
+    # been sent before it was due is read behind the lifetime.
+    ended = sum(reason.startswith("broker_") for reason in reasons)
+    wait_until("old ones to end", 5, lambda: sum(float(line["total_ms"]) > 2000 * SESSION for line in gate.access()) > 2 * ended)
 
 
 def test_wrong_password(penstock, kafka, people, users):

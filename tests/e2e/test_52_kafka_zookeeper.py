@@ -26,7 +26,7 @@ def config(kafka, port, base, advertise=settings.GATE_ADDRESS, more=None, **top)
     return {
         "clusters": {"k": {"protocol": "kafka", "discovery": {"zookeeper": {
             "servers": kafka.connect_string, "listener": "plaintext", "session_timeout": "2s", **(more or {}),
-        }, "grace": "3s"}}},
+        }, "grace": "10s"}}},
         "listeners": [by_port(port, base, ["0-9"], advertise)],
         **top,
     }  # fmt: skip
@@ -156,7 +156,7 @@ def test_zookeeper_goes_away_and_comes_back(second, old_kafka, tmp_path):
     old_kafka.start(4)
     try:
         wait_brokers(gate, where(old_kafka, 1, 2, 3, 4), 30)
-        assert ask_versions(base + 4)
+        wait_until("node 4 to be served", 5, lambda: ask_versions(base + 4))
     finally:
         old_kafka.stop(4)
 

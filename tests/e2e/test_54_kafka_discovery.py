@@ -149,7 +149,8 @@ def test_a_broker_is_added(penstock, kafka):
         wait_nodes(gate, ["1", "2", "3", "4"])
         assert ask_versions(19694)
         assert gate.wait_access(broker=f"{kafka.addresses[4]}:9092")
-        assert set(kafka.python.run("brokers", servers=servers)["brokers"]) == {f"{n} {GATE}:{19690 + n}" for n in (1, 2, 3, 4)}
+        names = {f"{n} {GATE}:{19690 + n}" for n in (1, 2, 3, 4)}
+        wait_until("each broker to tell of node 4", 10, lambda: set(kafka.python.run("brokers", servers=servers)["brokers"]) == names)
     finally:
         kafka.stop(4)
         kafka.mover.run("unregister", servers=servers, node=4)

@@ -595,8 +595,8 @@ def test_a_denied_request_that_stalls(penstock, fake):
     whole = produce(1, acks=1)
     for part in (60, 1000, BATCH):
         peer = dial(gate)
-        peer.send(whole[:part])
         began = time.monotonic()
+        peer.send(whole[:part])
         peer.read_to_end()
         assert 0.9 < time.monotonic() - began < 4
         peer.close()
@@ -634,8 +634,8 @@ def test_half_an_answer(penstock, fake):
     broker = fake(serve=serve, port=9092, seconds=30)
     gate = start(penstock, [broker.where], discovery={"refresh": "off"}, timeouts={"frame": "1s"})
     peer = dial(gate)
-    peer.send(ask_metadata(1))
     began = time.monotonic()
+    peer.send(ask_metadata(1))
     with pytest.raises((wire.Closed, OSError)):
         while time.monotonic() - began < 5:
             peer.send(request(HEARTBEAT, 0, 2))

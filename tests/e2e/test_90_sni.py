@@ -52,19 +52,20 @@ def reaches(gate, data, broker):
     target.send(ANSWER)
     assert peer.read_exactly(len(ANSWER)) == ANSWER
     peer.close()
+    target.read_to_end()  # the client was first
     target.close()
     return gate.wait_access(client=peer.client)
 
 
 def refused(gate, data, reason):
     """The alert the client is told, with a clean end; and nobody was dialled."""
-    opens = active_opens()
+    dials = gate.metrics()("penstock_dials_total")
     peer = knock(gate, data)
     answer, was_reset = peer.read_to_end()
     assert not was_reset, "a reset may overtake the alert"
     peer.close()
-    assert active_opens() == opens, "a target was contacted"
     row = gate.wait_access(client=peer.client)
+    assert gate.metrics()("penstock_dials_total") == dials, "a target was contacted"
     assert row["reason"] == reason and row["broker"] == "-", row
     return alert(answer)
 
@@ -155,12 +156,14 @@ def test_alpn_chooses(town, alpn, target):
 
 def test_any_live_broker(town):
     """The pool: both brokers get some, by their TLS ports."""
-    for _ in range(30):
+    for _ in range(300):
         peer = knock(town.gate, hello("pulsar.test"))
         wait_until("one of the two", 5, lambda: not (town.b1.none_waiting() and town.b2.none_waiting()), step=0.005)
         (town.b2 if town.b1.none_waiting() else town.b1).next().close()
         peer.close()
-    assert town.b1.accepted > 5 and town.b2.accepted > 5
+        if min(town.b1.accepted, town.b2.accepted) > 5:
+            return
+    raise AssertionError((town.b1.accepted, town.b2.accepted))
 
 
 FAULTS = [
@@ -356,8 +359,9 @@ def test_several_targets(penstock, fake):
             (two if one.none_waiting() else one).next().close()
             peer.close()
 
-    serve(30)
-    assert one.accepted > 5 and two.accepted > 5
+    while min(one.accepted, two.accepted) <= 5:
+        assert one.accepted + two.accepted < 300
+        serve(1)
     two.close()
     before = one.accepted
     serve(20)

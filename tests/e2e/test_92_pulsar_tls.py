@@ -64,13 +64,13 @@ def test_redirects_are_followed_inside_tls(cluster, gates, how):
     topic = fresh()
     words = {"tls_trust_certs_file_path": str(cluster.authority.file)} if how.startswith("tls") else {}
     start = gates[how].metrics()("penstock_redirect_hops_total")
-    for attempt in range(12):
+    for attempt in range(40):
         with client(url(gates, how), **words) as c:
             roundtrip(c, f"persistent://{topic}", 20)
         if gates[how].metrics()("penstock_redirect_hops_total") > start:
             return
         cluster.unload(topic, to=1 + attempt % 2)
-    raise AssertionError("12 unloads, and no redirect was needed")
+    raise AssertionError("40 unloads, and no redirect was needed")
 
 
 @pytest.fixture(scope="module")

@@ -384,6 +384,7 @@ def test_limits_come_before_the_handshake(penstock, fake, authority, certificate
     for version in VERSIONS:
         context = ssl.create_default_context()
         context.minimum_version = context.maximum_version = VERSIONS[version]
+        wait_until("room", 3, lambda: gate.metrics()("penstock_route_connections_active", route="few.edge.test") == 0)
         refused(gate, context, "client_tls_peer_alert", "few.edge.test")
         assert "client_tls_peer_alert: alert 48" in gate.log()
     wait_until("room", 3, lambda: gate.metrics()("penstock_route_connections_active", route="few.edge.test") == 0)

@@ -119,7 +119,7 @@ def python(names, text, topics):
     path = os.pathsep.join(map(str, (HERE, HERE.parent / "lab")))
     with netns.client_hosts(names):
         line = netns.exec_in(settings.CLIENT_SIDE, [sys.executable, "-c", program])
-        done = subprocess.run(line, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": path})
+        done = subprocess.run(line, capture_output=True, text=True, timeout=150, env={**os.environ, "PYTHONPATH": path})
     return done.returncode, done.stdout + done.stderr
 
 

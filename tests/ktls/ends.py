@@ -36,7 +36,7 @@ class End:
         self.source = None  # yields what is to be sent
         self.is_held = False  # wire bytes are gathered, not sent
         self.first = b""  # to be sent in one flight with the last message of the handshake
-        self._finish = False
+        self._finish = self._was_reset = False
         if engine and engine.context.role == "client":
             engine.shake()
             self._collect()
@@ -105,7 +105,7 @@ class End:
             except BlockingIOError:
                 return
             except (ConnectionResetError, BrokenPipeError):
-                self.end = self.end or "rst"
+                self._was_reset = True  # what came before that can still be read
                 self.pending, self.source, self._finish = b"", None, False
                 return
             self.pending = self.pending[sent:]
@@ -146,6 +146,9 @@ class End:
         except BlockingIOError:
             return
         except ConnectionResetError:
+            self.end = "rst"
+            return
+        if not wire and self._was_reset:
             self.end = "rst"
             return
         if not self.engine:

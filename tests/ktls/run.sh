@@ -31,7 +31,7 @@ write_command() { # write_command KERNEL MODULES [pytest arguments]
 boot() {
     cd "$1"
     shift
-    timeout -k 5 "${KTLS_TIMEOUT:-600}" "$@" mem=768M root=98:0 rootfstype=hostfs rootflags=/ ro \
+    timeout -k 5 "${KTLS_TIMEOUT:-1200}" "$@" mem=768M root=98:0 rootfstype=hostfs rootflags=/ ro \
         "init=$here/guest.py" "scratch=$scratch" quiet con=null con0=null,fd:1 </dev/null 2>"$scratch/uml.log" |
         tr -d '\r' | grep -vE '^(SELinux: |mmapper_init |Failed to initialize ubd |reboot: )' || true
 }

@@ -124,6 +124,7 @@ def test_many_short_connections(rig, version):
         far.close()
         rig.world.ends.clear()
     at_rest(rig)
+    # The kernel lets go of a socket when a worker's ring has.
+    rig.world.run(lambda: not any(kernel.statistics()[name] for name in ("TlsCurrTxSw", "TlsCurrRxSw")), "the kernel to let go")
     after = kernel.statistics()
     assert after["TlsTxSw"] - before["TlsTxSw"] == after["TlsRxSw"] - before["TlsRxSw"] == 60
-    assert after["TlsCurrTxSw"] == after["TlsCurrRxSw"] == 0, after

@@ -13,6 +13,7 @@
 Options are remembered from `up` until `wipe`. Names and folders: settings.py.
 """
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import time
 import urllib.parse
+import uuid
 
 import java
 import kafkacluster
@@ -119,6 +121,13 @@ class Cluster:
             self._start_broker(number)
         for number in self.brokers:
             self._wait_broker(number)
+        for number in self.brokers:
+            wait_until(f"broker {number} to find an owner for a topic", 30, lambda number=number: self._finds(number))
+
+    def _finds(self, number):
+        """Whether a broker answers lookups: after it is ready it is some time until bundles have owners."""
+        with contextlib.suppress(LabError):
+            return self.admin("GET", f"/lookup/v2/topic/persistent/public/default/found-{uuid.uuid4().hex[:8]}", broker=number)
 
     # ---- questions
 
@@ -187,10 +196,12 @@ class Cluster:
         """Sees to it that a broker of our choice owns a topic's bundle: a client's lookup just then may have given it back to the other one."""
 
         def given():
-            if self.owner(topic) == number:
-                return True
-            self.unload(topic, to=number)
-            return self.owner(topic) == number
+            with contextlib.suppress(LabError):  # a bundle that is on its way has no owner
+                if self.owner(topic) == number:
+                    return True
+                self.unload(topic, to=number)
+                return self.owner(topic) == number
+            return False
 
         wait_until(f"broker {number} to own {topic}", 20, given)
 

@@ -131,7 +131,7 @@ class Penstock:
         return json.loads(text)
 
     def metrics(self):
-        self._let_workers_count()
+        self._let_workers_rest()
         status, text = self.get("/metrics")
         if status != 200:
             raise LabError(f"GET /metrics: {status}")
@@ -149,24 +149,25 @@ class Penstock:
             if (task / "comm").read_text().startswith(prefix):
                 yield task
 
-    def _let_workers_count(self):
-        """A worker hands bytes over, then counts them, then sleeps; whoever got them may be here before it counts. So each is seen asleep once. One
-        that never sleeps (busy_poll, a stopped process) is not waited for for long."""
-        deadline = time.monotonic() + 0.5
+    def _let_workers_rest(self):
+        """A worker hands bytes over or closes a socket, then counts and logs that, then sleeps; whoever was at the other end may be here before. So each
+        is seen asleep once, or stopped by a signal. One that never sleeps (busy_poll) is waited for in vain."""
+        deadline = time.monotonic() + 10
         with contextlib.suppress(OSError):
             awake = list(self._threads("penstock-w"))
-            while (awake := [task for task in awake if _letter(task) != "S"]) and time.monotonic() < deadline:
+            while (awake := [task for task in awake if _letter(task) not in "STZ"]) and time.monotonic() < deadline:
                 time.sleep(0.001)
 
     def _is_log_written(self):
         """Its thread sleeps until it is woken: nothing was left to write. Where a kernel does not tell, nobody can say more."""
         with contextlib.suppress(OSError):
             for task in self._threads("penstock-log"):
-                return "nanosleep" not in (task / "wchan").read_text() and _letter(task) == "S"
+                return _letter(task) == "T" or "nanosleep" not in (task / "wchan").read_text() and _letter(task) == "S"
         return True
 
     def log(self):
         """What this run has logged, up to now: lines are on their way for a moment, longer where CPUs are busy."""
+        self._let_workers_rest()
         with contextlib.suppress(LabError):  # it never rests
             wait_until("the log to be written", 1, self._is_log_written, step=0.002)
         with open(self.process.log, errors="replace") as file:
