@@ -39,8 +39,8 @@ static const struct item signals[] = {
 	  "goes on as if nothing had been" },
 	{ "SIGTERM, SIGINT",
 	  "drain: /readyz answers 503, new connections are taken for drain.lame_duck, lookup "
-	  "connections are closed over drain.spread, and what is left after timeouts.drain is reset. "
-	  "A second one ends it at once" },
+	  "connections and those of Kafka are closed over drain.spread, and what is left after "
+	  "timeouts.drain is reset. A second one ends it at once" },
 	{ "SIGQUIT", "end at once: everything that is open is reset" },
 	{ "SIGUSR1", "nothing: the log needs no reopening" },
 };

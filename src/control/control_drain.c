@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * control_drain: the way out (DECISIONS 6): unready, so that the load balancer looks away; after
- * drain.lame_duck listeners take what is queued and close; lookup connections go first, spread over
- * drain.spread, since their clients reconnect elsewhere without noticing; the rest may finish until
+ * drain.lame_duck listeners take what is queued and close; lookup connections and those of Kafka go
+ * first, spread over drain.spread, since their clients reconnect elsewhere without noticing; the
+ * rest may finish until
  * timeouts.drain and is reset then, broker side first (Pulsar #20011: a broker that still sees the
  * old consumer refuses the new one). A second signal skips to the end. After a handover there is no
  * lame duck: the heir accepts at the same addresses.

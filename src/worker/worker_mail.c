@@ -10,14 +10,14 @@
 
 /* Lookup connections go first and one after the other, and so do those of Kafka, each between two
  * requests: their clients come back through another gateway at once, and not all in the same
- * moment. So do those that have not reached their broker yet, when they have. Data connections of
- * Pulsar end by themselves, or are reset at timeouts.drain. */
+ * moment. So do those that have not reached their broker yet, when they have, and it has answered.
+ * Data connections of Pulsar end by themselves, or are reset at timeouts.drain. */
 static void drain(struct worker *worker, uint64_t spread_ns)
 {
 	struct session_env *env = &worker->env;
 
 	env->is_draining = true;
-	env->drain_spread_ns = spread_ns;
+	env->drain_ends_ns = env->now_ns + spread_ns;
 	for (uint32_t i = 0; i < env->sessions.fresh; i++) {
 		struct session *session = session_at(env, i);
 

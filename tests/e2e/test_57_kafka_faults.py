@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import socket
 import struct
 import threading
@@ -25,7 +26,7 @@ PRODUCE, FETCH, OFFSETS, METADATA, FIND_COORDINATOR, HEARTBEAT, API_VERSIONS, CR
 SECRETS = (b".internal.test", b".kafka.test", b"127.77.")  # of names and addresses that only brokers know
 
 
-def start(penstock, bootstrap, nodes=("1-9",), cluster=(), discovery=(), timeouts=(), **kafka):
+def start(penstock, bootstrap, nodes=("1-9",), cluster=(), discovery=(), timeouts=(), drain=(), **kafka):
     port = next(PORTS)
     gate = penstock.new(port)
     gate.start({
@@ -34,6 +35,7 @@ def start(penstock, bootstrap, nodes=("1-9",), cluster=(), discovery=(), timeout
             "name": "kafka", "bind": f"{GATE}:{port}", "cluster": "k", "kafka": {"advertise": GATE, "base_port": port, "nodes": list(nodes), **kafka},
         }],
         "timeouts": {"connect": "500ms", **dict(timeouts)},
+        "drain": dict(drain),
     })  # fmt: skip
     return gate
 
@@ -622,6 +624,33 @@ def test_half_a_request_behind_a_whole_one(penstock, members):
     assert 0.9 < time.monotonic() - began < 4
     peer.close()
     gate.wait_access(reason="frame_timeout")
+
+
+@pytest.mark.parametrize("spread", ["0s", "200ms"])
+def test_a_request_that_comes_late_to_a_drain(penstock, fake, spread):
+    """The first of its connection: it is answered, however long its broker takes, then that ends in order."""
+
+    def serve(peer):
+        frame = read_frame(peer)
+        time.sleep(0.4)
+        peer.send(framed(struct.pack(">ih", struct.unpack_from(">i", frame, 8)[0], 0)))
+        peer.read_to_end()
+
+    broker = fake(serve=serve, port=9092, seconds=30)
+    gate = start(penstock, [broker.where], discovery={"refresh": "off"}, timeouts={"hello": "30s"}, drain={"lame_duck": "0s", "spread": spread})
+    late = [dial(gate, seconds=20) for _ in range(6)]
+    wait_until("all to be accepted", 5, lambda: gate.metrics()("penstock_sessions_in_use") == len(late))
+    gate.process.send(signal.SIGTERM)
+    gate.wait_said("draining")
+    time.sleep(0.3)
+    for n, peer in enumerate(late):
+        peer.send(request(HEARTBEAT, 0, n))
+    for n, peer in enumerate(late):
+        assert number(read_frame(peer)) == n
+        assert peer.read_to_end() == (b"", False)
+        peer.close()
+    assert gate.process.wait(10) == 0
+    assert [row["reason"] for row in gate.access()] == ["drain"] * len(late)
 
 
 def test_half_an_answer(penstock, fake):

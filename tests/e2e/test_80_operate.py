@@ -114,10 +114,18 @@ def test_drain_closes_the_brokers_side_first(penstock, fake):
     assert gate.process.wait(5) == 0
 
 
-def test_a_lookup_connection_that_comes_late_to_a_drain(penstock, fake):
-    """Accepted before, and not at its broker yet when lookup connections are closed: it is closed too, and not reset at timeouts.drain."""
-    broker = fake(echo)
-    gate = penstock.fixed(broker, drain={"lame_duck": "0s", "spread": "200ms"}, timeouts={"drain": "60s", "hello": "30s"})
+def late_echo(peer):
+    peer.expect(wire.CONNECT)
+    time.sleep(0.4)
+    peer.send(wire.connected())
+    peer.read()
+
+
+@pytest.mark.parametrize("spread", ["0s", "200ms"])
+def test_a_lookup_connection_that_comes_late_to_a_drain(penstock, fake, spread):
+    """Accepted before, and not at its broker yet when lookup connections are closed: that greets it, then it is closed too, and not reset at
+    timeouts.drain."""
+    gate = penstock.fixed(fake(late_echo), drain={"lame_duck": "0s", "spread": spread}, timeouts={"drain": "60s", "hello": "30s"})
     late = [dial(settings.GATE_ADDRESS, gate.port, 20) for _ in range(8)]
     open_lookup(gate).close()  # by now workers have the others, too
     wait_until("all to be accepted", 5, lambda: gate.metrics()("penstock_sessions_in_use") == len(late))

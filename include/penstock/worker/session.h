@@ -169,8 +169,8 @@ struct session_env {
 	struct session_rest *rests;
 	struct session_asked *asked;
 	uint64_t hinted_ns[SESSION_HINTS]; /* when a kind of trouble was last explained */
-	uint64_t refused_ns; /* when a broker that refused our own credential was last told of */
-	uint64_t drain_spread_ns;
+	uint64_t refused_ns;	/* when a broker that refused our own credential was last told of */
+	uint64_t drain_ends_ns; /* the spread is over */
 	bool is_draining;
 };
 
@@ -310,9 +310,10 @@ void session_close_abort(struct session *session, enum lane_id lane, enum close_
 void session_close(struct session *session, enum close_reason reason, bool reset);
 /* Goes on with ABORT and LINGER when a socket is ready. */
 void session_close_go_on(struct session *session);
-/* The worker drains. A lookup connection, or one of Kafka's, whose broker is reached ends within
- * env->drain_spread_ns, between two requests; nothing is done to others. Said of each when that
- * begins, and of those that come later when they are connected. */
+/* The worker drains. A lookup connection, or one of Kafka's, whose broker is reached has its moment
+ * before env->drain_ends_ns: it ends then, or when what it has asked is answered, but not before
+ * the broker's first word to it. Nothing is done to others. Said of each when the drain begins, and
+ * of those that come later when they are connected. */
 void session_close_drain(struct session *session);
 /* (Re)starts the timer of a relayed session for whatever is due first. */
 void session_close_schedule(struct session *session);

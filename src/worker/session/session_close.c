@@ -292,6 +292,16 @@ void session_close_schedule(struct session *session)
 		set_timer(session, at);
 }
 
+/* Has its broker not had the first word yet? An end before that looks like a refusal to the client.
+ * Nobody waits for that for ever. */
+static bool is_new(const struct session *session)
+{
+	if (session->env->now_ns >= session->dial.started_ns + SESSION_FIRST_WORD_NS)
+		return false;
+	return session->proto.kind == PROTO_KIND_LOOKUP ? !session->proto.pulsar.is_connected
+							: session->lane[LANE_TO_CLIENT].bytes == 0;
+}
+
 /* Is an answer awaited? */
 static bool is_asked(const struct session *session)
 {
@@ -300,6 +310,7 @@ static bool is_asked(const struct session *session)
 		return session->proto.pulsar.book != NULL;
 	case PROTO_KIND_KAFKA:
 		return session->proto.kafka->asked_count > 0 ||
+		       session->proto.kafka->tokens_unanswered > 0 ||
 		       session->proto.kafka->denial != NULL;
 	case PROTO_KIND_NEW:
 	case PROTO_KIND_DATA:
@@ -328,9 +339,10 @@ static void on_relay_timer(struct session *session)
 		session_close_schedule(session);
 		return;
 	}
-	if (reason == CLOSE_DRAIN &&
-	    (is_asked(session) || !relay_can_emit(&session->lane[LANE_TO_CLIENT]))) {
-		session->is_drain_due = true; /* what is asked now is for another gateway */
+	if (reason == CLOSE_DRAIN && (is_new(session) || is_asked(session) ||
+				      !relay_can_emit(&session->lane[LANE_TO_CLIENT]))) {
+		/* What is asked now is for another gateway. */
+		session->is_drain_due = !is_new(session);
 		session->abort_ns = env->now_ns + NS_PER_S / 10;
 		set_timer(session, session->abort_ns);
 		return;
@@ -377,7 +389,7 @@ void session_close_drain(struct session *session)
 		return;
 	session->is_draining = true;
 	session->abort_ns = env->now_ns;
-	if (env->drain_spread_ns > 0)
-		session->abort_ns += rng_below(&env->rng, env->drain_spread_ns);
+	if (env->drain_ends_ns > env->now_ns)
+		session->abort_ns += rng_below(&env->rng, env->drain_ends_ns - env->now_ns);
 	session_close_schedule(session);
 }
