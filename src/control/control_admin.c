@@ -109,11 +109,9 @@ static void on_state(void *context, struct admin_state *ret_state)
 	struct tls_memory memory;
 
 	tls_memory(&memory);
-	if (control_publish_is_taken(control, control->config_version))
-		control->config_generation_served = control->config_generation;
 	*ret_state = (struct admin_state){
 		.snapshot_version = control->version,
-		.config_generation = control->config_generation_served,
+		.config_generation = control_reload_served(control),
 		.is_last_reload_good = control->is_last_reload_good,
 		.is_draining = control->phase > CONTROL_SERVING,
 		.cluster_count = control_config(control)->cluster_count,

@@ -302,7 +302,7 @@ struct control {
 	uint64_t reloaded_ns;
 	uint64_t config_generation;
 	uint64_t config_version;	   /* of the first snapshot of that one */
-	uint64_t config_generation_served; /* all workers go by it, or by a later one */
+	uint64_t config_generation_served; /* all workers go by it, at the last look */
 	bool is_last_reload_good;
 
 	const char *program; /* our own file; NULL: not known */
@@ -460,6 +460,8 @@ uint32_t control_dns_resolve(void *control, const char *host, struct addr *ret_a
 /* control_reload.c */
 void control_reload_soon(struct control *control);
 void control_reload_now(struct control *control);
+/* The generation of the configuration that all workers go by, or one before it: looked at now. */
+uint64_t control_reload_served(struct control *control);
 /* What is wrong with files, line by line into the log. */
 void control_reload_log(char *text, enum log_level level);
 

@@ -70,6 +70,13 @@ static bool is_same_order(const struct config *old, const struct config *new)
 	return true;
 }
 
+uint64_t control_reload_served(struct control *control)
+{
+	if (control_publish_is_taken(control, control->config_version))
+		control->config_generation_served = control->config_generation;
+	return control->config_generation_served;
+}
+
 static void commit(struct control *control, struct control_config *fresh,
 		   struct control_rule_plan *rules, struct control_listen_plan *plan)
 {
@@ -87,6 +94,7 @@ static void commit(struct control *control, struct control_config *fresh,
 	log_configure(config->log.level, config->log.format);
 	control_certificates_begin(control);
 	control->discovery_due_ns = 0;
+	(void)control_reload_served(control); /* the last look before there is another */
 	control->config_generation++;
 	control_publish_now(control);
 	/* The next one's, if none could be made now. */

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +30,8 @@ struct harness {
 	struct mail_office office;
 	pthread_t thread;
 	struct tls_tickets *tickets;
+	int notify; /* what service managers are told comes here */
+	char notify_path[96];
 	char path[96];			       /* of the configuration */
 	void (*change)(struct config *config); /* what no file says; NULL: nothing */
 	int exit_code;
@@ -63,7 +66,7 @@ static inline uint16_t harness_draw_port(void)
 	return ntohs(name.sin_port);
 }
 
-/* A port nobody listens on at the moment, and none that was given before: Linux draws lots. */
+/* A port nobody listens on at the moment, and none that came of this before: Linux draws lots. */
 static inline uint16_t harness_port(void)
 {
 	static uint8_t is_given[UINT16_MAX + 1];
@@ -285,7 +288,45 @@ static inline int harness_teardown(void **state)
 	tls_tickets_free(harness.tickets);
 	tls_fini();
 	(void)unlink(harness.path);
+	(void)unsetenv("NOTIFY_SOCKET");
+	(void)close(harness.notify);
+	(void)unlink(harness.notify_path);
 	return 0;
+}
+
+static inline void harness_notify_open(void)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+
+	harness.notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unit_path(harness.notify_path, "notify");
+	(void)unlink(harness.notify_path);
+	(void)snprintf(name.sun_path, sizeof(name.sun_path), "%s", harness.notify_path);
+	assert_int_equal(bind(harness.notify, (struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(setenv("NOTIFY_SOCKET", harness.notify_path, 1), 0);
+}
+
+/* Is that the next thing a service manager was told? (sd_notify(3)) What comes before it is lost.
+ */
+static inline bool harness_is_notified(const char *text)
+{
+	char have[256];
+	ssize_t len = recv(harness.notify, have, sizeof(have) - 1, 0);
+
+	if (len < 0)
+		return false;
+	have[len] = '\0';
+	return strstr(have, text) != NULL;
+}
+
+/* Control reads its file anew, and has come to an end with that: it took it, or it did not. It must
+ * have said READY=1 before, and that must be read. */
+static inline void harness_reload(void)
+{
+	harness_signal(SIGHUP);
+	HARNESS_UNTIL(harness_is_notified("RELOADING=1"));
+	HARNESS_UNTIL(harness_is_notified("READY=1"));
+	harness_turn(); /* what came of it has been taken */
 }
 
 static inline int harness_setup(void **state)
@@ -293,6 +334,7 @@ static inline int harness_setup(void **state)
 	(void)state;
 	memset(&harness, 0, sizeof(harness));
 	unit_path(harness.path, "harness.yaml");
+	harness_notify_open();
 	assert_int_equal(tls_init(64 << 20), 0);
 	harness.tickets = tls_tickets_new();
 	return harness.tickets == NULL;
@@ -330,11 +372,14 @@ static inline int harness_http(uint16_t port, const char *request, char **ret_te
 	static char text[4 * 1024 * 1024];
 	size_t len = 0;
 	int fd = harness_connect(port);
+	uint64_t until_ns = clock_now_ns() + 60 * NS_PER_S;
 
 	assert_true(fd >= 0);
 	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
 	for (;;) {
 		ssize_t n = recv(fd, text + len, sizeof(text) - 1 - len, MSG_DONTWAIT);
+
+		assert_true(clock_now_ns() < until_ns);
 
 		if (n == 0)
 			break;
