@@ -124,15 +124,16 @@ def under_load(clients, way, seconds, trouble, java, say):
     javascript = settings.RUN / "log" / "kafka-kafkajs"
     read = javascript.stat().st_size if javascript.exists() else 0
     before = stable(java, **way.java())  # and its JVM is there when it is needed
+    lasts = TOGETHER + seconds * 3 // 2
     for name, client in there.items():
-        client.begin("load", way, topic=topics[name], time=TOGETHER + seconds)
+        client.begin("load", way, topic=topics[name], time=lasts)
     with begun(*there.values()):
-        together(java, before + len(there), TOGETHER + seconds / 2, **way.java())
+        together(java, before + len(there), TOGETHER + seconds // 2, **way.java())
         trouble(list(topics.values()))
-        answers = {name: client.answer("load", TOGETHER + seconds + 150) for name, client in there.items() if name != "kafkajs"}
+        answers = {name: client.answer("load", lasts + 150) for name, client in there.items() if name != "kafkajs"}
         if "kafkajs" in there:
             try:
-                answers["kafkajs"] = there["kafkajs"].answer("load", TOGETHER + seconds + 150)
+                answers["kafkajs"] = there["kafkajs"].answer("load", lasts + 150)
             except AssertionError:
                 if re.search("timed out|timeout", read_from(javascript, read)):  # of each request it says after 10 s: "Request ... timed out"
                     raise

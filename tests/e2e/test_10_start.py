@@ -2,7 +2,6 @@
 import datetime
 import re
 import subprocess
-import time
 
 import netns
 import pki

@@ -109,7 +109,7 @@ def test_silent_client(pair, neighbour):
     began = time.monotonic()
     peer = connect(pair)
     peer.read_to_end()
-    assert 0.8 < time.monotonic() - began < 10
+    assert 2.8 < time.monotonic() - began < 12
     assert own_row(pair, peer)["reason"] == "hello_timeout"
 
 

@@ -333,7 +333,7 @@ def test_a_dead_broker_is_passed_over(penstock, fake):
     """Lookup and any-broker connections try the next at once, and the dead one rests."""
     live, dead = fake(), fake()
     dead.close()
-    gate = penstock.fixed(dead, live)
+    gate = penstock.fixed(dead, live, timeouts={"connect": "30s"})
     start = time.monotonic()
     for target in [None, ""] * 12:
         began = time.monotonic()
@@ -345,7 +345,7 @@ def test_a_dead_broker_is_passed_over(penstock, fake):
         connection.close()
     metrics = gate.metrics()
     rounds = 1 + (time.monotonic() - start) // 2  # it rests for two seconds, for each worker
-    assert 1 <= metrics("penstock_dial_failures_total") <= 2 * rounds, "the dead broker did not rest"
+    assert 1 <= metrics("penstock_dial_failures_total") <= metrics("penstock_workers") * rounds, "the dead broker did not rest"
     assert metrics("penstock_dial_retries_total") >= 1
 
 
@@ -446,7 +446,7 @@ def test_check_active(penstock, fake):
 def test_brokers_are_used_in_turn(penstock, fake):
     brokers = [fake(lambda peer: (peer.expect(wire.CONNECT), peer.send(wire.connected()), peer.read())) for _ in range(3)]
     gate = penstock.fixed(*brokers)
-    for _ in range(300):  # each begins anywhere
+    for _ in range(60):  # each begins anywhere
         peer = open_lookup(gate)
         peer.expect(wire.CONNECTED)
         peer.close()

@@ -314,6 +314,7 @@ def test_read_only(penstock, kafka):
     assert "api_denied" not in [line.get("reason") for line in gate.access()], "nobody's connection was ended"
     gate.wait_access(reason="api_unknown", client=ends(gate, ask(10000)))  # of a vendor's call nobody knows whether it writes
     assert kafka.python.run("consume", servers=free.servers, topic=topic, count=1000)["got"] == list(range(1000))
+    assert kafka.java.run("contents", servers=free.servers, topic=topic, count=1000)["stored"] == 1000
     kafka.python.close()  # a producer that has failed keeps its connections until Python takes it away
 
 

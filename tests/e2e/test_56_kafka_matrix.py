@@ -17,6 +17,7 @@ import tap
 from coprocess import begun
 from kafkaclients import KafkaGo, KafkaJava, KafkaJs, KafkaPython, old_java
 from kafkamodes import SESSION, by_port, clusters, ended_by_brokers, wait_old
+from processes import wait_until
 from test_52_kafka_sasl import ask_versions
 
 ALL = os.environ.get("PENSTOCK_E2E_MATRIX") == "1"

@@ -237,13 +237,15 @@ def test_errors(mock, gate, wire, python):
 
 def test_coordinators_move(mock, gate, wire, python):
     """As soon as its member has reached it a group's coordinator is another broker: it finds that one by penstock's names and goes there."""
-    group, turns = f"g-{uuid.uuid4().hex[:8]}", [1]
-    mock.run("coordinator", group=group, broker=1)
+    group, now, seen = f"g-{uuid.uuid4().hex[:8]}", 1, 0
+    mock.run("coordinator", group=group, broker=now)
 
     def trouble(_, step):
-        if step % 5 == 0 and turns[-1] in brokers_of(calls(mock), JOIN_GROUP, HEARTBEAT):
-            turns.append(1 + turns[-1] % len(NAMES))
-            mock.run("coordinator", group=group, broker=turns[-1])
+        nonlocal now, seen
+        asked = calls(mock)
+        if step % 5 == 0 and now in brokers_of(asked[seen:], JOIN_GROUP, HEARTBEAT):
+            now, seen = 1 + now % len(NAMES), len(asked)
+            mock.run("coordinator", group=group, broker=now)
 
     asked = load(python, mock, trouble, seconds=6, config=GROUP_KEYS, group=group)
     assert brokers_of(asked, JOIN_GROUP, HEARTBEAT) == set(NAMES)

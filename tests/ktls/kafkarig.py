@@ -9,7 +9,6 @@ import struct
 import typing
 
 import kafkawire
-from ends import World
 from openssl import SUITES, VERSIONS, Engine
 from penstock import Penstock
 from rig import NAME, ROOT, Rig, some_bytes

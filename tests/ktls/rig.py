@@ -8,7 +8,6 @@ import subprocess
 
 import settings
 import wire
-from ends import World
 from openssl import SUITES, VERSIONS, Context, Engine, Sealer
 from penstock import Penstock
 

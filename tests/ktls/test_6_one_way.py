@@ -1,5 +1,4 @@
 """One direction is the kernel's, the other stays with penstock: each is judged by itself, spliced or copied."""
-import os
 
 import kernel
 import pytest

@@ -14,7 +14,7 @@ packages_of() {
     case $1 in
     build) echo gcc make pkg-config liburing-dev libzookeeper-mt-dev libyaml-dev libjansson-dev libmicrohttpd-dev \
         libc-ares-dev libssl-dev libwolfssl-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev zlib1g-dev \
-        clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 universal-ctags gawk python3 groff-base zsh \
+        clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 universal-ctags gawk python3 pyflakes3 groff-base zsh \
         "$(test "$(uname -m)" != x86_64 || echo libipsec-mb-dev)" ;;
     lab) echo python3 python3-venv openjdk-17-jdk-headless maven iproute2 openssl gnutls-bin curl procps strace haproxy ca-certificates \
         "$(command -v go >/dev/null || echo golang-go)" "$(command -v node >/dev/null || echo nodejs)" \

@@ -24,8 +24,11 @@ _TROUBLE = re.compile(r"AddressSanitizer|UndefinedBehavior|runtime error:|Thread
 
 
 def _letter(task):
-    """What ps(1) shows of a thread: "S" for one that sleeps."""
-    return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    """What ps(1) shows of a thread: "S" for one that sleeps, "X" for none."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
 
 
 class Metrics:
@@ -146,8 +149,9 @@ class Penstock:
     def _threads(self, prefix):
         """Those with such names: their folders in /proc."""
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            if (task / "comm").read_text().startswith(prefix):
-                yield task
+            with contextlib.suppress(OSError):  # it has ended
+                if (task / "comm").read_text().startswith(prefix):
+                    yield task
 
     def _let_workers_rest(self):
         """A worker hands bytes over or closes a socket, then counts and logs that, then sleeps; whoever was at the other end may be here before. So each
@@ -155,7 +159,7 @@ class Penstock:
         deadline = time.monotonic() + 10
         with contextlib.suppress(OSError):
             awake = list(self._threads("penstock-w"))
-            while (awake := [task for task in awake if _letter(task) not in "STZ"]) and time.monotonic() < deadline:
+            while (awake := [task for task in awake if _letter(task) not in "STZX"]) and time.monotonic() < deadline:
                 time.sleep(0.001)
 
     def _is_log_written(self):

@@ -5,7 +5,7 @@ set -u
 here=$(dirname "$0")
 passed=0
 failed=0
-for lint in layers names banned ratchet tables cited completion monitoring packaging format; do
+for lint in layers names banned ratchet tables cited completion monitoring packaging python format; do
     if output=$("$here/$lint.sh" "${1:-build/release/penstock}" 2>&1); then
         passed=$((passed + 1))
     else

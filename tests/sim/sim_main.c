@@ -18,7 +18,8 @@
 
 #define PARTS	  4
 #define JOBS_MAX  64
-#define RUN_LIMIT 20 /* seconds of CPU time; a tenth of one is what it takes */
+#define RUN_LIMIT 20  /* seconds of CPU time; a tenth of one is what it takes */
+#define END_LIMIT 600 /* seconds, of a run that waits for something */
 #define LINES_MAX 60
 
 struct job {
@@ -37,7 +38,8 @@ static NORETURN void run(const struct job *job)
 {
 	if (!is_verbose)
 		(void)dup2(fileno(job->said), STDERR_FILENO);
-	/* A run never sleeps; how often it has its turn on a busy machine is not its doing. */
+	(void)alarm(END_LIMIT);
+	/* It should never sleep; how often it has its turn on a busy machine is not its doing. */
 	(void)setrlimit(RLIMIT_CPU, &(struct rlimit){ RUN_LIMIT, RUN_LIMIT + 1 });
 	sim_world_run(job->seed << 8 | job->part, is_verbose, stop_ms * NS_PER_MS);
 	exit(0);
