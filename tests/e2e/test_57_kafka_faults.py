@@ -628,12 +628,13 @@ def test_half_a_request_behind_a_whole_one(penstock, members):
 
 @pytest.mark.parametrize("spread", ["0s", "200ms"])
 def test_a_request_that_comes_late_to_a_drain(penstock, fake, spread):
-    """The first of its connection: it is answered, however long its broker takes, then that ends in order."""
+    """The first of its connection, behind the question for versions: both are answered, however long that takes, then the connection ends in order."""
 
     def serve(peer):
-        frame = read_frame(peer)
-        time.sleep(0.4)
-        peer.send(framed(struct.pack(">ih", struct.unpack_from(">i", frame, 8)[0], 0)))
+        for body in (struct.pack(">hi", 0, 0), struct.pack(">h", 0)):
+            frame = read_frame(peer)
+            time.sleep(0.4)
+            peer.send(framed(struct.pack(">i", struct.unpack_from(">i", frame, 8)[0]) + body))
         peer.read_to_end()
 
     broker = fake(serve=serve, port=9092, seconds=30)
@@ -643,6 +644,11 @@ def test_a_request_that_comes_late_to_a_drain(penstock, fake, spread):
     gate.process.send(signal.SIGTERM)
     gate.wait_said("draining")
     time.sleep(0.3)
+    for n, peer in enumerate(late):
+        peer.send(request(API_VERSIONS, 0, n))
+    for n, peer in enumerate(late):
+        assert number(read_frame(peer)) == n
+    time.sleep(0.4)  # of a client that thinks about it
     for n, peer in enumerate(late):
         peer.send(request(HEARTBEAT, 0, n))
     for n, peer in enumerate(late):

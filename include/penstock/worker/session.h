@@ -83,8 +83,9 @@ struct session {
 	uint64_t frame_ns[LANES]; /* since when a frame has been incomplete; 0: none is */
 	uint64_t login_ns; /* since when we have been authenticating to its broker; 0: we are not */
 	uint64_t dial_ns;  /* how long connecting took */
-	uint64_t abort_ns; /* when to stop waiting in ABORT */
-	uint64_t hold_ns;  /* when its held lanes are to look again; 0: they wait for no time */
+	uint64_t reached_ns; /* when its broker was reached, TLS included */
+	uint64_t abort_ns;   /* when to stop waiting in ABORT */
+	uint64_t hold_ns;    /* when its held lanes are to look again; 0: they wait for no time */
 	int client_fd, broker_fd;
 	uint32_t cluster;
 	struct tls_end *client_tls, *broker_tls; /* NULL: that end is plain */
@@ -312,8 +313,8 @@ void session_close(struct session *session, enum close_reason reason, bool reset
 void session_close_go_on(struct session *session);
 /* The worker drains. A lookup connection, or one of Kafka's, whose broker is reached has its moment
  * before env->drain_ends_ns: it ends then, or when what it has asked is answered, but not before
- * the broker's first word to it. Nothing is done to others. Said of each when the drain begins, and
- * of those that come later when they are connected. */
+ * its client has greeted the broker and had its first answer. Nothing is done to others. Said of
+ * each when the drain begins, and of those that come later when they are connected. */
 void session_close_drain(struct session *session);
 /* (Re)starts the timer of a relayed session for whatever is due first. */
 void session_close_schedule(struct session *session);

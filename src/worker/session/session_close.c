@@ -10,6 +10,7 @@
 
 #include <penstock/tls/set.h>
 #include <penstock/wire/hello.h>
+#include <penstock/wire/kafka.h>
 
 #include "session_priv.h"
 
@@ -292,14 +293,23 @@ void session_close_schedule(struct session *session)
 		set_timer(session, at);
 }
 
-/* Has its broker not had the first word yet? An end before that looks like a refusal to the client.
- * Nobody waits for that for ever. */
+/* Has its client not come farther than the protocol's greetings? An end before its first answer
+ * looks like a refusal to it, and some do not try again (franz-go, which does not count those of
+ * ApiVersions and SASL). Nobody waits for that for ever. */
 static bool is_new(const struct session *session)
 {
-	if (session->env->now_ns >= session->dial.started_ns + SESSION_FIRST_WORD_NS)
+	if (session->env->now_ns >= session->reached_ns + SESSION_GREETING_NS)
 		return false;
-	return session->proto.kind == PROTO_KIND_LOOKUP ? !session->proto.pulsar.is_connected
-							: session->lane[LANE_TO_CLIENT].bytes == 0;
+	if (session->proto.kind == PROTO_KIND_LOOKUP)
+		return !session->proto.pulsar.is_connected;
+	switch (session->proto.kafka->last_key) {
+	case KAFKA_API_VERSIONS:
+	case KAFKA_SASL_HANDSHAKE:
+	case KAFKA_SASL_AUTHENTICATE:
+		return true;
+	default:
+		return session->lane[LANE_TO_CLIENT].bytes == 0;
+	}
 }
 
 /* Is an answer awaited? */

@@ -86,6 +86,7 @@ void session_open_connected(struct session *session)
 	}
 	CHECK(send_proxy_header(session));
 	session_move(session, SESSION_RELAY);
+	session->reached_ns = env->now_ns;
 	if (session->proto.ops != NULL) {
 		session->proto.ops->dialled(&session->proto);
 	} else {

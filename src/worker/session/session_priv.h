@@ -12,7 +12,7 @@
 
 #define SESSION_ABORT_NS	NS_PER_S /* DECISIONS 2.7 */
 #define SESSION_LINGER_NS	NS_PER_S
-#define SESSION_FIRST_WORD_NS	(10 * NS_PER_S) /* from the dial on, for the broker's */
+#define SESSION_GREETING_NS	(5 * NS_PER_S) /* for a client, once its broker is reached */
 #define SESSION_REST_NS		(2 * NS_PER_S) /* a broker that failed; its session time-out is longer */
 #define SESSION_ANSWER_CONNECTS 4	       /* a redirected lookup: so many timeouts.connect */
 
